@@ -1,0 +1,29 @@
+//! PLACEHOLDER.
+use super::Paths;
+use crate::model::{ReadError, Reading, sample::*};
+
+#[derive(Debug)]
+pub struct Reader {}
+
+impl Reader {
+    pub fn new(_paths: &Paths) -> Self {
+        Self {}
+    }
+
+    pub fn read(&mut self) -> Reading<Vec<RawInterfaceCounters>> {
+        Err(ReadError::Unsupported { path: String::new() })
+    }
+}
+
+#[derive(Debug)]
+pub struct LinkReader {}
+
+impl LinkReader {
+    pub fn new(_paths: &Paths) -> Self {
+        Self {}
+    }
+
+    pub fn read(&mut self) -> Reading<Vec<RawLink>> {
+        Err(ReadError::Unsupported { path: String::new() })
+    }
+}

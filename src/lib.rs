@@ -1,0 +1,21 @@
+//! psmonitor: a headless system monitor server.
+//!
+//! One small program that knows the machine it runs on and tells it to whoever is allowed to ask. The way of the data:
+//!
+//! ```text
+//! /proc /sys statvfs   one reader per subject, raw counters only         collect
+//!         |  Sample    raw, with its own monotonic and wall time
+//!    derive(prev, cur) pure: percentages, rates, top lists               model
+//!         |  Snapshot  immutable
+//!      sampler         the one clock; samples once for everybody         sampler
+//!         |  Frame     Snapshot + every encoding made of it, once each
+//!      dialects        pure: Snapshot -> one system's words              dialect
+//!         |
+//!  server | cli        carry bytes; decide nothing about numbers         server, cli
+//! ```
+//!
+//! Imports run one way: `server -> dialect -> model` and `sampler -> collect -> model`. Only [`collect`] touches the
+//! machine; only `server` knows HTTP; a dialect has no clock and does no I/O.
+
+pub mod collect;
+pub mod model;

@@ -1,0 +1,16 @@
+//! What is known about the machine: raw counters in, derived numbers out.
+//!
+//! [`sample`] holds what the readers of [`crate::collect`] left behind, untouched. [`derive()`] turns two such samples
+//! into one immutable [`Snapshot`], which is all that a dialect ever sees. Nothing here reads a clock or a file.
+
+pub mod derive;
+mod derive_disk;
+mod derive_process;
+pub mod sample;
+pub mod snapshot;
+pub mod subject;
+
+pub use derive::derive;
+pub use sample::{Gathered, Machine, ReadError, Reading, Sample};
+pub use snapshot::Snapshot;
+pub use subject::Subjects;
