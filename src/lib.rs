@@ -20,4 +20,5 @@
 pub mod collect;
 pub mod dialect;
 pub mod model;
+pub mod sampler;
 pub mod worker;
