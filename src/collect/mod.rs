@@ -8,6 +8,7 @@ pub mod disk;
 pub mod file;
 pub mod filesystem;
 pub mod host;
+pub mod limit;
 pub mod load;
 pub mod memory;
 pub mod network;
@@ -97,7 +98,8 @@ impl Collector {
         sample.uptime_seconds = run.one("uptime", || self.uptime.read());
         sample.network = run.one("network", || self.network.read());
         sample.disks = run.one("disk", || self.disks.read());
-        let fresh = previous.and_then(|p| p.host.clone()).filter(|host| sample.at.saturating_sub(host.at) < HOST_FACTS_AGE);
+        let fresh =
+            previous.and_then(|p| p.host.clone()).filter(|host| sample.at.saturating_sub(host.at) < HOST_FACTS_AGE);
         sample.host = fresh.or_else(|| run.one("host", || self.host.read()));
         sample.runs = run.runs;
         self.add(&mut sample, wanted);
