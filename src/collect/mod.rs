@@ -8,6 +8,7 @@ pub mod disk;
 pub mod file;
 pub mod filesystem;
 pub mod host;
+pub mod limit;
 pub mod load;
 pub mod memory;
 pub mod network;

@@ -6,6 +6,7 @@
 pub mod derive;
 mod derive_disk;
 mod derive_process;
+pub mod redact;
 pub mod sample;
 pub mod snapshot;
 pub mod subject;
