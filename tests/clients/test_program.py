@@ -21,8 +21,16 @@ def run(*arguments):
 
 
 def flags():
-    """The long flags that --help names."""
-    return set(re.findall(r"^\s+(?:-\w, )?(--[a-z][a-z-]*)", run("--help").stdout, re.M))
+    """What --help says of each flag: its variable and its default."""
+    # A flag stands in the column of flags; one that the text of another mentions does not.
+    parts = re.split(r"^(?:  -\w, |      )(--[a-z][a-z-]*)", run("--help").stdout, flags=re.M)[1:]
+    found = {}
+    for flag, text in zip(parts[::2], parts[1::2], strict=True):
+        text = " ".join(text.split())
+        variable = re.search(r"\[env: (\w+)=", text)
+        default = re.search(r"\[default: ([^]]*)\]", text)
+        found[flag] = (variable and variable[1], default and default[1])
+    return found
 
 
 def test_bad_flag():
@@ -132,13 +140,19 @@ def test_starts_no_program_and_calls_nobody(tmp_path):
 
 
 def test_readme_names_every_flag_and_no_other():
-    """The table of the README: a row for each flag, with its environment variable."""
-    rows = re.findall(r"^\| `(--[a-z-]+)[^`]*` \| (?:`(PSMONITOR_[A-Z_]+)`|-) \|", (ROOT / "README.md").read_text(), re.M)
-    assert {flag for flag, _ in rows} == flags() - {"--help", "--version"}
-    assert len(rows) == len({flag for flag, _ in rows})
-    named = set(re.findall(r"PSMONITOR_[A-Z_]+", run("--help").stdout))
-    assert {variable for _, variable in rows if variable} == named
-    assert all(variable == "PSMONITOR_" + flag[2:].upper().replace("-", "_") for flag, variable in rows if variable)
+    """The table of the README: a row for each flag, with its variable and its default."""
+    rows = re.findall(r"^\| `(--[a-z-]+)[^`]*` \| `(\w+)` \| (.*?) ?\| ", (ROOT / "README.md").read_text(), re.M)
+    table = {flag: (variable, default) for flag, variable, default in rows}
+    known = {flag: row for flag, row in flags().items() if flag not in ("--help", "--version")}
+    assert len(table) == len(rows)
+    assert table.keys() == known.keys()
+    for flag, (variable, default) in known.items():
+        assert variable == "PSMONITOR_" + flag[2:].upper().replace("-", "_")
+        assert table[flag][0] == variable
+        if default is None:
+            assert not table[flag][1].startswith("`"), flag
+        else:
+            assert table[flag][1] == f"`{default}`", flag
 
 
 def test_environment_sets_a_flag():
