@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn")).init();
     let run = Config::from_args(&args).and_then(|config| actix_rt::System::new().block_on(run(&config)));
     let code = match run {
         Ok(()) => 0,

@@ -100,14 +100,7 @@ pub async fn guard(
             let response = preflight(req.headers(), admitted.origin.is_some());
             (Some(admitted), req.into_response(response))
         }
-        Ok(admitted) => {
-            let request = req.request().clone();
-            let response = match next.call(req).await {
-                Ok(response) => response.map_into_boxed_body(),
-                Err(error) => ServiceResponse::from_err(error, request),
-            };
-            (Some(admitted), response)
-        }
+        Ok(admitted) => (Some(admitted), next.call(req).await?.map_into_boxed_body()),
     };
     let mut response: ServiceResponse<BoxBody> = response;
     let is_any =
