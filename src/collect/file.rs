@@ -72,6 +72,25 @@ pub fn text_of(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
+fn text_at<'a>(path: &Path, bytes: &'a [u8]) -> Reading<&'a str> {
+    std::str::from_utf8(bytes).map_err(|_| parse_error(path, 0, "not UTF-8"))
+}
+
+/// The number that `word` spells; `what` names it in the complaint about line `line` of `path`.
+pub fn number<T: std::str::FromStr>(path: &Path, line: usize, word: Option<&str>, what: &str) -> Reading<T> {
+    let word = word.ok_or_else(|| parse_error(path, line, format!("{what} is missing")))?;
+    word.parse().map_err(|_| parse_error(path, line, format!("expected {what}, found {word:?}")))
+}
+
+/// A number with a fraction. Not a number, infinite and negative are refused: no kernel file means them.
+pub fn fraction(path: &Path, line: usize, word: Option<&str>, what: &str) -> Reading<f64> {
+    let value: f64 = number(path, line, word, what)?;
+    if value.is_finite() && value >= 0.0 {
+        return Ok(value);
+    }
+    Err(parse_error(path, line, format!("expected {what}, found {value}")))
+}
+
 /// A file that is opened once and read from its start again and again.
 ///
 /// Kernel files are made anew for each read at offset 0, so one `pread` replaces open, read and close.
@@ -97,11 +116,21 @@ impl KeptFile {
 
     /// The text as it is now. A failure closes the file, so that the next read opens it anew.
     pub fn read(&mut self) -> Reading<&str> {
+        self.read_with(|path, bytes| text_at(path, bytes))
+    }
+
+    /// What `parse` makes of the path and the text as it is now.
+    pub fn read_text_with<T>(&mut self, parse: impl FnOnce(&Path, &str) -> Reading<T>) -> Reading<T> {
+        self.read_with(|path, bytes| parse(path, text_at(path, bytes)?))
+    }
+
+    /// What `parse` makes of the path and the bytes as they are now, for files that may hold any file name.
+    pub fn read_with<'a, T>(&'a mut self, parse: impl FnOnce(&'a Path, &'a [u8]) -> Reading<T>) -> Reading<T> {
         if let Err(error) = self.fill() {
             self.file = None;
             return Err(read_error(&self.path, &error));
         }
-        std::str::from_utf8(&self.buffer).map_err(|_| parse_error(&self.path, 0, "not UTF-8"))
+        parse(&self.path, &self.buffer)
     }
 
     fn fill(&mut self) -> io::Result<()> {

@@ -4,18 +4,23 @@
 //! kernel names its subject, has a `Reader` (made once from [`Paths`], kept between passes) and a parser that takes text.
 
 pub mod cpu;
+pub mod cpuinfo;
 pub mod disk;
 pub mod file;
 pub mod filesystem;
+pub mod frequency;
 pub mod host;
 pub mod load;
 pub mod memory;
+pub mod mountinfo;
 pub mod network;
 pub mod paths;
 pub mod pressure;
 pub mod process;
 pub mod sensor;
 pub mod socket;
+pub mod statvfs;
+pub mod uptime;
 pub mod user;
 pub mod wireless;
 
@@ -37,12 +42,12 @@ pub struct Collector {
     paths: Paths,
     epoch: Instant,
     cpu: cpu::Reader,
-    frequency: cpu::FrequencyReader,
+    frequency: frequency::Reader,
     memory: memory::Reader,
     swap_io: memory::SwapIoReader,
     load: load::Reader,
     pressure: pressure::Reader,
-    uptime: host::UptimeReader,
+    uptime: uptime::Reader,
     network: network::Reader,
     links: network::LinkReader,
     wireless: wireless::Reader,
@@ -64,12 +69,12 @@ impl Collector {
             paths: paths.clone(),
             epoch: Instant::now(),
             cpu: cpu::Reader::new(paths),
-            frequency: cpu::FrequencyReader::new(paths),
+            frequency: frequency::Reader::new(paths),
             memory: memory::Reader::new(paths),
             swap_io: memory::SwapIoReader::new(paths),
             load: load::Reader::new(paths),
             pressure: pressure::Reader::new(paths),
-            uptime: host::UptimeReader::new(paths),
+            uptime: uptime::Reader::new(paths),
             network: network::Reader::new(paths),
             links: network::LinkReader::new(paths),
             wireless: wireless::Reader::new(paths),
@@ -97,7 +102,8 @@ impl Collector {
         sample.uptime_seconds = run.one("uptime", || self.uptime.read());
         sample.network = run.one("network", || self.network.read());
         sample.disks = run.one("disk", || self.disks.read());
-        let fresh = previous.and_then(|p| p.host.clone()).filter(|host| sample.at.saturating_sub(host.at) < HOST_FACTS_AGE);
+        let fresh =
+            previous.and_then(|p| p.host.clone()).filter(|host| sample.at.saturating_sub(host.at) < HOST_FACTS_AGE);
         sample.host = fresh.or_else(|| run.one("host", || self.host.read()));
         sample.runs = run.runs;
         self.add(&mut sample, wanted);
