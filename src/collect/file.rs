@@ -187,6 +187,33 @@ mod tests {
     }
 
     #[test]
+    fn numbers_and_fractions() {
+        let path = Path::new("file");
+        assert_eq!(number(path, 3, Some("42"), "a count"), Ok(42_u64));
+        assert_eq!(fraction(path, 3, Some("0.25"), "a share"), Ok(0.25));
+        let missing = number::<u64>(path, 3, None, "a count").unwrap_err();
+        assert_eq!(missing.to_string(), "file:3: a count is missing");
+        let wrong = number::<u8>(path, 3, Some("256"), "a count").unwrap_err();
+        assert_eq!(wrong.to_string(), "file:3: expected a count, found \"256\"");
+        for word in ["", "x", "-0.5", "nan", "inf", "1e999"] {
+            assert!(
+                matches!(fraction(path, 3, Some(word), "a share"), Err(ReadError::Parse { line: 3, .. })),
+                "{word}"
+            );
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("names");
+        std::fs::write(&path, b"a\xffb").unwrap();
+        let mut kept = KeptFile::new(path);
+        assert_eq!(kept.read_with(|_, bytes| Ok(bytes.to_vec())).unwrap(), b"a\xffb");
+        assert!(matches!(kept.read_text_with(|_, text| Ok(text.len())), Err(ReadError::Parse { line: 0, .. })));
+    }
+
+    #[test]
     fn each_failure_has_its_name() {
         let dir = tempfile::tempdir().unwrap();
         let missing = dir.path().join("missing");

@@ -14,8 +14,8 @@ use super::Paths;
 use super::file::KeptFile;
 use super::mountinfo::{Mount, parse_mountinfo};
 use super::statvfs::{self, Asker};
-use crate::model::Reading;
 use crate::model::sample::{RawFilesystem, RawFilesystemUsage};
+use crate::model::{ReadError, Reading};
 
 /// Keeps the mount table open, and the thread that asks the file systems.
 #[derive(Debug)]
@@ -77,10 +77,12 @@ impl Reader {
     }
 
     fn mounts(&mut self) -> Reading<Vec<Mount>> {
-        if let Some(first_process) = &mut self.first_process
-            && let Ok(mounts) = first_process.read_with(parse_mountinfo)
-        {
-            return Ok(mounts);
+        if let Some(first_process) = &mut self.first_process {
+            match first_process.read_with(parse_mountinfo) {
+                // Hidden from us, or a procfs without it: the next best is what we see ourselves.
+                Err(ReadError::Unsupported { .. } | ReadError::Denied { .. } | ReadError::Vanished { .. }) => {}
+                reading => return reading,
+            }
         }
         let mounts = self.own.read_with(parse_mountinfo)?;
         Ok(below(&self.rootfs, mounts))
@@ -138,7 +140,6 @@ fn choose(mounts: Vec<Mount>) -> Vec<Mount> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ReadError;
     use std::fs;
     use std::os::unix::ffi::OsStrExt;
     use std::sync::Mutex;
@@ -222,6 +223,8 @@ mod tests {
         fs::create_dir(dir.path().join("1")).unwrap();
         fs::write(dir.path().join("1/mountinfo"), "1 1 8:1 / / rw - ext4 /dev/sda1 rw\n").unwrap();
         assert_eq!(points(), ["/"], "the table of the host's first process");
+        fs::write(dir.path().join("1/mountinfo"), "garbage\n").unwrap();
+        assert!(matches!(reader.read(), Err(ReadError::Parse { line: 1, .. })));
     }
 
     #[test]
@@ -251,13 +254,15 @@ mod tests {
         let (release, released) = sync_channel::<()>(1);
         let released = Mutex::new(released);
         let paths = Paths { procfs: dir.path().into(), ..Paths::host() };
-        let mut reader = Reader::with_statvfs(&paths, statvfs::TIME_LIMIT, move |path| {
+        let mut reader = Reader::with_statvfs(&paths, Duration::from_secs(1), move |path| {
             if path == Path::new("/dead") {
                 // Hangs until the other end is dropped; answers at once from then on.
                 released.lock().unwrap().recv().unwrap_err();
             }
             Ok(RawFilesystemUsage::default())
         });
+        // In the first pass the dead one takes most of the time that there is for both.
+        assert!(matches!(reader.read().unwrap()[0].usage, Err(ReadError::Stuck { .. })));
         for _ in 0..3 {
             let rows = reader.read().unwrap();
             assert!(matches!(&rows[0].usage, Err(ReadError::Stuck { path }) if path == "/dead"));
@@ -267,7 +272,7 @@ mod tests {
         let give_up = Instant::now() + Duration::from_secs(10);
         while reader.read().unwrap()[0].usage.is_err() {
             assert!(Instant::now() < give_up, "it did not recover");
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 

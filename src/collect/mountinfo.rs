@@ -49,6 +49,9 @@ impl Mount {
 ///
 /// Space, tab, newline, backslash and `#` are written in octal (`\040`).
 pub fn parse_mountinfo(path: &Path, text: &[u8]) -> Reading<Vec<Mount>> {
+    if text.is_empty() {
+        return Err(parse_error(path, 0, "no file system at all, not even the root"));
+    }
     text.split(|byte| *byte == b'\n')
         .enumerate()
         .filter(|(_, line)| !line.is_empty())
@@ -189,7 +192,7 @@ mod tests {
             let reading = parse(format!("{good}\n{line}\n").as_bytes());
             assert!(matches!(reading, Err(ReadError::Parse { line: 3, .. })), "{line}: {reading:?}");
         }
-        assert_eq!(parse(b""), Ok(vec![]));
+        assert!(matches!(parse(b""), Err(ReadError::Parse { line: 0, .. })));
     }
 
     #[test]

@@ -203,8 +203,21 @@ mod tests {
         }
     }
 
-    fn asker(mounts: &Arc<Mounts>) -> Asker {
-        Asker::new(mounts.call(), TIME_LIMIT)
+    /// So little time that a test need not wait long for what hangs.
+    const SHORT: Duration = Duration::from_millis(20);
+
+    /// So much that no busy machine makes a living mount look dead.
+    const LONG: Duration = Duration::from_secs(20);
+
+    /// An asker that has found out that `paths` hang, and from then on has all the time for the others.
+    fn asker_stuck_at(mounts: &Arc<Mounts>, paths: &[&str]) -> Asker {
+        let mut asker = Asker::new(mounts.call(), SHORT);
+        for path in paths {
+            mounts.hang(path);
+            assert!(is_stuck(&pass(&mut asker, path)));
+        }
+        asker.limit = LONG;
+        asker
     }
 
     fn pass(asker: &mut Asker, path: &str) -> Reading<RawFilesystemUsage> {
@@ -216,7 +229,7 @@ mod tests {
 
     /// Asks until the answer is a fresh one, not that of a call which came back late.
     fn until_fresh(asker: &mut Asker, mounts: &Mounts, path: &str) {
-        let give_up = Instant::now() + Duration::from_secs(10);
+        let give_up = Instant::now() + LONG;
         loop {
             let answer = pass(asker, path);
             let hangs = asker.stuck.iter().any(|(hanging, _)| hanging == Path::new(path));
@@ -224,7 +237,7 @@ mod tests {
                 return;
             }
             assert!(Instant::now() < give_up, "{path} did not recover: {answer:?}");
-            thread::yield_now();
+            thread::sleep(Duration::from_millis(1));
         }
     }
 
@@ -235,7 +248,7 @@ mod tests {
     #[test]
     fn no_thread_before_the_first_question_and_one_after() {
         let mounts = Arc::default();
-        let mut asker = asker(&mounts);
+        let mut asker = asker_stuck_at(&mounts, &[]);
         assert!(asker.free.is_none());
         assert_eq!(pass(&mut asker, "/a").unwrap().blocks, 1);
         assert_eq!(pass(&mut asker, "/b").unwrap().blocks, 1);
@@ -246,15 +259,13 @@ mod tests {
     #[test]
     fn a_hung_mount_delays_once_and_is_asked_once() {
         let mounts = Arc::<Mounts>::default();
-        mounts.hang("/dead");
-        let mut asker = asker(&mounts);
-        assert!(is_stuck(&pass(&mut asker, "/dead")));
+        let mut asker = asker_stuck_at(&mounts, &["/dead"]);
         let begin = Instant::now();
         for _ in 0..100 {
             assert!(is_stuck(&pass(&mut asker, "/dead")));
             assert!(pass(&mut asker, "/alive").is_ok());
         }
-        assert!(begin.elapsed() < Duration::from_secs(5), "100 passes took {:?}", begin.elapsed());
+        assert!(begin.elapsed() < LONG, "100 passes took {:?}", begin.elapsed());
         assert_eq!((mounts.asked("/dead"), mounts.asked("/alive")), (1, 100));
         mounts.release("/dead");
         until_fresh(&mut asker, &mounts, "/dead");
@@ -272,14 +283,14 @@ mod tests {
             state.1 += 1;
             Ok(RawFilesystemUsage { blocks: state.1, ..RawFilesystemUsage::default() })
         });
-        let mut asker = Asker::new(call, Duration::from_millis(20));
+        let mut asker = Asker::new(call, SHORT);
         assert!(is_stuck(&pass(&mut asker, "/slow")));
         for count in 1..=3 {
             permits.send(()).unwrap();
-            let give_up = Instant::now() + Duration::from_secs(10);
+            let give_up = Instant::now() + LONG;
             let mut answer = pass(&mut asker, "/slow");
             while is_stuck(&answer) && Instant::now() < give_up {
-                thread::yield_now();
+                thread::sleep(Duration::from_millis(1));
                 answer = pass(&mut asker, "/slow");
             }
             assert_eq!(answer.unwrap().blocks, count);
@@ -290,12 +301,8 @@ mod tests {
     #[test]
     fn no_more_than_so_many_threads_hang() {
         let mounts = Arc::<Mounts>::default();
-        let mut asker = Asker::new(mounts.call(), Duration::from_millis(10));
         let paths: Vec<String> = (0..MOST_STUCK + 3).map(|number| format!("/dead{number}")).collect();
-        for path in &paths {
-            mounts.hang(path);
-            assert!(is_stuck(&pass(&mut asker, path)));
-        }
+        let mut asker = asker_stuck_at(&mounts, &paths.iter().map(String::as_str).collect::<Vec<_>>());
         assert_eq!(asker.stuck.len(), MOST_STUCK);
         assert!(is_stuck(&pass(&mut asker, "/alive")), "no thread is left to ask it");
         for path in &paths {
@@ -311,14 +318,15 @@ mod tests {
     #[test]
     fn the_first_hung_mount_leaves_the_others_a_little_time() {
         let mounts = Arc::<Mounts>::default();
-        let mut asker = asker(&mounts);
+        let mut asker = Asker::new(mounts.call(), SHORT);
         mounts.hang("/dead1");
         mounts.hang("/dead2");
         asker.begin();
         let begin = Instant::now();
         assert!(is_stuck(&asker.ask(Path::new("/dead1"))) && is_stuck(&asker.ask(Path::new("/dead2"))));
-        assert!(asker.ask(Path::new("/alive")).is_ok());
-        assert!(begin.elapsed() >= Duration::from_millis(550));
+        assert!(begin.elapsed() >= SHORT + SHORT / 10, "the second one had its share too");
+        asker.limit = LONG;
+        assert!(asker.deadline < Instant::now() && asker.ask(Path::new("/alive")).is_ok());
         mounts.release("/dead1");
         mounts.release("/dead2");
     }
@@ -326,16 +334,14 @@ mod tests {
     #[test]
     fn what_is_not_mounted_any_more_is_forgotten() {
         let mounts = Arc::<Mounts>::default();
-        mounts.hang("/dead");
-        let mut asker = asker(&mounts);
-        assert!(is_stuck(&pass(&mut asker, "/dead")));
+        let mut asker = asker_stuck_at(&mounts, &["/dead"]);
         asker.end(|_| false);
         assert_eq!(asker.stuck.len(), 1, "its thread still hangs and still counts");
         mounts.release("/dead");
-        let give_up = Instant::now() + Duration::from_secs(10);
+        let give_up = Instant::now() + LONG;
         while !asker.stuck.is_empty() && Instant::now() < give_up {
             asker.end(|_| false);
-            thread::yield_now();
+            thread::sleep(Duration::from_millis(1));
         }
         assert!(asker.stuck.is_empty());
     }
@@ -343,14 +349,13 @@ mod tests {
     #[test]
     fn threads_end_with_their_asker() {
         let mounts = Arc::<Mounts>::default();
-        mounts.hang("/dead");
-        let mut asker = asker(&mounts);
-        assert!(is_stuck(&pass(&mut asker, "/dead")) && pass(&mut asker, "/alive").is_ok());
+        let mut asker = asker_stuck_at(&mounts, &["/dead"]);
+        assert!(pass(&mut asker, "/alive").is_ok());
         drop(asker);
         mounts.release("/dead");
-        let give_up = Instant::now() + Duration::from_secs(10);
+        let give_up = Instant::now() + LONG;
         while Arc::strong_count(&mounts) > 1 && Instant::now() < give_up {
-            thread::yield_now();
+            thread::sleep(Duration::from_millis(1));
         }
         assert_eq!(Arc::strong_count(&mounts), 1, "every thread has dropped its call");
     }
@@ -361,7 +366,7 @@ mod tests {
             assert!(path != Path::new("/bad"), "a test's own panic");
             Ok(RawFilesystemUsage::default())
         });
-        let mut asker = Asker::new(call, Duration::from_secs(10));
+        let mut asker = Asker::new(call, LONG);
         assert!(matches!(pass(&mut asker, "/bad"), Err(ReadError::Io { .. })));
         assert!(pass(&mut asker, "/good").is_ok());
     }
