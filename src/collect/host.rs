@@ -14,16 +14,3 @@ impl Reader {
         Err(ReadError::Unsupported { path: String::new() })
     }
 }
-
-#[derive(Debug)]
-pub struct UptimeReader {}
-
-impl UptimeReader {
-    pub fn new(_paths: &Paths) -> Self {
-        Self {}
-    }
-
-    pub fn read(&mut self) -> Reading<f64> {
-        Err(ReadError::Unsupported { path: String::new() })
-    }
-}
