@@ -8,6 +8,7 @@ pub mod disk;
 pub mod file;
 pub mod filesystem;
 pub mod host;
+pub mod link;
 pub mod load;
 pub mod memory;
 pub mod network;
@@ -44,7 +45,7 @@ pub struct Collector {
     pressure: pressure::Reader,
     uptime: host::UptimeReader,
     network: network::Reader,
-    links: network::LinkReader,
+    links: link::Reader,
     wireless: wireless::Reader,
     disks: disk::Reader,
     filesystems: filesystem::Reader,
@@ -71,7 +72,7 @@ impl Collector {
             pressure: pressure::Reader::new(paths),
             uptime: host::UptimeReader::new(paths),
             network: network::Reader::new(paths),
-            links: network::LinkReader::new(paths),
+            links: link::Reader::new(paths),
             wireless: wireless::Reader::new(paths),
             disks: disk::Reader::new(paths),
             filesystems: filesystem::Reader::new(paths),
@@ -97,7 +98,8 @@ impl Collector {
         sample.uptime_seconds = run.one("uptime", || self.uptime.read());
         sample.network = run.one("network", || self.network.read());
         sample.disks = run.one("disk", || self.disks.read());
-        let fresh = previous.and_then(|p| p.host.clone()).filter(|host| sample.at.saturating_sub(host.at) < HOST_FACTS_AGE);
+        let fresh =
+            previous.and_then(|p| p.host.clone()).filter(|host| sample.at.saturating_sub(host.at) < HOST_FACTS_AGE);
         sample.host = fresh.or_else(|| run.one("host", || self.host.read()));
         sample.runs = run.runs;
         self.add(&mut sample, wanted);
