@@ -11,13 +11,16 @@ pub mod host;
 pub mod link;
 pub mod load;
 pub mod memory;
+pub mod netlink;
 pub mod network;
+pub mod nl80211;
 pub mod paths;
 pub mod pressure;
 pub mod process;
 pub mod sensor;
 pub mod socket;
 pub mod user;
+pub mod virtualization;
 pub mod wireless;
 
 use std::collections::HashMap;
