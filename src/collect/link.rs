@@ -228,4 +228,22 @@ mod tests {
             assert!(link.addresses.contains(&address), "{name} {address:?}");
         }
     }
+
+    #[test]
+    fn the_laptop_has_five_links() {
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/machine");
+        let paths = Paths { procfs: fixture.join("proc"), sysfs: fixture.join("sys"), ..Paths::host() };
+        let list = Reader::new(&paths).read().unwrap();
+        assert_eq!(
+            list.iter().map(|l| &*l.name).collect::<Vec<_>>(),
+            ["lo", "eth0", "wlan0", "docker0", "enp0s20f0u1"]
+        );
+        let speeds: Vec<_> = list.iter().map(|link| link.speed_megabits).collect();
+        assert_eq!(speeds, [None, Some(1000), None, Some(10_000), None]);
+        assert_eq!((list[1].flags, list[1].mtu_bytes, list[1].duplex.as_deref()), (0x1003, Some(1500), Some("full")));
+        assert_eq!((list[0].mac.as_deref(), list[1].mac.as_deref()), (None, Some("02:00:00:12:34:01")));
+        assert_eq!(list[4].operational_state.as_deref(), Some("down"));
+        let addresses: Vec<_> = list[1].addresses.iter().map(|a| format!("{}/{}", a.ip, a.prefix_length)).collect();
+        assert_eq!(addresses, ["2001:db8:0:1::10/64", "fe80::ff:fe12:3401/64"]);
+    }
 }

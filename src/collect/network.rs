@@ -48,7 +48,7 @@ impl Reader {
     }
 }
 
-/// Reads the text of `/proc/net/dev` (proc_pid_net(5)): two head lines, then `name: 16 numbers` for each interface.
+/// Reads the text of `/proc/net/dev` (`proc_pid_net(5)`): two head lines, then `name: 16 numbers` for each interface.
 ///
 /// The colon that ends the name is the last one of the line, because an alias has one in its name (`eth0:1`); a number may
 /// follow it without a space. `names` are those of the last pass, most often the same in the same places.
@@ -170,5 +170,15 @@ mod tests {
             let packets: u64 = std::fs::read_to_string(file).unwrap().trim().parse().unwrap();
             assert!(packets >= interface.received[1], "{}: {packets}", interface.name);
         }
+    }
+
+    #[test]
+    fn the_laptop_has_five_interfaces() {
+        let procfs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/machine/proc");
+        let list = Reader::new(&Paths { procfs, ..Paths::host() }).read().unwrap();
+        let told: Vec<_> = list.iter().map(|i| (&*i.name, i.received[0], i.sent[0])).collect();
+        assert_eq!(told[1], ("eth0", 9_821_734_412, 1_203_948_210));
+        assert_eq!((list[1].received[3], list[1].sent[6]), (12, 1), "dropped, carrier");
+        assert_eq!((told.len(), told[4]), (5, ("enp0s20f0u1", 0, 0)));
     }
 }

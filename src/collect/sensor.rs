@@ -235,4 +235,19 @@ mod tests {
         fs::write(dir.path().join("class/hwmon/hwmon0/name"), b"chip\xff\n").unwrap();
         assert_eq!(reader.read().unwrap().temperatures[0].chip, "chip\u{fffd}");
     }
+
+    #[test]
+    fn the_laptop_has_three_chips_and_two_zones() {
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/machine");
+        let paths = Paths { sysfs: fixture.join("sys"), ..Paths::host() };
+        let sensors = Reader::new(&paths).read().unwrap();
+        let told: Vec<_> = sensors.temperatures.iter().map(|t| (&*t.chip, &*t.label)).collect();
+        let cores = ["Package id 0", "Core 0", "Core 1", "Core 2", "Core 3"].map(|label| ("coretemp", label));
+        assert_eq!(told[..5], cores);
+        let others = [("nvme", "Composite"), ("nvme", "Sensor 1"), ("thinkpad", "CPU"), ("thinkpad", "GPU")];
+        assert_eq!(told[5..9], others);
+        assert_eq!(told[9..], [("acpitz", "thermal_zone0"), ("x86_pkg_temp", "thermal_zone1")]);
+        assert_eq!(sensors.temperatures[6].high_celsius, None);
+        assert_eq!(sensors.fans, [RawFan { chip: "thinkpad".into(), label: "fan1".into(), rpm: 2631 }]);
+    }
 }

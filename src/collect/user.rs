@@ -33,6 +33,9 @@ const LARGEST_CACHE: usize = 4096;
 /// Who asks the system for the name of a user.
 type Ask = fn(u32) -> Option<String>;
 
+/// Our ends of the questions and of the answers, which carry the user they are about.
+type Lines = (SyncSender<u32>, Receiver<(u32, Option<String>)>);
+
 /// The names of users.
 #[derive(Debug)]
 pub struct Users {
@@ -108,7 +111,7 @@ fn parse(text: &str) -> HashMap<u32, Arc<str>> {
     names
 }
 
-/// getpwuid_r(3). May take long.
+/// `getpwuid_r(3)`. May take long.
 fn ask_system(uid: u32) -> Option<String> {
     nix::unistd::User::from_uid(uid.into()).ok().flatten().map(|user| user.name)
 }
@@ -119,7 +122,7 @@ struct Services {
     ask: Ask,
     known: HashMap<u32, Known>,
     /// Both bounded by [`QUEUE`]. The thread lives until this end of the questions is dropped, and is started by the first.
-    lines: Option<(SyncSender<u32>, Receiver<(u32, Option<String>)>)>,
+    lines: Option<Lines>,
 }
 
 /// One user as the name services know it.
@@ -182,7 +185,7 @@ impl Services {
 }
 
 /// The thread that asks. It waits for room when nobody takes its answers, and ends with the last question.
-fn start(ask: Ask) -> Option<(SyncSender<u32>, Receiver<(u32, Option<String>)>)> {
+fn start(ask: Ask) -> Option<Lines> {
     let (questions, asked) = sync_channel(QUEUE);
     let (answer, answers) = sync_channel(QUEUE);
     let run = move || {
