@@ -1,0 +1,15 @@
+//! One module for each system whose clients are served: a snapshot in, that system's words out.
+//!
+//! Called by the server and the frame. A dialect sees the model and nothing else: no clock, no file, no HTTP. What it
+//! returns is text, or a view that borrows from the snapshot and is serialized by the caller.
+
+#[cfg(test)]
+mod cost;
+pub mod heartbeat;
+mod number;
+pub mod process_monitor;
+pub mod psiod;
+pub mod psmonitor;
+mod rows;
+#[cfg(test)]
+mod testing;
