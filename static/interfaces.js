@@ -68,7 +68,7 @@ export class InterfaceTable {
     attribute(this.#button, "aria-expanded", String(this.#all));
     this.#note.hidden = shown.length > 0 && rest === 0;
     if (sorted.length === 0) {
-      write(this.#note, this.#latest?.interfaces === undefined ? "The server sent no interfaces." : "No network interface.");
+      write(this.#note, Array.isArray(this.#latest?.interfaces) ? "No network interface." : "The server sent no interfaces.");
     } else {
       write(this.#note, `${rest} idle or less busy ${rest === 1 ? "interface is" : "interfaces are"} hidden.`);
     }

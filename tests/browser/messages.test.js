@@ -102,6 +102,14 @@ test("a name made of markup stays text", LIMIT, async (t) => {
   await assertClean(tab, server.url);
 });
 
+test("an interface list that is null is not an empty one", LIMIT, async (t) => {
+  const tab = await fed(t, message({ processes: null, network: { interfaces: null, statistics: null, averages: null } }));
+  const { page } = tab;
+  await eventually(async () => (await textOf(page, "interfaces-note")) === "The server sent no interfaces.", "the note");
+  assert.equal(await textOf(page, "processes-note"), "The server sent no processes.");
+  await assertClean(tab, server.url);
+});
+
 test("no interfaces, no processes", LIMIT, async (t) => {
   const tab = await fed(t, message({ processes: [], network: { interfaces: [], statistics: {}, averages: {} } }));
   const { page } = tab;
@@ -166,6 +174,8 @@ test("nothing moves when numbers grow from nothing to enormous", LIMIT, async (t
       socket = one;
       one.send(message());
     });
+    const platform = { distro: "Debian GNU/Linux 12 (bookworm)", kernel: "6.12.41-amd64", uptime: "1 min" };
+    await page.route("**/system", (route) => route.fulfill({ json: { user: "root", platform } }));
     await page.goto(server.url);
     await untilState(page, "live");
     await eventually(async () => (await textOf(page, "cpu-usage")) === "12.5%", "the first message");
