@@ -618,7 +618,8 @@ pub struct RawCpuModel {
     pub mhz: Option<f64>,
     /// `cache size`, KiB.
     pub cache_kibibytes: Option<u64>,
-    /// `flags`. All cores of one machine share one list.
+    /// `flags`. All cores of one machine share one list. Too long to be part of every native answer.
+    #[serde(skip)]
     pub flags: Arc<[String]>,
     /// `microcode`.
     pub microcode: String,
