@@ -4,6 +4,7 @@
 //! are those of our own network name space. Descriptors of other users' processes may be read by root only; their sockets
 //! then have no holders.
 
+mod diag;
 mod parse;
 
 use std::collections::HashMap;
@@ -19,18 +20,18 @@ use super::process::list::{Lister, ShortPath, decimal};
 use crate::model::sample::{RawSocket, SocketKind};
 use crate::model::{ReadError, Reading};
 
-/// The tables of Internet sockets.
-const INET: [(&str, SocketKind); 4] = [
-    ("net/tcp", SocketKind::Tcp4),
-    ("net/tcp6", SocketKind::Tcp6),
-    ("net/udp", SocketKind::Udp4),
-    ("net/udp6", SocketKind::Udp6),
-];
+/// The tables of TCP sockets.
+const TCP: [(&str, SocketKind); 2] = [("net/tcp", SocketKind::Tcp4), ("net/tcp6", SocketKind::Tcp6)];
+
+/// The tables of UDP sockets.
+const UDP: [(&str, SocketKind); 2] = [("net/udp", SocketKind::Udp4), ("net/udp6", SocketKind::Udp6)];
 
 /// Reads all sockets. Keeps nothing open between passes: they are watched seldom.
 #[derive(Debug)]
 pub struct Reader {
     paths: Paths,
+    /// Whether TCP sockets come over netlink: on the live machine, until it fails.
+    netlink: bool,
     processes: Lister,
     descriptors: Lister,
 }
@@ -48,7 +49,7 @@ impl Reader {
     /// Opens nothing yet.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
-        Self { paths: paths.clone(), processes: Lister::new(), descriptors: Lister::new() }
+        Self { paths: paths.clone(), netlink: paths.is_live(), processes: Lister::new(), descriptors: Lister::new() }
     }
 
     /// All sockets in the order of the files: TCP, TCP over IPv6, UDP, UDP over IPv6, UNIX. A table that this kernel lacks
@@ -56,13 +57,12 @@ impl Reader {
     pub fn read(&mut self) -> Reading<Vec<RawSocket>> {
         let mut list = Vec::new();
         let mut tables = 0;
-        for (file, kind) in INET {
-            let path = self.paths.proc(file);
-            if let Some(text) = optional(read_text(&path))? {
-                parse::parse_inet(&path, &text, kind, &mut list)?;
-                tables += 1;
-            }
+        if self.tcp_by_netlink(&mut list) {
+            tables += 1;
+        } else {
+            tables += self.read_tables(&TCP, &mut list)?;
         }
+        tables += self.read_tables(&UDP, &mut list)?;
         let path = self.paths.proc("net/unix");
         if let Some(text) = optional(read_text(&path))? {
             parse::parse_unix(&path, &text, &mut list)?;
@@ -73,6 +73,30 @@ impl Reader {
         }
         self.find_holders(&mut list)?;
         Ok(list)
+    }
+
+    /// TCP sockets the cheaper way. False where only the files can tell: another machine's or no `sock_diag`.
+    fn tcp_by_netlink(&mut self, list: &mut Vec<RawSocket>) -> bool {
+        if !self.netlink {
+            return false;
+        }
+        if let Err(error) = diag::tcp_sockets(list) {
+            log::debug!("sock_diag: {error}; reading /proc/net/tcp instead");
+            self.netlink = false;
+        }
+        self.netlink
+    }
+
+    fn read_tables(&self, tables: &[(&str, SocketKind)], list: &mut Vec<RawSocket>) -> Reading<usize> {
+        let mut found = 0;
+        for (file, kind) in tables {
+            let path = self.paths.proc(file);
+            if let Some(text) = optional(read_text(&path))? {
+                parse::parse_inet(&path, &text, *kind, list)?;
+                found += 1;
+            }
+        }
+        Ok(found)
     }
 
     fn find_holders(&mut self, list: &mut [RawSocket]) -> Reading<()> {
@@ -213,6 +237,27 @@ mod tests {
         let found = held(unix.as_raw_fd());
         assert_eq!((found.kind, &found.local), (SocketKind::Unix(1), &SocketEnd::Path(path.to_str().unwrap().into())));
         assert_eq!(held(pair.as_raw_fd()).local, SocketEnd::Path("".into()));
+    }
+
+    #[test]
+    fn netlink_and_files_tell_the_same() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let local = SocketEnd::Inet(listener.local_addr().unwrap().ip(), listener.local_addr().unwrap().port());
+        let mut reader = Reader::new(&Paths::host());
+        let by_netlink = reader.read().unwrap();
+        assert!(reader.netlink, "this kernel has no sock_diag");
+        reader.netlink = false;
+        let by_file = reader.read().unwrap();
+        let ours = |list: Vec<RawSocket>| -> Vec<_> {
+            let touches = |socket: &RawSocket| socket.local == local || socket.remote == local;
+            let mut ours: Vec<_> = list.into_iter().filter(touches).collect();
+            ours.sort_by_key(|socket| (socket.inode, socket.state));
+            ours
+        };
+        let (by_netlink, by_file) = (ours(by_netlink), ours(by_file));
+        assert_eq!(by_netlink.len(), 3);
+        assert_eq!(by_netlink, by_file);
     }
 
     #[test]
