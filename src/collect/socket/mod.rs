@@ -5,20 +5,18 @@
 //! then have no holders.
 
 mod diag;
+mod holders;
 mod parse;
 
-use std::collections::HashMap;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::os::fd::AsFd;
 
 use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
 
 use super::Paths;
 use super::file::{optional, read_error, read_text};
-use super::process::list::{Lister, ShortPath, decimal};
 use crate::model::sample::{RawSocket, SocketKind};
 use crate::model::{ReadError, Reading};
+use holders::Holders;
 
 /// The tables of TCP sockets.
 const TCP: [(&str, SocketKind); 2] = [("net/tcp", SocketKind::Tcp4), ("net/tcp6", SocketKind::Tcp6)];
@@ -26,30 +24,20 @@ const TCP: [(&str, SocketKind); 2] = [("net/tcp", SocketKind::Tcp4), ("net/tcp6"
 /// The tables of UDP sockets.
 const UDP: [(&str, SocketKind); 2] = [("net/udp", SocketKind::Udp4), ("net/udp6", SocketKind::Udp6)];
 
-/// Reads all sockets. Keeps nothing open between passes: they are watched seldom.
+/// Reads all sockets. Keeps nothing open between passes, but remembers who holds what.
 #[derive(Debug)]
 pub struct Reader {
     paths: Paths,
     /// Whether TCP sockets come over netlink: on the live machine, until it fails.
     netlink: bool,
-    processes: Lister,
-    descriptors: Lister,
-}
-
-/// One descriptor that is a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Hold {
-    /// Place of the socket in the list.
-    socket: usize,
-    pid: u32,
-    descriptor: u32,
+    holders: Holders,
 }
 
 impl Reader {
     /// Opens nothing yet.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
-        Self { paths: paths.clone(), netlink: paths.is_live(), processes: Lister::new(), descriptors: Lister::new() }
+        Self { paths: paths.clone(), netlink: paths.is_live(), holders: Holders::new(paths.is_live()) }
     }
 
     /// All sockets in the order of the files: TCP, TCP over IPv6, UDP, UDP over IPv6, UNIX. A table that this kernel lacks
@@ -100,55 +88,12 @@ impl Reader {
     }
 
     fn find_holders(&mut self, list: &mut [RawSocket]) -> Reading<()> {
-        let places: HashMap<u64, usize> = list
-            .iter()
-            .enumerate()
-            .filter(|(_, socket)| socket.inode != 0)
-            .map(|(i, socket)| (socket.inode, i))
-            .collect();
-        let path: PathBuf = self.paths.procfs.clone();
+        let path = &self.paths.procfs;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fail = |error: Errno| read_error(&path, &error.into());
-        let root = rustix::fs::open(&path, flags, Mode::empty()).map_err(fail)?;
-        let mut holds = Vec::with_capacity(places.len());
-        let descriptors = &mut self.descriptors;
-        self.processes
-            .numbers(root.as_fd(), |pid, _| {
-                // A process that ended meanwhile, or is another user's, holds nothing that we could see.
-                if let Ok(folder) = open_descriptors(root.as_fd(), pid) {
-                    collect_holds(descriptors, &folder, pid, &places, &mut holds);
-                }
-            })
-            .map_err(fail)?;
-        holds.sort_unstable();
-        for held in holds.chunk_by(|a, b| a.socket == b.socket) {
-            list[held[0].socket].holders = held.iter().map(|hold| (hold.pid, hold.descriptor)).collect();
-        }
-        Ok(())
+        rustix::fs::open(path, flags, Mode::empty())
+            .and_then(|root| self.holders.find(root.as_fd(), list))
+            .map_err(|error| read_error(path, &error.into()))
     }
-}
-
-fn open_descriptors(root: BorrowedFd<'_>, pid: u32) -> Result<OwnedFd, Errno> {
-    let path = ShortPath::of(pid, "fd");
-    rustix::fs::openat(root, path.as_c_str(), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-}
-
-fn collect_holds(lister: &mut Lister, folder: &OwnedFd, pid: u32, places: &HashMap<u64, usize>, holds: &mut Vec<Hold>) {
-    // A process that ends while its descriptors are listed has let go of those that were not reached.
-    let _ = lister.numbers(folder.as_fd(), |descriptor, name| {
-        let mut target = [0; 64];
-        let Ok(length) = rustix::fs::readlinkat_raw(folder, name, &mut target[..]) else {
-            return;
-        };
-        if let Some(socket) = inode_of(&target[..length]).and_then(|inode| places.get(&inode)) {
-            holds.push(Hold { socket: *socket, pid, descriptor });
-        }
-    });
-}
-
-/// `socket:[12345]`.
-fn inode_of(target: &[u8]) -> Option<u64> {
-    decimal(target.strip_prefix(b"socket:[")?.strip_suffix(b"]")?)
 }
 
 #[cfg(test)]
@@ -286,13 +231,5 @@ mod tests {
         let path = root.path().join("net/tcp").display().to_string();
         let outcome = Reader::new(&paths).read();
         assert!(matches!(&outcome, Err(ReadError::Parse { path: told, line: 1, .. }) if *told == path), "{outcome:?}");
-    }
-
-    #[test]
-    fn only_sockets_have_a_sockets_inode() {
-        assert_eq!(inode_of(b"socket:[12345]"), Some(12_345));
-        for other in [&b"socket:[]"[..], b"pipe:[1]", b"/dev/null", b"socket:[1", b"anon_inode:[eventpoll]"] {
-            assert_eq!(inode_of(other), None);
-        }
     }
 }
