@@ -191,20 +191,27 @@ fn a_long_name_is_known_in_full() {
 #[test]
 fn any_budget_tells_the_same() {
     let [mut none, mut few, mut plenty] = [0, 7, 300].map(|budget| Reader::with_budget(&Paths::host(), budget));
-    let lasting = |all: RawProcesses| -> BTreeMap<u32, _> {
-        let fields = |p: RawProcess| p.stat.map(|s| (p.pid, (s.name, s.start_ticks, s.nice, p.uid, p.user)));
-        all.list.into_iter().filter_map(fields).collect()
+    let children: Vec<_> = (0..8).map(|_| Kept(Command::new("sleep").arg("60").spawn().unwrap())).collect();
+    for child in &children {
+        wait_for(&mut plenty, |all| name(all, child.0.id()) == Some("sleep"));
+    }
+    let starts = |all: &RawProcesses| -> BTreeMap<u32, u64> {
+        all.list.iter().filter_map(|p| p.stat.as_ref().map(|stat| (p.pid, stat.start_ticks))).collect()
     };
     for _ in 0..5 {
-        let before = lasting(plenty.read_all().unwrap());
-        let others = [lasting(none.read_all().unwrap()), lasting(few.read_all().unwrap())];
-        let mut after = lasting(plenty.read_all().unwrap());
-        // Other tests start and end children meanwhile: only what stood still is compared.
-        after.retain(|pid, fields| before.get(pid) == Some(fields));
-        assert!(after.contains_key(&1) && after.contains_key(&std::process::id()));
+        let before = plenty.read_all().unwrap();
+        let others = [none.read_all().unwrap(), few.read_all().unwrap()];
+        let mut after = starts(&plenty.read_all().unwrap());
+        // Other tests start and end children meanwhile: only what was there all the time is compared.
+        let first = starts(&before);
+        after.retain(|pid, start| first.get(pid) == Some(start));
+        assert!(after.len() > children.len() && after.contains_key(&1));
         for other in others {
-            for (pid, fields) in &after {
-                assert_eq!(other.get(pid), Some(fields), "{pid}");
+            let seen = starts(&other);
+            assert!(after.iter().all(|(pid, start)| seen.get(pid) == Some(start)));
+            // Other processes may execute another program between two passes; these sleep.
+            for child in &children {
+                assert_eq!(find(&other, child.0.id()), find(&before, child.0.id()));
             }
         }
     }
