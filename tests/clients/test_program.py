@@ -79,7 +79,7 @@ def test_stops_cleanly_with_200_streams():
 
         async def streams():
             loop = asyncio.get_running_loop()
-            sockets = [await websockets.connect(server.ws(f"/connect?id={server.worker()}")) for _ in range(200)]
+            sockets = [await websockets.connect(server.ws(f"/connect?id={server.worker()}"), legacy=True) for _ in range(200)]
             assert [await one.recv() for one in sockets] == [WELCOME] * 200
             stopped = loop.run_in_executor(None, server.stop)
             await asyncio.wait_for(asyncio.gather(*(one.wait_closed() for one in sockets)), 5)

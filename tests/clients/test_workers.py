@@ -133,6 +133,7 @@ def test_ten_thousand_workers_that_nobody_claims():
         for (sent, _), (_, answered) in zip(accepted, accepted[LIMIT:], strict=False):
             assert answered - sent >= LIFETIME
         time.sleep(LIFETIME + 0.1)
+        connection.close()
         with server.connect() as socket:
             assert socket.recv(timeout=5) == WELCOME
 
