@@ -112,12 +112,12 @@ def test_descriptors_are_flat_after_200_streams():
             targets = (os.readlink(entry) for entry in folder.iterdir() if entry.is_symlink())
             return sum(1 for target in targets if target.startswith("socket:"))
 
-        for _ in range(5):
-            server.connect().close()
-        time.sleep(0.5)
+        for socket in [server.connect() for _ in range(5)]:
+            socket.close_socket()
+        time.sleep(2)
         before = others()
-        for _ in range(200):
-            server.connect().close()
+        for socket in [server.connect() for _ in range(200)]:
+            socket.close_socket()
         deadline = time.monotonic() + 5
         while others() > before and time.monotonic() < deadline:
             time.sleep(0.1)
