@@ -11,7 +11,17 @@ use psmonitor::{collect, server};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) => {
+            // clap's text has several lines; the first one says what is wrong.
+            let text = error.to_string();
+            let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            let _ = writeln!(std::io::stderr(), "psmonitor: {first}; see psmonitor --help");
+            return ExitCode::from(2);
+        }
+    };
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn")).init();
     let run = Config::from_args(&args).and_then(|config| actix_rt::System::new().block_on(run(&config)));
     let code = match run {
