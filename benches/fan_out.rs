@@ -157,24 +157,26 @@ async fn bare(bytes: usize) {
         let receiver = receiver.clone();
         App::new().app_data(web::Data::new(receiver)).route("/", web::post().to(HttpResponse::Ok)).route(
             "/connect",
-            web::get().to(|req: HttpRequest, body: web::Payload, frames: web::Data<watch::Receiver<ByteString>>| async move {
-                let (response, mut session, mut messages) = actix_ws::handle(&req, body)?;
-                let mut frames = frames.get_ref().clone();
-                actix_rt::spawn(async move {
-                    loop {
-                        tokio::select! {
-                            changed = frames.changed() => {
-                                let frame = frames.borrow_and_update().clone();
-                                if changed.is_err() || session.text(frame).await.is_err() {
-                                    break;
+            web::get().to(
+                |req: HttpRequest, body: web::Payload, frames: web::Data<watch::Receiver<ByteString>>| async move {
+                    let (response, mut session, mut messages) = actix_ws::handle(&req, body)?;
+                    let mut frames = frames.get_ref().clone();
+                    actix_rt::spawn(async move {
+                        loop {
+                            tokio::select! {
+                                changed = frames.changed() => {
+                                    let frame = frames.borrow_and_update().clone();
+                                    if changed.is_err() || session.text(frame).await.is_err() {
+                                        break;
+                                    }
                                 }
+                                message = messages.next() => if !matches!(message, Some(Ok(_))) { break },
                             }
-                            message = messages.next() => if !matches!(message, Some(Ok(_))) { break },
                         }
-                    }
-                });
-                Ok::<_, actix_web::Error>(response)
-            }),
+                    });
+                    Ok::<_, actix_web::Error>(response)
+                },
+            ),
         )
     };
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(4);

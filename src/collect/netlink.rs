@@ -1,7 +1,7 @@
 //! Generic netlink: one request, its replies, and the attributes inside them.
 //!
 //! Called by [`super::wireless`]. It only asks; it must never send a request that changes anything, and never waits longer
-//! than [`LIMIT`] for a reply. The socket is rustix's. The neli crate was not used: its sockets take a time limit only
+//! than `LIMIT` for a reply. The socket is rustix's. The neli crate was not used: its sockets take a time limit only
 //! through a raw descriptor, and its headers subtract lengths unchecked. Messages are taken apart here by pure functions
 //! that give up at the first length that does not fit.
 

@@ -110,6 +110,13 @@ impl Connection {
         }
     }
 
+    /// Ends our side of the connection after what was written: the client sees the end, and what it still sends is no error.
+    pub fn finish(&self) {
+        if let Some(socket) = &self.socket {
+            let _ = rustix::net::shutdown(socket, Shutdown::Write);
+        }
+    }
+
     /// Keeps the kernel from holding more than a few events for a client that does not take them.
     pub fn bound_send_buffer(&self) {
         if let Some(socket) = &self.socket {

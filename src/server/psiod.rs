@@ -47,7 +47,6 @@ pub async fn connect(
             Err(_) => {
                 let _ = socket.say(AT_CAPACITY).await;
                 socket.close_with(CloseCode::Again, "at capacity").await;
-                socket.drain().await;
             }
         }
     });

@@ -85,11 +85,9 @@ pub async fn connect(
             (Err(_), _) => {
                 let _ = socket.say(words::AT_CAPACITY).await;
                 socket.close_with(CloseCode::Again, "at capacity").await;
-                socket.drain().await;
             }
             (_, None) => {
                 socket.close_with(CloseCode::Policy, "Invalid worker id").await;
-                socket.drain().await;
             }
             (Ok(pass), Some(_)) => {
                 let _ = stream(socket, &state, interval, pass).await;

@@ -32,6 +32,9 @@ const LAG: Duration = Duration::from_secs(1);
 /// How long a close frame may take to be handed over.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
 
+/// How long actix may take to write a close frame out.
+const FLUSH_TIME: Duration = Duration::from_millis(10);
+
 /// What a client did.
 #[derive(Debug)]
 pub enum Event {
@@ -201,19 +204,19 @@ impl Socket {
         self.say(frame).await
     }
 
-    /// Waits a moment for the client to close its side after a close frame was sent.
-    pub async fn drain(&mut self) {
-        let _ = timeout(CLOSE_TIME, async { while let Some(Ok(_)) = self.messages.next().await {} }).await;
-    }
-
     /// Says why and closes.
     pub async fn close_with(&mut self, code: CloseCode, text: &str) {
         self.close(Some(CloseReason { code, description: Some(text.to_owned()) })).await;
     }
 
     async fn close(&mut self, reason: Option<CloseReason>) {
-        if let Some(session) = self.session.take() {
-            let _ = timeout(CLOSE_TIME, session.close(reason)).await;
+        let Some(session) = self.session.take() else { return };
+        if matches!(timeout(CLOSE_TIME, session.close(reason)).await, Ok(Ok(())))
+            && let Some(connection) = &self.connection
+        {
+            // The server ends the connection first (RFC 6455, 7.1.1). actix would wait for the client to do it.
+            tokio::time::sleep(FLUSH_TIME).await;
+            connection.finish();
         }
     }
 
