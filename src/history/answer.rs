@@ -140,10 +140,10 @@ impl Columns {
         for (step, gauge) in gauges.iter().enumerate() {
             let point = gauge.point();
             let several = point.filter(|_| gauge.weight() > 1.0);
-            column.min.push(several.map(|point| point.min));
-            column.max.push(several.map(|point| point.max));
+            column.min.push(several.map(|point| rounded(point.min)));
+            column.max.push(several.map(|point| rounded(point.max)));
             if let Some(point) = point {
-                last = Some((step, point.mean));
+                last = Some((step, rounded(point.mean)));
             }
             let near = last.filter(|(at, _)| self.steps.length(step - at) as f64 <= hold || step == *at);
             column.mean.push(near.map(|(_, mean)| mean));
@@ -155,6 +155,17 @@ impl Columns {
     pub(super) fn time(&self) -> Vec<i64> {
         (0..self.steps.count).map(|step| self.steps.first + self.steps.length(step)).collect()
     }
+}
+
+/// To five digits: more are not stored, and an answer of many points is a third shorter.
+fn rounded(value: f32) -> f32 {
+    let value = f64::from(value);
+    if value == 0.0 || !value.is_finite() {
+        return value as f32;
+    }
+    let scale = 10_f64.powi(4 - value.abs().log10().floor() as i32);
+    let rounded = ((value * scale).round() / scale) as f32;
+    if rounded.is_finite() { rounded } else { value as f32 }
 }
 
 #[cfg(test)]
@@ -196,6 +207,24 @@ mod tests {
         assert_eq!(column.max, [None, Some(8.0), None, None]);
         assert_eq!(columns.column(0, Unit::Ratio, 1e9).mean, [None; 4]);
         assert_eq!(columns.time(), [100, 110, 120, 130]);
+    }
+
+    #[test]
+    fn five_digits_stay() {
+        for (value, expected) in [
+            (0.123_456_78, 0.123_46),
+            (-98_765.43, -98_765.0),
+            (3.123_456_7e10, 3.123_5e10),
+            (0.0, 0.0),
+            (1.0, 1.0),
+            (9.999_996e-7, 1e-6),
+            (f32::MAX, f32::MAX),
+            (f32::MIN_POSITIVE / 64.0, f32::MIN_POSITIVE / 64.0),
+        ] {
+            let error = (rounded(value) - expected).abs() / expected.abs().max(f32::MIN_POSITIVE);
+            assert!(error < 1e-4, "{value} {} {expected}", rounded(value));
+        }
+        assert_eq!(serde_json::to_string(&rounded(0.123_456_78)).unwrap(), "0.12346");
     }
 
     #[test]

@@ -29,6 +29,8 @@ mod testing;
 mod tests;
 #[cfg(test)]
 mod tests_disk;
+#[cfg(test)]
+mod tests_process;
 mod tier;
 mod writer;
 
@@ -111,6 +113,10 @@ impl History {
     ///
     /// A damaged file is set aside and named in the log. A full disk is no error: writing begins once there is room.
     pub fn open(directory: Option<&Path>) -> Result<Self, HistoryError> {
+        Self::open_with(directory, writer::RETRY)
+    }
+
+    fn open_with(directory: Option<&Path>, retry: Duration) -> Result<Self, HistoryError> {
         let Some(directory) = directory else {
             return Ok(Self { live: Mutex::new(Live::new(None)), disk: None, writer: Mutex::new(None) });
         };
@@ -127,7 +133,7 @@ impl History {
             }
         };
         let disk = Arc::new(Disk::new(path.clone()));
-        let writer = Writer::new(Arc::clone(&disk), &loaded);
+        let writer = Writer::new(Arc::clone(&disk), &loaded, retry);
         let (sender, receiver) = sync_channel(WAITING_BATCHES);
         std::thread::Builder::new()
             .name("history".to_owned())

@@ -9,7 +9,7 @@
 //! series  number -> unit, last seen, name   the catalogue
 //! rows    tier, slot -> points              the slots of the block that is being filled, the open one among them
 //! index   tier, block -> bytes, first slot  the packed blocks
-//! blocks  tier, block, series -> column     the packed blocks' columns
+//! blocks  block, series -> column           the packed blocks' columns, one table a tier
 //! ```
 
 use std::io::ErrorKind;
@@ -30,7 +30,9 @@ const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 const SERIES: TableDefinition<SeriesId, &[u8]> = TableDefinition::new("series");
 const ROWS: TableDefinition<(u8, i64), &[u8]> = TableDefinition::new("rows");
 const INDEX: TableDefinition<(u8, i64), (u64, i64)> = TableDefinition::new("index");
-const BLOCKS: TableDefinition<(u8, i64, SeriesId), &[u8]> = TableDefinition::new("blocks");
+/// A table a tier: keys only ever grow in each, so that pages are filled to the end before the next one begins.
+const BLOCKS: [TableDefinition<(i64, SeriesId), &[u8]>; 3] =
+    [TableDefinition::new("blocks10s"), TableDefinition::new("blocks1m"), TableDefinition::new("blocks1h")];
 
 /// Version of the layout of tables and values.
 const VERSION: u64 = 1;
@@ -171,7 +173,9 @@ fn make(database: &Database) -> Result<(), Failure> {
     write.open_table(SERIES)?;
     write.open_table(ROWS)?;
     write.open_table(INDEX)?;
-    write.open_table(BLOCKS)?;
+    for blocks in BLOCKS {
+        write.open_table(blocks)?;
+    }
     Ok(write.commit()?)
 }
 
@@ -183,14 +187,18 @@ fn load(database: &Database) -> Result<Loaded, Failure> {
         let series = series_from(id.value(), bytes.value());
         loaded.series.push(series.ok_or_else(|| Failure::Damaged("a series cannot be read".to_owned()))?);
     }
-    let rows = read.open_table(ROWS)?;
     for (tier, newest) in loaded.newest.iter_mut().enumerate() {
-        if let Some(entry) = rows.range(rows_of(tier))?.next_back() {
-            let (key, bytes) = entry?;
-            *newest = Some(Row { slot: key.value().1, points: points_from(bytes.value()) });
-        }
+        *newest = self::newest(database, tier)?;
     }
     Ok(loaded)
+}
+
+/// The newest row of a tier.
+pub(super) fn newest(database: &Database, tier: usize) -> Result<Option<Row>, Failure> {
+    let rows = database.begin_read()?.open_table(ROWS)?;
+    let Some(entry) = rows.range(rows_of(tier))?.next_back() else { return Ok(None) };
+    let (key, bytes) = entry?;
+    Ok(Some(Row { slot: key.value().1, points: points_from(bytes.value()) }))
 }
 
 fn rows_of(tier: usize) -> std::ops::RangeInclusive<(u8, i64)> {
@@ -243,26 +251,35 @@ pub(super) fn put_series(write: &WriteTransaction, series: &[Series]) -> Result<
 /// Takes a series and all its columns out. Its points in the rows of unfinished blocks stay, unseen, until those are
 /// packed without them.
 pub(super) fn forget_series(write: &WriteTransaction, ids: &[SeriesId]) -> Result<(), Failure> {
-    let mut blocks = write.open_table(BLOCKS)?;
     let mut index = write.open_table(INDEX)?;
     let mut series = write.open_table(SERIES)?;
-    let all: Vec<((u8, i64), (u64, i64))> =
-        index.iter()?.map(|entry| entry.map(|(key, value)| (key.value(), value.value()))).collect::<Result<_, _>>()?;
     for id in ids {
         series.remove(id)?;
     }
-    for ((tier, block), (mut bytes, first)) in all {
-        let before = bytes;
-        for id in ids {
-            if let Some(column) = blocks.remove((tier, block, *id))? {
-                bytes = bytes.saturating_sub(column.value().len() as u64 + ENTRY_BYTES);
+    for (tier, blocks) in BLOCKS.into_iter().enumerate() {
+        let mut blocks = write.open_table(blocks)?;
+        for (number, before, first) in index_of(&index, tier)? {
+            let mut bytes = before;
+            for id in ids {
+                if let Some(column) = blocks.remove((number, *id))? {
+                    bytes = bytes.saturating_sub(column.value().len() as u64 + ENTRY_BYTES);
+                }
             }
-        }
-        if bytes != before {
-            index.insert((tier, block), (bytes, first))?;
+            if bytes != before {
+                index.insert((tier as u8, number), (bytes, first))?;
+            }
         }
     }
     Ok(())
+}
+
+/// Number, bytes and first slot of the blocks of a tier, oldest first.
+fn index_of(
+    index: &impl ReadableTable<(u8, i64), (u64, i64)>,
+    tier: usize,
+) -> Result<Vec<(i64, u64, i64)>, StorageError> {
+    let blocks = index.range(rows_of(tier))?;
+    blocks.map(|entry| entry.map(|(key, value)| (key.value().1, value.value().0, value.value().1))).collect()
 }
 
 /// Writes or replaces a row. The first row of a new block packs the block before it, and drops what no longer fits.
@@ -290,30 +307,24 @@ pub(super) fn put_row(write: &WriteTransaction, tier: usize, row: &Row) -> Resul
 }
 
 fn put_block(write: &WriteTransaction, tier: usize, first: i64, rows: &[Row]) -> Result<(), Failure> {
-    let mut blocks = write.open_table(BLOCKS)?;
+    let mut blocks = write.open_table(BLOCKS[tier])?;
     let mut index = write.open_table(INDEX)?;
     let series = write.open_table(SERIES)?;
     let number = first.div_euclid(BLOCK_SLOTS);
     let mut bytes = 0;
     for (id, column) in pack_rows(rows.iter()) {
         if id == super::tier::SAMPLES || series.get(id)?.is_some() {
-            blocks.insert((tier as u8, number, id), column.as_slice())?;
+            blocks.insert((number, id), column.as_slice())?;
             bytes += column.len() as u64 + ENTRY_BYTES;
         }
     }
     index.insert((tier as u8, number), (bytes, first))?;
-    let mut kept = Vec::new();
-    for entry in index.range(rows_of(tier))?.rev() {
-        let (key, value) = entry?;
-        kept.push((key.value().1, value.value().0));
-    }
     let mut total = 0;
-    for (position, (number, bytes)) in kept.into_iter().enumerate() {
+    for (position, (number, bytes, _)) in index_of(&index, tier)?.into_iter().rev().enumerate() {
         total += bytes;
         if position >= DISK[tier].blocks() || total > tier_bytes(tier) {
-            let tier = tier as u8;
-            index.remove((tier, number))?;
-            blocks.retain_in((tier, number, SeriesId::MIN)..=(tier, number, SeriesId::MAX), |_, _| false)?;
+            index.remove((tier as u8, number))?;
+            blocks.retain_in((number, SeriesId::MIN)..=(number, SeriesId::MAX), |_, _| false)?;
         }
     }
     Ok(())
@@ -345,7 +356,8 @@ pub(super) fn read(
 ) -> Result<(), Failure> {
     guarded(|| {
         let read = database.begin_read()?;
-        let (index, blocks, rows) = (read.open_table(INDEX)?, read.open_table(BLOCKS)?, read.open_table(ROWS)?);
+        let (index, rows) = (read.open_table(INDEX)?, read.open_table(ROWS)?);
+        let blocks = read.open_table(BLOCKS[tier])?;
         let number = tier as u8;
         let wanted = from..to;
         let mut column = |id: SeriesId, first: i64, bytes: &[u8]| {
@@ -362,16 +374,16 @@ pub(super) fn read(
             let first = block * BLOCK_SLOTS;
             // One after the other is cheaper than a search for each as soon as it is more than a few.
             if ids.len() > 8 {
-                for entry in blocks.range((number, block, SeriesId::MIN)..=(number, block, SeriesId::MAX))? {
+                for entry in blocks.range((block, SeriesId::MIN)..=(block, SeriesId::MAX))? {
                     let (key, bytes) = entry?;
-                    let id = key.value().2;
+                    let id = key.value().1;
                     if ids.binary_search(&id).is_ok() {
                         column(id, first, bytes.value())?;
                     }
                 }
             } else {
                 for id in ids {
-                    if let Some(bytes) = blocks.get((number, block, *id))? {
+                    if let Some(bytes) = blocks.get((block, *id))? {
                         column(*id, first, bytes.value())?;
                     }
                 }

@@ -39,7 +39,7 @@ fn every_tier_holds_its_time_and_its_space() {
     // Straight into the file: 16 days of rows of 10 s, as the writer would put them.
     let (database, loaded) = store::open(&path).unwrap();
     let disk = Arc::new(Disk::new(path.clone()));
-    let mut writer = Writer::new(disk, &loaded);
+    let mut writer = Writer::new(disk, &loaded, writer::RETRY);
     let series =
         series::Series { id: 1, name: "cpu.busy".into(), unit: Unit::Ratio, dynamic: false, last_seen: START as i64 };
     let mut batch = writer::Batch { fresh: vec![series], ..writer::Batch::default() };

@@ -21,7 +21,7 @@ use super::tier::{DISK, Open, Row, SeriesId};
 pub(super) const MOST_WAITING_ROWS: usize = 360;
 
 /// How long after a failed write the next one is tried.
-const RETRY: Duration = Duration::from_secs(60);
+pub(super) const RETRY: Duration = Duration::from_secs(60);
 
 /// How long a query waits for the check at the start.
 const CHECK_WAIT: Duration = Duration::from_secs(2);
@@ -144,8 +144,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// A writer that goes on where `loaded` ends.
-    pub(super) fn new(disk: Arc<Disk>, loaded: &store::Loaded) -> Self {
+    /// A writer that goes on where `loaded` ends, and tries again `retry` after a write that failed.
+    pub(super) fn new(disk: Arc<Disk>, loaded: &store::Loaded, retry: Duration) -> Self {
         let resume = |tier: usize| loaded.newest[tier].as_ref().map(Open::resume).unwrap_or_default();
         Self {
             disk,
@@ -153,14 +153,8 @@ impl Writer {
             coarse: [resume(1), resume(2)],
             pending: Batch::default(),
             failed_at: None,
-            retry: RETRY,
+            retry,
         }
-    }
-
-    /// Another time between a failed write and the next one.
-    #[cfg(test)]
-    pub(super) fn with_retry(self, retry: Duration) -> Self {
-        Self { retry, ..self }
     }
 
     /// Checks `database` (`None`: it could not be made yet), then writes until it is told to end.
