@@ -9,7 +9,7 @@
 //! - A tick costs some microseconds and never waits for a disk: a thread of its own ([`writer`]) writes, in batches that
 //!   are synced every 9 s. A kill loses what came after the last one and never what was there before.
 //! - A damaged file is set aside under another name; a full disk pauses the writing, which is tried again every minute.
-//! - Space is bounded: [`SPACE_BYTES`] on disk, [`MOST_DYNAMIC_SERIES`] series that come and go.
+//! - Space is fixed at the start: [`History::space_bytes`] on disk, [`MOST_DYNAMIC_SERIES`] series that come and go.
 //! - Time never goes back; see [`clock`] for what happens when the wall clock does.
 //!
 //! Nothing here reads `/proc`, and nothing here knows HTTP.
@@ -53,10 +53,6 @@ use crate::model::Snapshot;
 
 /// Name of the file in the data directory.
 const FILE: &str = "history.redb";
-
-/// Most bytes that the file takes: the packed blocks, the rows of the blocks that are being filled, and the pages that
-/// the database holds free for its next commits.
-pub const SPACE_BYTES: u64 = store::BLOCK_BYTES + (4 << 20);
 
 /// Batches that may wait for the writer before they are held back. One is the rule.
 const WAITING_BATCHES: usize = 4;
@@ -132,7 +128,9 @@ impl History {
                 (None, Loaded::default())
             }
         };
-        let disk = Arc::new(Disk::new(path.clone()));
+        // Decides about space alone, so the cores that this process may use are near enough to those that it will see.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let disk = Arc::new(Disk::new(path.clone(), store::block_bytes(cores)));
         let writer = Writer::new(Arc::clone(&disk), &loaded, retry);
         let (sender, receiver) = sync_channel(WAITING_BATCHES);
         std::thread::Builder::new()
@@ -235,6 +233,12 @@ impl History {
         log::warn!("history: a query could not read the disk: {failure}");
     }
 
+    /// Most bytes that the history takes on disk. Fixed at the start; 0 without a data directory.
+    #[must_use]
+    pub fn space_bytes(&self) -> u64 {
+        self.disk.as_ref().map_or(0, |disk| disk.file_bytes())
+    }
+
     /// One line for the log at the start: what is kept, where, and how much space it may take.
     #[must_use]
     pub fn describe(&self) -> String {
@@ -247,7 +251,7 @@ impl History {
                 "history: every second for 1 h in memory; every 10 s for 1 day, every minute for 14 days, every hour for \
                  2 years in {}, at most {} MiB",
                 disk.path().display(),
-                SPACE_BYTES >> 20
+                disk.file_bytes().div_ceil(1 << 20)
             ),
         }
     }

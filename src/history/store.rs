@@ -23,7 +23,7 @@ use redb::{
 
 use super::pack::unpack;
 use super::ring::pack_rows;
-use super::series::{Series, Unit};
+use super::series::{MOST_CORES, MOST_DYNAMIC_SERIES, Series, Unit};
 use super::tier::{BLOCK_SLOTS, DISK, Point, Row, SeriesId};
 
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
@@ -38,19 +38,29 @@ const BLOCKS: [TableDefinition<(i64, SeriesId), &[u8]>; 3] =
 const VERSION: u64 = 1;
 
 /// Memory that redb may use for pages. Its default is 1 GiB.
-const CACHE_BYTES: usize = 512 << 10;
-
-/// What the packed blocks of the three tiers may take together, shared out by their number of slots. A tier that would
-/// take more drops its oldest block early.
-pub(super) const BLOCK_BYTES: u64 = 12 << 20;
+const CACHE_BYTES: usize = 256 << 10;
 
 /// Bytes of an entry of `blocks` beside its column: key, offset, share of the tree above it.
 const ENTRY_BYTES: u64 = 24;
 
-/// What a tier's blocks may take.
-pub(super) fn tier_bytes(tier: usize) -> u64 {
+/// What the packed blocks of the three tiers may take together, shared out by their number of slots. A tier that would
+/// take more drops its oldest block early. A series that is never quiet takes some 160 KiB, most take a fraction of that:
+/// this is room for 50 busy ones and one a core.
+pub(super) fn block_bytes(cores: usize) -> u64 {
+    (8 << 20) + (160 << 10) * cores.min(MOST_CORES as usize) as u64
+}
+
+/// Most bytes of a file whose blocks may take `block_bytes`: with the rows of unfinished blocks and with the pages that
+/// the database keeps free, by half of what it needs, for its next commits.
+pub(super) fn file_bytes(block_bytes: u64) -> u64 {
+    const ROW_BYTES: u64 = 16 * (MOST_DYNAMIC_SERIES as u64 + MOST_CORES as u64 + 32);
+    (block_bytes + block_bytes / 8 + ROW_BYTES * BLOCK_SLOTS.unsigned_abs() * 3 * 5 / 4) * 3 / 2
+}
+
+/// What one tier's share of that is.
+fn tier_bytes(block_bytes: u64, tier: usize) -> u64 {
     let slots: i64 = DISK.iter().map(|tier| tier.slots).sum();
-    BLOCK_BYTES * DISK[tier].slots.unsigned_abs() / slots.unsigned_abs()
+    block_bytes * DISK[tier].slots.unsigned_abs() / slots.unsigned_abs()
 }
 
 /// Why the file cannot be used now.
@@ -282,8 +292,9 @@ fn index_of(
     blocks.map(|entry| entry.map(|(key, value)| (key.value().1, value.value().0, value.value().1))).collect()
 }
 
-/// Writes or replaces a row. The first row of a new block packs the block before it, and drops what no longer fits.
-pub(super) fn put_row(write: &WriteTransaction, tier: usize, row: &Row) -> Result<(), Failure> {
+/// Writes or replaces a row. The first row of a new block packs the block before it, and drops what no longer fits into
+/// the tier's share of `block_bytes`.
+pub(super) fn put_row(write: &WriteTransaction, tier: usize, row: &Row, block_bytes: u64) -> Result<(), Failure> {
     let mut rows = write.open_table(ROWS)?;
     let first = rows.range(rows_of(tier))?.next().transpose()?.map(|(key, _)| key.value().1);
     let [first_block, block] = [first.unwrap_or(row.slot), row.slot].map(|slot| slot.div_euclid(BLOCK_SLOTS));
@@ -300,13 +311,13 @@ pub(super) fn put_row(write: &WriteTransaction, tier: usize, row: &Row) -> Resul
             finished.push(Row { slot: key.value().1, points: points_from(bytes.value()) });
         }
         rows.retain_in(rows_of(tier), |_, _| false)?;
-        put_block(write, tier, first, &finished)?;
+        put_block(write, tier, first, &finished, tier_bytes(block_bytes, tier))?;
     }
     rows.insert((tier as u8, row.slot), points_bytes(row).as_slice())?;
     Ok(())
 }
 
-fn put_block(write: &WriteTransaction, tier: usize, first: i64, rows: &[Row]) -> Result<(), Failure> {
+fn put_block(write: &WriteTransaction, tier: usize, first: i64, rows: &[Row], most_bytes: u64) -> Result<(), Failure> {
     let mut blocks = write.open_table(BLOCKS[tier])?;
     let mut index = write.open_table(INDEX)?;
     let series = write.open_table(SERIES)?;
@@ -322,7 +333,7 @@ fn put_block(write: &WriteTransaction, tier: usize, first: i64, rows: &[Row]) ->
     let mut total = 0;
     for (position, (number, bytes, _)) in index_of(&index, tier)?.into_iter().rev().enumerate() {
         total += bytes;
-        if position >= DISK[tier].blocks() || total > tier_bytes(tier) {
+        if position >= DISK[tier].blocks() || total > most_bytes {
             index.remove((tier as u8, number))?;
             blocks.retain_in((number, SeriesId::MIN)..=(number, SeriesId::MAX), |_, _| false)?;
         }

@@ -24,7 +24,7 @@ pub(super) fn record_at(history: &History, time: f64, value: f64) {
 }
 
 /// Records a snapshot, and waits for the writer when it is behind: a made-up clock is faster than any disk.
-pub(super) fn record_snapshot(history: &History, snapshot: &crate::model::Snapshot) {
+pub(super) fn record_snapshot(history: &History, snapshot: &Snapshot) {
     let batch = lock(&history.live).record(snapshot);
     let mut waiting = batch;
     while let Some(batch) = waiting.take() {
@@ -133,7 +133,7 @@ fn an_empty_history_answers_with_no_series_and_no_age() {
 fn many_series_get_fewer_points() {
     let history = open(None);
     let names: Vec<String> = (0..100).map(|i| format!("if{i}")).collect();
-    history.record(&crate::model::Snapshot { time_unix_seconds: START, ..testing::with_interfaces(&names, 1.0) });
+    history.record(&Snapshot { time_unix_seconds: START, ..testing::with_interfaces(&names, 1.0) });
     let answer = ask(&history, 0, "1h", "*", 5_000);
     assert!(answer.time.len() * answer.series.len() <= query::MOST_VALUES, "{}", answer.time.len());
     assert_eq!(ask(&history, 0, "1h", "network.if7.*", 5_000).time.len(), 3_600);

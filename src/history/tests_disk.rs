@@ -38,11 +38,11 @@ fn every_tier_holds_its_time_and_its_space() {
     let path = directory.path().join(FILE);
     // Straight into the file: 16 days of rows of 10 s, as the writer would put them.
     let (database, loaded) = store::open(&path).unwrap();
-    let disk = Arc::new(Disk::new(path.clone()));
+    let disk = Arc::new(Disk::new(path.clone(), store::block_bytes(1)));
     let mut writer = Writer::new(disk, &loaded, writer::RETRY);
     let series =
         series::Series { id: 1, name: "cpu.busy".into(), unit: Unit::Ratio, dynamic: false, last_seen: START as i64 };
-    let mut batch = writer::Batch { fresh: vec![series], ..writer::Batch::default() };
+    let mut batch = Batch { fresh: vec![series], ..Batch::default() };
     let days = 16;
     for second in (0..days * 86_400_u32).step_by(10) {
         let value = tier::single((second / 3_600) as f32);
@@ -71,12 +71,57 @@ fn every_tier_holds_its_time_and_its_space() {
     assert_eq!(ask(&history, end, "20h", "cpu.busy", 5_000).step_seconds, 20);
     assert_eq!(ask(&history, end, "13d", "cpu.busy", 5_000).step_seconds, 240);
     let bytes = std::fs::metadata(&path).unwrap().len();
-    assert!(bytes < SPACE_BYTES, "{bytes}");
+    assert!(bytes < history.space_bytes(), "{bytes}");
+    assert!(history.describe().ends_with(&format!("at most {} MiB", history.space_bytes().div_ceil(1 << 20))));
+}
+
+#[test]
+fn noise_in_every_series_takes_no_more_than_its_space() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(FILE);
+    let (database, _) = store::open(&path).unwrap();
+    let ids = 1..=tier::SeriesId::from(100_u8);
+    let series = |id| series::Series {
+        id,
+        name: format!("noise{id}").into(),
+        unit: Unit::Bytes,
+        dynamic: true,
+        last_seen: START as i64,
+    };
+    let write = database.begin_write().unwrap();
+    store::put_series(&write, &ids.clone().map(series).collect::<Vec<_>>()).unwrap();
+    let block_bytes = 1 << 20;
+    for slot in 0..2_000_u32 {
+        let noise = |id: u32| {
+            let mean = 1.5_f32.powf((slot.wrapping_mul(2_654_435_761).wrapping_add(id * 97) >> 16 & 63) as f32);
+            (id, tier::Point { min: mean / 3.0, mean, max: mean * 1.7 })
+        };
+        store::put_row(
+            &write,
+            1,
+            &tier::Row { slot: slot.into(), points: ids.clone().map(noise).collect() },
+            block_bytes,
+        )
+        .unwrap();
+    }
+    write.commit().unwrap();
+    let mut slots = std::collections::BTreeSet::new();
+    store::read(&database, 1, 0, 2_000, &[50], |_, slot, _| {
+        slots.insert(slot);
+    })
+    .unwrap();
+    let (first, last) = (*slots.first().unwrap(), *slots.last().unwrap());
+    assert_eq!((first % tier::BLOCK_SLOTS, last), (0, 1_999), "whole blocks went, the oldest first");
+    assert!(first > 0 && slots.len() == (last - first + 1) as usize);
+    drop(database);
+    let bytes = std::fs::metadata(&path).unwrap().len();
+    assert!(bytes < store::file_bytes(block_bytes), "{bytes}");
 }
 
 #[test]
 fn a_damaged_file_is_set_aside_and_a_new_one_begins() {
-    let damages: [(&str, fn(&mut Vec<u8>)); 5] = [
+    type Damage = fn(&mut Vec<u8>);
+    let damages: [(&str, Damage); 5] = [
         ("cut short", |bytes| bytes.truncate(bytes.len() / 3)),
         ("no header", |bytes| bytes[..4096].fill(0)),
         ("garbage all over", |bytes| (4096..bytes.len()).step_by(97).for_each(|at| bytes[at] ^= 0x5a)),
@@ -121,6 +166,11 @@ fn one_bad_byte_anywhere_stops_nothing() {
         record(&history, 3_000..3_030, flips);
         ask(&history, 3_030, "1h", "*", 600);
         history.close();
+        drop(history);
+        let history = open(Some(directory.path()));
+        let known = known(&ask(&history, 3_030, "30s", "cpu.busy", 600));
+        assert!(known.iter().any(|(time, _)| *time == 3_020), "part {part}: {known:?}");
+        drop(history);
     }
 }
 

@@ -79,7 +79,7 @@ fn fifty_kills_lose_no_more_than_ten_seconds() {
     for round in 0..50_u64 {
         let mut child = again("fifty_kills_lose_no_more_than_ten_seconds", directory.path(), begin, "");
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let mut last = |lines: &mut dyn Iterator<Item = String>| -> (u32, u32) {
+        let last = |lines: &mut dyn Iterator<Item = String>| -> (u32, u32) {
             let (mut recorded, mut synced) = (begin, begin);
             for line in lines {
                 match line.split_once(' ') {

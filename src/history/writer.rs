@@ -71,6 +71,8 @@ pub(super) enum Message {
 #[derive(Debug)]
 pub(super) struct Disk {
     path: PathBuf,
+    /// What the packed blocks may take.
+    block_bytes: u64,
     state: Mutex<State>,
     changed: Condvar,
     /// Set by a query that met damage; the writer acts on it.
@@ -86,14 +88,25 @@ enum State {
 }
 
 impl Disk {
-    /// The file at `path`, not checked yet.
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, state: Mutex::new(State::Checking), changed: Condvar::new(), damaged: AtomicBool::new(false) }
+    /// The file at `path`, not checked yet, whose packed blocks may take `block_bytes`.
+    pub(super) fn new(path: PathBuf, block_bytes: u64) -> Self {
+        Self {
+            path,
+            block_bytes,
+            state: Mutex::new(State::Checking),
+            changed: Condvar::new(),
+            damaged: AtomicBool::new(false),
+        }
     }
 
     /// The file.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Most bytes that the file takes.
+    pub(super) fn file_bytes(&self) -> u64 {
+        store::file_bytes(self.block_bytes)
     }
 
     /// The database, if it can be read now.
@@ -241,7 +254,7 @@ impl Writer {
         // Worked on copies: what is not committed has not happened.
         let mut coarse = self.coarse.clone();
         let mut seen: Vec<Series> = Vec::new();
-        let (pending, series) = (&self.pending, &self.series);
+        let (pending, series, bytes) = (&self.pending, &self.series, self.disk.block_bytes);
         store::guarded(|| {
             let transaction = database.begin_write()?;
             store::put_series(&transaction, &pending.fresh)?;
@@ -249,23 +262,23 @@ impl Writer {
                 store::forget_series(&transaction, &pending.forgotten)?;
             }
             for row in &pending.closed {
-                store::put_row(&transaction, 0, row)?;
+                store::put_row(&transaction, 0, row, bytes)?;
                 let [minute, hour] = &mut coarse;
                 let Some(finished) = minute.add(slot_in(1, 0, row.slot), row) else { continue };
-                store::put_row(&transaction, 1, &finished)?;
+                store::put_row(&transaction, 1, &finished, bytes)?;
                 let Some(finished) = hour.add(slot_in(2, 1, finished.slot), &finished) else { continue };
-                store::put_row(&transaction, 2, &finished)?;
+                store::put_row(&transaction, 2, &finished, bytes)?;
                 seen = seen_in(&finished, series);
                 store::put_series(&transaction, &seen)?;
             }
             if let Some(row) = &pending.open {
-                store::put_row(&transaction, 0, row)?;
+                store::put_row(&transaction, 0, row, bytes)?;
             }
             for (tier, open) in [(1, &coarse[0]), (2, &coarse[1])] {
                 if !pending.closed.is_empty()
                     && let Some(row) = open.row()
                 {
-                    store::put_row(&transaction, tier, &row)?;
+                    store::put_row(&transaction, tier, &row, bytes)?;
                 }
             }
             Ok(transaction.commit()?)
