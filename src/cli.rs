@@ -42,6 +42,10 @@ pub struct Args {
     #[arg(long, value_name = "N", env = "PSMONITOR_WORKERS")]
     pub workers: Option<usize>,
 
+    /// Folder for what happened: a day by 10 s, 14 days by the minute, 2 years by the hour; without it the last hour is kept in memory
+    #[arg(long, value_name = "FOLDER", env = "PSMONITOR_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+
     /// Host name that clients may use for this server, besides loopback names and the addresses it listens on; repeatable
     #[arg(long, value_name = "NAME", env = "PSMONITOR_ALLOW_HOST", value_delimiter = ',')]
     pub allow_host: Vec<String>,

@@ -3,6 +3,7 @@
 //! Every complaint names the flag and says what would be right.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::auth::{Secret, Sources};
@@ -22,6 +23,8 @@ pub struct Config {
     pub interval: Duration,
     /// Bounds.
     pub limits: Limits,
+    /// Where history is kept; `None` keeps the last hour in memory.
+    pub data_dir: Option<PathBuf>,
     /// Threads that serve requests.
     pub workers: usize,
     /// Names by which clients may call this server, lower case.
@@ -132,6 +135,7 @@ impl Config {
             listen,
             interval,
             limits,
+            data_dir: args.data_dir.clone(),
             workers,
             allow_hosts: args.allow_host.iter().map(|host| parse_host(host)).collect::<Result<_, _>>()?,
             allow_origins: parse_origins(&args.allow_origin)?,

@@ -36,6 +36,9 @@ pub enum StartupError {
     /// The machine's numbers cannot be read at all.
     #[error("cannot read the machine's numbers: {0}; is /proc mounted, and is --procfs right?")]
     Unreadable(ReadError),
+    /// The history cannot be kept where it should be.
+    #[error("--data-dir: {0}")]
+    History(#[from] crate::history::HistoryError),
     /// Anything else of the system.
     #[error("{what}: {source}")]
     Io {
@@ -52,7 +55,7 @@ impl StartupError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Resolve { .. } => 2,
-            Self::Listen { .. } | Self::Unreadable(_) | Self::Io { .. } => 1,
+            Self::Listen { .. } | Self::Unreadable(_) | Self::History(_) | Self::Io { .. } => 1,
         }
     }
 }

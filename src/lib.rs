@@ -23,6 +23,7 @@ pub mod collect;
 pub mod config;
 pub mod dialect;
 pub mod error;
+pub mod history;
 pub mod model;
 pub mod sampler;
 pub mod server;

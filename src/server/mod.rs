@@ -29,7 +29,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use bytestring::ByteString;
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 pub use gate::{Gate, Kind};
 pub use origin::host_name;
@@ -38,6 +38,8 @@ use crate::auth::Auth;
 use crate::collect;
 use crate::config::Config;
 use crate::error::StartupError;
+use crate::history::History;
+use crate::model::Subjects;
 use crate::sampler::{Sampler, Settings};
 use crate::worker::Registry;
 use guard::Policy;
@@ -46,10 +48,18 @@ use state::State;
 /// How long stopping may take before what is left is cut off.
 const STOP_SECONDS: u64 = 4;
 
+/// What the history remembers besides the vitals, and how often it is read when nobody watches.
+const HISTORY_NEEDS: Subjects = Subjects::FILESYSTEMS.with(Subjects::SENSORS);
+const HISTORY_PERIOD: Duration = Duration::from_secs(10);
+
+/// Most queries of the history at once.
+const HISTORY_QUERIES: usize = 4;
+
 /// A running server.
 pub struct Server {
     addresses: Vec<SocketAddr>,
     url: String,
+    history: Arc<History>,
     stopping: watch::Sender<bool>,
     handle: ServerHandle,
     running: tokio::task::JoinHandle<std::io::Result<()>>,
@@ -63,11 +73,14 @@ pub fn start(config: &Config) -> Result<Server, StartupError> {
     let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let url = url(config, &addresses);
 
+    let history = Arc::new(History::open(config.data_dir.as_deref())?);
+    log::info!("{}", history.describe());
+    let recorder = Arc::clone(&history);
     let (sampler, clock) = Sampler::new(Settings {
         interval: config.interval,
         paths: config.paths.clone(),
-        background: None,
-        observers: Vec::new(),
+        background: Some((HISTORY_NEEDS, HISTORY_PERIOD)),
+        observers: vec![Box::new(move |snapshot| recorder.record(snapshot))],
     });
     let workers = Arc::new(Registry::new(config.limits.unclaimed_workers));
     let (stopping, stopped) = watch::channel(false);
@@ -84,6 +97,8 @@ pub fn start(config: &Config) -> Result<Server, StartupError> {
     let state = web::Data::new(State {
         limits: config.limits,
         sampler,
+        history: Arc::clone(&history),
+        history_queries: Semaphore::new(HISTORY_QUERIES),
         workers,
         gate: Arc::new(Gate::new(&config.limits)),
         policy: Policy::new(config),
@@ -108,7 +123,7 @@ pub fn start(config: &Config) -> Result<Server, StartupError> {
     }
     let server = server.run();
     let handle = server.handle();
-    Ok(Server { addresses, url, stopping, handle, running: actix_rt::spawn(server) })
+    Ok(Server { addresses, url, history, stopping, handle, running: actix_rt::spawn(server) })
 }
 
 impl Server {
@@ -129,6 +144,8 @@ impl Server {
         self.stopping.send_replace(true);
         self.handle.stop(true).await;
         let _ = tokio::time::timeout(Duration::from_secs(1), self.running).await;
+        // After the clients, so that a slow disk delays nobody.
+        let _ = tokio::task::spawn_blocking(move || self.history.close()).await;
     }
 }
 

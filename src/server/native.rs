@@ -1,5 +1,8 @@
 //! Carries our own words: the snapshot once, or as a stream of events.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytestring::ByteString;
 use serde::Deserialize;
@@ -11,8 +14,12 @@ use super::state::State;
 use crate::config::parse_time;
 use crate::dialect::native as words;
 use crate::error::ApiError;
+use crate::history::{Parameters, Query};
 use crate::model::Snapshot;
 use crate::sampler::{Encoding, Frame};
+
+/// When a client whose query failed should come back.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// `GET /api/v1/snapshot`.
 pub async fn snapshot(state: web::Data<State>) -> Result<HttpResponse, ApiError> {
@@ -38,6 +45,25 @@ pub async fn stream(
     };
     let events = Events { kind: Kind::Native, needs: words::NEEDS, pace: Pace::Ticks(interval), event };
     events::respond(&req, &state, events)
+}
+
+/// `GET /api/v1/history`.
+pub async fn history(parameters: web::Query<Parameters>, state: web::Data<State>) -> Result<HttpResponse, ApiError> {
+    let query = Query::parse(&parameters).map_err(|error| ApiError::BadRequest(error.to_string()))?;
+    let _place = state.history_queries.acquire().await;
+    let history = Arc::clone(&state.history);
+    let answer = tokio::task::spawn_blocking(move || history.query(&query).map(|answer| super::json_text(&answer)));
+    match answer.await {
+        Ok(Ok(text)) => Ok(json_response(text.into())),
+        Ok(Err(error)) => Err(ApiError::BadRequest(error.to_string())),
+        Err(error) => {
+            log::error!("history: {error}");
+            Err(ApiError::Unavailable {
+                message: "the history could not be read; try again".to_owned(),
+                retry_after: RETRY_AFTER,
+            })
+        }
+    }
 }
 
 fn event(frame: &Frame) -> ByteString {

@@ -57,6 +57,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     on(Method::GET, "/api/processes", Stream, || web::to(process_monitor::processes)),
     on(Method::GET, "/api/v1/snapshot", Token, || web::to(native::snapshot)),
     on(Method::GET, "/api/v1/stream", Stream, || web::to(native::stream)),
+    on(Method::GET, "/api/v1/history", Token, || web::to(native::history)),
     on(Method::GET, "/healthz", Open, || web::to(health)),
     on(Method::GET, "/static/{name}", Open, || web::to(asset)),
     on(Method::GET, "/favicon.ico", Open, || web::to(favicon)),
@@ -79,6 +80,11 @@ pub fn configure(app: &mut web::ServiceConfig) {
         }
         app.service(resource.default_service(web::to(wrong_method)));
     }
+    app.app_data(
+        web::QueryConfig::default().error_handler(|error, _| {
+            ApiError::BadRequest(format!("the part after ? is not understood: {error}")).into()
+        }),
+    );
     app.default_service(web::to(not_found));
 }
 

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::gate::Gate;
 use super::guard::Policy;
 use crate::auth::Auth;
 use crate::collect::Paths;
 use crate::config::Limits;
+use crate::history::History;
 use crate::sampler::Sampler;
 use crate::worker::Registry;
 
@@ -18,6 +19,10 @@ pub struct State {
     pub limits: Limits,
     /// Numbers.
     pub sampler: Sampler,
+    /// What happened.
+    pub history: Arc<History>,
+    /// Bounds how many queries of the history run at once; each may read the disk.
+    pub history_queries: Semaphore,
     /// Workers.
     pub workers: Arc<Registry>,
     /// Streams.

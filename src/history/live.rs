@@ -1,0 +1,255 @@
+//! What happens at every tick: the sample's values go to the second and to the ten seconds that are being filled.
+//!
+//! `History::record` calls [`Live::record`] under its lock and hands the batches that come out of it to the writer.
+
+use super::clock::Clock;
+use super::ring::Ring;
+use super::series::{Catalogue, Place};
+use super::store::Loaded;
+use super::tier::{DISK, Gauge, Row, SAMPLES, SECONDS, single};
+use super::writer::Batch;
+use crate::model::Snapshot;
+
+/// Seconds between two batches. With the time that a sync takes it stays below ten.
+const BATCH_SECONDS: f64 = 9.0;
+
+/// How many of the last distances between two samples are looked at to find the interval.
+const INTERVALS: usize = 8;
+
+/// The state that a tick changes.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) catalogue: Catalogue,
+    pub(super) ring: Ring,
+    clock: Clock,
+    second: Slot,
+    ten: Slot,
+    /// Finished and changed since the last batch; `None` without a file.
+    pending: Option<Batch>,
+    since_batch: f64,
+    intervals: [f64; INTERVALS],
+    ticks: usize,
+    /// Time of the newest sample, or of the newest stored point.
+    newest: Option<f64>,
+    /// Kept from tick to tick for its memory.
+    values: Vec<Option<f32>>,
+}
+
+impl Live {
+    /// Goes on where `loaded` ends (`None`: memory only).
+    pub(super) fn new(loaded: Option<&Loaded>) -> Self {
+        let newest_rows = || loaded.into_iter().flat_map(|loaded| loaded.newest.iter().enumerate());
+        let last = newest_rows().next().and_then(|(_, row)| row.as_ref());
+        let stored = loaded.map(|loaded| loaded.series.clone()).unwrap_or_default();
+        let catalogue = Catalogue::new(stored, SAMPLES + 1);
+        let ten = last.map(|row| Slot::resume(row, &catalogue)).unwrap_or_default();
+        // A row says which ten seconds its last sample lay in, not where: the first of them cannot be later.
+        let newest = last.map(|row| (row.slot * DISK[0].step) as f64);
+        Self {
+            catalogue,
+            ring: Ring::new(SECONDS),
+            clock: Clock::after(newest),
+            second: Slot::default(),
+            ten,
+            pending: loaded.map(|_| Batch::default()),
+            since_batch: 0.0,
+            intervals: [f64::INFINITY; INTERVALS],
+            ticks: 0,
+            newest,
+            values: Vec::new(),
+        }
+    }
+
+    /// Takes in one sample. Returns what is to be written, when it is time for that.
+    pub(super) fn record(&mut self, snapshot: &Snapshot) -> Option<Batch> {
+        let tick = self.clock.tick(snapshot.time_unix_seconds, snapshot.interval_seconds);
+        if let Some(back) = tick.stepped_back {
+            log::warn!(
+                "history: the clock stepped back {back:.0} s; until it has caught up, history's runs at half speed"
+            );
+        }
+        if self.ticks > 0 {
+            self.intervals[self.ticks % INTERVALS] = snapshot.interval_seconds.unwrap_or(tick.elapsed);
+        }
+        self.ticks += 1;
+        self.newest = Some(tick.time);
+        let now = tick.time.floor() as i64;
+        if let Some(row) = self.second.begin(now, &self.catalogue) {
+            self.ring.push(row);
+        }
+        if let (Some(row), Some(pending)) =
+            (self.ten.begin(now.div_euclid(DISK[0].step), &self.catalogue), &mut self.pending)
+        {
+            pending.append(Batch { closed: vec![row], ..Batch::default() });
+        }
+        self.catalogue.read(snapshot, now, &mut self.values);
+        for place in self.catalogue.take_forgotten_places() {
+            self.second.forget(place);
+            self.ten.forget(place);
+        }
+        self.second.add(&self.values);
+        self.ten.add(&self.values);
+        self.since_batch += tick.elapsed;
+        (self.since_batch >= BATCH_SECONDS).then(|| self.take_batch()).flatten()
+    }
+
+    /// All that is not written yet. `None` without a file.
+    pub(super) fn take_batch(&mut self) -> Option<Batch> {
+        self.since_batch = 0.0;
+        let (fresh, forgotten) = self.catalogue.take_changes();
+        let pending = self.pending.as_mut()?;
+        pending.append(Batch { closed: Vec::new(), open: self.ten.row(&self.catalogue), fresh, forgotten });
+        Some(std::mem::take(pending))
+    }
+
+    /// Puts a batch back that the writer had no room for.
+    pub(super) fn put_back(&mut self, mut batch: Batch) {
+        if let Some(pending) = &mut self.pending {
+            batch.append(std::mem::take(pending));
+            *pending = batch;
+        }
+    }
+
+    /// The second that is being filled.
+    pub(super) fn open_second(&self) -> Option<Row> {
+        self.second.row(&self.catalogue)
+    }
+
+    /// Time of the newest point, unix seconds.
+    pub(super) fn newest(&self) -> Option<f64> {
+        self.newest
+    }
+
+    /// Distance of two samples, seconds; 1 while it is not known. The smallest of the last few, so that one late sample
+    /// (a machine that slept) does not count.
+    pub(super) fn interval(&self) -> f64 {
+        let smallest = self.intervals.iter().copied().filter(|i| *i > 0.0).fold(f64::INFINITY, f64::min);
+        if smallest.is_finite() { smallest } else { 1.0 }
+    }
+}
+
+/// A slot that is being filled, by place.
+#[derive(Debug, Default)]
+struct Slot {
+    number: Option<i64>,
+    samples: f64,
+    gauges: Vec<Gauge>,
+}
+
+impl Slot {
+    /// Goes on with a row that was stored before it was complete.
+    fn resume(row: &Row, catalogue: &Catalogue) -> Self {
+        let weight = f64::from(row.samples());
+        let mut gauges = vec![Gauge::default(); catalogue.all().len()];
+        for (gauge, series) in gauges.iter_mut().zip(catalogue.all()) {
+            let point = row.points.iter().find(|(id, _)| *id == series.id);
+            point.iter().for_each(|(_, point)| gauge.add(*point, weight));
+        }
+        Self { number: Some(row.slot), samples: weight, gauges }
+    }
+
+    /// Turns to slot `number`; the row of the one before, if it is another.
+    fn begin(&mut self, number: i64, catalogue: &Catalogue) -> Option<Row> {
+        if self.number == Some(number) {
+            return None;
+        }
+        let row = self.row(catalogue);
+        self.number = Some(number);
+        self.samples = 0.0;
+        self.gauges.fill(Gauge::default());
+        row
+    }
+
+    fn add(&mut self, values: &[Option<f32>]) {
+        self.samples += 1.0;
+        self.gauges.resize(values.len(), Gauge::default());
+        for (gauge, value) in self.gauges.iter_mut().zip(values) {
+            if let Some(value) = value {
+                gauge.add(single(*value), 1.0);
+            }
+        }
+    }
+
+    fn forget(&mut self, place: Place) {
+        if let Some(gauge) = self.gauges.get_mut(place) {
+            *gauge = Gauge::default();
+        }
+    }
+
+    fn row(&self, catalogue: &Catalogue) -> Option<Row> {
+        let slot = self.number.filter(|_| self.samples > 0.0)?;
+        let mut points = Vec::with_capacity(self.gauges.len() + 1);
+        points.push((SAMPLES, single(self.samples as f32)));
+        let gauges = self.gauges.iter().zip(catalogue.all());
+        points.extend(gauges.filter_map(|(gauge, series)| Some((series.id, gauge.point()?))));
+        Some(Row { slot, points })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::testing;
+
+    fn live() -> Live {
+        Live::new(Some(&Loaded::default()))
+    }
+
+    /// Samples of `cpu.busy`, all that was batched, and what is left.
+    fn batches(live: &mut Live, ticks: impl Iterator<Item = (f64, f64)>) -> Vec<Batch> {
+        ticks.filter_map(|(time, value)| live.record(&testing::busy(time, value))).collect()
+    }
+
+    #[test]
+    fn a_batch_comes_every_nine_seconds_with_the_open_row() {
+        let mut live = live();
+        let all = batches(&mut live, (0..40).map(|i| (1_000.0 + f64::from(i), f64::from(i))));
+        assert_eq!(all.len(), 4);
+        let open: Vec<(i64, f32)> =
+            all.iter().map(|b| b.open.as_ref().map(|r| (r.slot, r.samples())).unwrap()).collect();
+        assert_eq!(open, [(100, 10.0), (101, 9.0), (102, 8.0), (103, 7.0)]);
+        let closed: Vec<i64> = all.iter().flat_map(|b| b.closed.iter().map(|row| row.slot)).collect();
+        assert_eq!(closed, [100, 101, 102]);
+        assert_eq!(all[0].fresh.len(), 1);
+        assert_eq!(all[1].closed[0].points[1].1, crate::history::tier::Point { min: 0.0, mean: 4.5, max: 9.0 });
+    }
+
+    #[test]
+    fn a_step_back_neither_loses_nor_doubles_a_sample() {
+        let mut live = live();
+        let mut wall = 5_000.0;
+        let ticks = (0..600).map(|i| {
+            wall += if i == 200 { -100.0 } else { 1.0 };
+            (wall, 1.0)
+        });
+        let mut all = batches(&mut live, ticks);
+        all.extend(live.take_batch());
+        let mut rows: Vec<&Row> = all.iter().flat_map(|batch| &batch.closed).collect();
+        rows.extend(all.last().unwrap().open.as_ref());
+        assert!(rows.windows(2).all(|pair| pair[0].slot < pair[1].slot), "no slot twice");
+        assert_eq!(rows.iter().map(|row| row.samples()).sum::<f32>(), 600.0);
+        assert!(rows.windows(2).all(|pair| pair[1].slot - pair[0].slot == 1), "no gap");
+        assert_eq!(live.newest(), Some(wall), "it has caught up");
+    }
+
+    #[test]
+    fn several_samples_in_a_second_are_one_point_with_bounds() {
+        let mut live = live();
+        batches(&mut live, (0..25).map(|i| (70.0 + f64::from(i) / 10.0, f64::from(i % 10))));
+        let mut seen = Vec::new();
+        live.ring.hold().read(0..100, &[1], |_, slot, point| seen.push((slot, point)));
+        let point = crate::history::tier::Point { min: 0.0, mean: 4.5, max: 9.0 };
+        assert_eq!(seen, [(70, point), (71, point)]);
+        assert_eq!(live.open_second().unwrap().samples(), 5.0);
+    }
+
+    #[test]
+    fn a_batch_that_was_put_back_comes_again_before_what_is_newer() {
+        let mut live = live();
+        let mut all = batches(&mut live, (0..25).map(|i| (f64::from(i), 1.0)));
+        live.put_back(all.pop().unwrap());
+        let batch = batches(&mut live, (25..28).map(|i| (f64::from(i), 1.0))).pop().unwrap();
+        let closed: Vec<i64> = batch.closed.iter().map(|row| row.slot).collect();
+        assert_eq!(closed, [0, 1]);
+    }
+}

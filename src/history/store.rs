@@ -1,0 +1,411 @@
+//! The file under the data directory: a redb database, what stands in it, and how it is read and written.
+//!
+//! redb, because a commit there is all or nothing and survives a kill or a power cut without a log to replay, the file
+//! can be read while it is written, and its free pages are used again, so that a ring of fixed length is a file of
+//! bounded size. Nothing here knows a thread or a clock: [`super::writer`] writes, queries read.
+//!
+//! ```text
+//! meta    version                           of this layout
+//! series  number -> unit, last seen, name   the catalogue
+//! rows    tier, slot -> points              the slots of the block that is being filled, the open one among them
+//! index   tier, block -> bytes, first slot  the packed blocks
+//! blocks  block, series -> column           the packed blocks' columns, one table a tier
+//! ```
+
+use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use redb::{
+    Builder, CommitError, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
+    TableError, TransactionError, WriteTransaction,
+};
+
+use super::pack::unpack;
+use super::ring::pack_rows;
+use super::series::{MOST_CORES, MOST_DYNAMIC_SERIES, Series, Unit};
+use super::tier::{BLOCK_SLOTS, DISK, Point, Row, SeriesId};
+
+const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+const SERIES: TableDefinition<SeriesId, &[u8]> = TableDefinition::new("series");
+const ROWS: TableDefinition<(u8, i64), &[u8]> = TableDefinition::new("rows");
+const INDEX: TableDefinition<(u8, i64), (u64, i64)> = TableDefinition::new("index");
+/// A table a tier: keys only ever grow in each, so that pages are filled to the end before the next one begins.
+const BLOCKS: [TableDefinition<(i64, SeriesId), &[u8]>; 3] =
+    [TableDefinition::new("blocks10s"), TableDefinition::new("blocks1m"), TableDefinition::new("blocks1h")];
+
+/// Version of the layout of tables and values.
+const VERSION: u64 = 1;
+
+/// Memory that redb may use for pages. Its default is 1 GiB.
+const CACHE_BYTES: usize = 256 << 10;
+
+/// Bytes of an entry of `blocks` beside its column: key, offset, share of the tree above it.
+const ENTRY_BYTES: u64 = 24;
+
+/// What the packed blocks of the three tiers may take together, shared out by their number of slots. A tier that would
+/// take more drops its oldest block early. A series that is never quiet takes some 160 KiB, most take a fraction of that:
+/// this is room for 50 busy ones and one a core.
+pub(super) fn block_bytes(cores: usize) -> u64 {
+    (8 << 20) + (160 << 10) * cores.min(MOST_CORES as usize) as u64
+}
+
+/// Most bytes of a file whose blocks may take `block_bytes`: with the rows of unfinished blocks and with the pages that
+/// the database keeps free, by half of what it needs, for its next commits.
+pub(super) fn file_bytes(block_bytes: u64) -> u64 {
+    const ROW_BYTES: u64 = 16 * (MOST_DYNAMIC_SERIES as u64 + MOST_CORES as u64 + 32);
+    (block_bytes + block_bytes / 8 + ROW_BYTES * BLOCK_SLOTS.unsigned_abs() * 3 * 5 / 4) * 3 / 2
+}
+
+/// What one tier's share of that is.
+fn tier_bytes(block_bytes: u64, tier: usize) -> u64 {
+    let slots: i64 = DISK.iter().map(|tier| tier.slots).sum();
+    block_bytes * DISK[tier].slots.unsigned_abs() / slots.unsigned_abs()
+}
+
+/// Why the file cannot be used now.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Failure {
+    /// Another process has it open.
+    #[error("another process has it open")]
+    InUse,
+    /// What is in it is no history.
+    #[error("it is damaged ({0})")]
+    Damaged(String),
+    /// The system refuses: full, read-only, not permitted.
+    #[error("{1}")]
+    Refused(ErrorKind, String),
+}
+
+impl From<redb::Error> for Failure {
+    fn from(error: redb::Error) -> Self {
+        match error {
+            redb::Error::DatabaseAlreadyOpen => Self::InUse,
+            redb::Error::Io(error) => match error.kind() {
+                ErrorKind::InvalidData | ErrorKind::UnexpectedEof => Self::Damaged(error.to_string()),
+                kind => Self::Refused(kind, error.to_string()),
+            },
+            redb::Error::PreviousIo | redb::Error::DatabaseClosed => Self::Refused(ErrorKind::Other, error.to_string()),
+            other => Self::Damaged(other.to_string()),
+        }
+    }
+}
+
+impl From<StorageError> for Failure {
+    fn from(error: StorageError) -> Self {
+        redb::Error::from(error).into()
+    }
+}
+
+impl From<TableError> for Failure {
+    fn from(error: TableError) -> Self {
+        redb::Error::from(error).into()
+    }
+}
+
+impl From<DatabaseError> for Failure {
+    fn from(error: DatabaseError) -> Self {
+        redb::Error::from(error).into()
+    }
+}
+
+impl From<TransactionError> for Failure {
+    fn from(error: TransactionError) -> Self {
+        redb::Error::from(error).into()
+    }
+}
+
+impl From<CommitError> for Failure {
+    fn from(error: CommitError) -> Self {
+        redb::Error::from(error).into()
+    }
+}
+
+/// Runs `work` on the database; a panic inside of it counts as damage.
+///
+/// redb takes the pages that it reads for its own. On pages that were overwritten by something else its checks mostly
+/// return an error, but some of them are assertions, and a damaged file must stop neither the sampler nor a query.
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Failure::Damaged("reading it panicked".to_owned())))
+}
+
+/// What is known from the file when it is opened.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Loaded {
+    /// The catalogue.
+    pub(super) series: Vec<Series>,
+    /// The newest row of each tier.
+    pub(super) newest: [Option<Row>; 3],
+}
+
+/// Opens or makes the file and reads what is needed to go on.
+pub(super) fn open(path: &Path) -> Result<(Database, Loaded), Failure> {
+    let is_new = !path.metadata().is_ok_and(|file| file.len() > 0);
+    let opened = guarded(|| {
+        let database = Builder::new().set_cache_size(CACHE_BYTES).create(path)?;
+        if !is_made(&database)? {
+            make(&database)?;
+        }
+        let loaded = load(&database)?;
+        Ok((database, loaded))
+    });
+    if is_new && matches!(opened, Err(Failure::Refused(..))) {
+        // Half a file, left by a full disk, would be taken for a damaged one next time.
+        let _ = std::fs::remove_file(path);
+    }
+    opened
+}
+
+/// Reads every page of the file. Much faster than it sounds for a file of this size, and the only way to find damage in
+/// pages that are seldom read.
+pub(super) fn check(database: &mut Database) -> Result<(), Failure> {
+    guarded(|| match database.check_integrity()? {
+        true => Ok(()),
+        false => Err(Failure::Damaged("its pages do not fit together".to_owned())),
+    })
+}
+
+fn is_made(database: &Database) -> Result<bool, Failure> {
+    let read = database.begin_read()?;
+    match read.open_table(META) {
+        Ok(meta) => match meta.get("version")?.map(|version| version.value()) {
+            Some(VERSION) => Ok(true),
+            version => Err(Failure::Damaged(format!("its layout has version {version:?}, not {VERSION}"))),
+        },
+        Err(TableError::TableDoesNotExist(_)) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn make(database: &Database) -> Result<(), Failure> {
+    let write = database.begin_write()?;
+    write.open_table(META)?.insert("version", VERSION)?;
+    write.open_table(SERIES)?;
+    write.open_table(ROWS)?;
+    write.open_table(INDEX)?;
+    for blocks in BLOCKS {
+        write.open_table(blocks)?;
+    }
+    Ok(write.commit()?)
+}
+
+fn load(database: &Database) -> Result<Loaded, Failure> {
+    let read = database.begin_read()?;
+    let mut loaded = Loaded::default();
+    for entry in read.open_table(SERIES)?.iter()? {
+        let (id, bytes) = entry?;
+        let series = series_from(id.value(), bytes.value());
+        loaded.series.push(series.ok_or_else(|| Failure::Damaged("a series cannot be read".to_owned()))?);
+    }
+    for (tier, newest) in loaded.newest.iter_mut().enumerate() {
+        *newest = self::newest(database, tier)?;
+    }
+    Ok(loaded)
+}
+
+/// The newest row of a tier.
+pub(super) fn newest(database: &Database, tier: usize) -> Result<Option<Row>, Failure> {
+    let rows = database.begin_read()?.open_table(ROWS)?;
+    let Some(entry) = rows.range(rows_of(tier))?.next_back() else { return Ok(None) };
+    let (key, bytes) = entry?;
+    Ok(Some(Row { slot: key.value().1, points: points_from(bytes.value()) }))
+}
+
+fn rows_of(tier: usize) -> std::ops::RangeInclusive<(u8, i64)> {
+    (tier as u8, i64::MIN)..=(tier as u8, i64::MAX)
+}
+
+fn series_bytes(series: &Series) -> Vec<u8> {
+    let mut bytes = vec![series.unit.number(), u8::from(series.dynamic)];
+    bytes.extend(series.last_seen.to_le_bytes());
+    bytes.extend(series.name.bytes());
+    bytes
+}
+
+fn series_from(id: SeriesId, bytes: &[u8]) -> Option<Series> {
+    let (head, name) = bytes.split_at_checked(10)?;
+    Some(Series {
+        id,
+        name: std::str::from_utf8(name).ok()?.into(),
+        unit: Unit::from_number(head[0])?,
+        dynamic: head[1] != 0,
+        last_seen: i64::from_le_bytes(head[2..10].try_into().ok()?),
+    })
+}
+
+fn points_bytes(row: &Row) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(row.points.len() * 16);
+    for (id, point) in &row.points {
+        bytes.extend(id.to_le_bytes());
+        [point.min, point.mean, point.max].iter().for_each(|value| bytes.extend(value.to_le_bytes()));
+    }
+    bytes
+}
+
+fn points_from(bytes: &[u8]) -> Vec<(SeriesId, Point)> {
+    let (points, _) = bytes.as_chunks::<16>();
+    let word = |point: &[u8; 16], at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|byte| point[at * 4 + byte]));
+    let value = |point, at| f32::from_bits(word(point, at));
+    points.iter().map(|p| (word(p, 0), Point { min: value(p, 1), mean: value(p, 2), max: value(p, 3) })).collect()
+}
+
+/// Writes or replaces series of the catalogue.
+pub(super) fn put_series(write: &WriteTransaction, series: &[Series]) -> Result<(), Failure> {
+    let mut table = write.open_table(SERIES)?;
+    for series in series {
+        table.insert(series.id, series_bytes(series).as_slice())?;
+    }
+    Ok(())
+}
+
+/// Takes a series and all its columns out. Its points in the rows of unfinished blocks stay, unseen, until those are
+/// packed without them.
+pub(super) fn forget_series(write: &WriteTransaction, ids: &[SeriesId]) -> Result<(), Failure> {
+    let mut index = write.open_table(INDEX)?;
+    let mut series = write.open_table(SERIES)?;
+    for id in ids {
+        series.remove(id)?;
+    }
+    for (tier, blocks) in BLOCKS.into_iter().enumerate() {
+        let mut blocks = write.open_table(blocks)?;
+        for (number, before, first) in index_of(&index, tier)? {
+            let mut bytes = before;
+            for id in ids {
+                if let Some(column) = blocks.remove((number, *id))? {
+                    bytes = bytes.saturating_sub(column.value().len() as u64 + ENTRY_BYTES);
+                }
+            }
+            if bytes != before {
+                index.insert((tier as u8, number), (bytes, first))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Number, bytes and first slot of the blocks of a tier, oldest first.
+fn index_of(
+    index: &impl ReadableTable<(u8, i64), (u64, i64)>,
+    tier: usize,
+) -> Result<Vec<(i64, u64, i64)>, StorageError> {
+    let blocks = index.range(rows_of(tier))?;
+    blocks.map(|entry| entry.map(|(key, value)| (key.value().1, value.value().0, value.value().1))).collect()
+}
+
+/// Writes or replaces a row. The first row of a new block packs the block before it, and drops what no longer fits into
+/// the tier's share of `block_bytes`.
+pub(super) fn put_row(write: &WriteTransaction, tier: usize, row: &Row, block_bytes: u64) -> Result<(), Failure> {
+    let mut rows = write.open_table(ROWS)?;
+    let first = rows.range(rows_of(tier))?.next().transpose()?.map(|(key, _)| key.value().1);
+    let [first_block, block] = [first.unwrap_or(row.slot), row.slot].map(|slot| slot.div_euclid(BLOCK_SLOTS));
+    if block < first_block {
+        // Packed already: a commit that was reported as failed had reached the disk after all.
+        return Ok(());
+    }
+    if let Some(first) = first
+        && first_block < block
+    {
+        let mut finished = Vec::new();
+        for entry in rows.range(rows_of(tier))? {
+            let (key, bytes) = entry?;
+            finished.push(Row { slot: key.value().1, points: points_from(bytes.value()) });
+        }
+        rows.retain_in(rows_of(tier), |_, _| false)?;
+        put_block(write, tier, first, &finished, tier_bytes(block_bytes, tier))?;
+    }
+    rows.insert((tier as u8, row.slot), points_bytes(row).as_slice())?;
+    Ok(())
+}
+
+fn put_block(write: &WriteTransaction, tier: usize, first: i64, rows: &[Row], most_bytes: u64) -> Result<(), Failure> {
+    let mut blocks = write.open_table(BLOCKS[tier])?;
+    let mut index = write.open_table(INDEX)?;
+    let series = write.open_table(SERIES)?;
+    let number = first.div_euclid(BLOCK_SLOTS);
+    let mut bytes = 0;
+    for (id, column) in pack_rows(rows.iter()) {
+        if id == super::tier::SAMPLES || series.get(id)?.is_some() {
+            blocks.insert((number, id), column.as_slice())?;
+            bytes += column.len() as u64 + ENTRY_BYTES;
+        }
+    }
+    index.insert((tier as u8, number), (bytes, first))?;
+    let mut total = 0;
+    for (position, (number, bytes, _)) in index_of(&index, tier)?.into_iter().rev().enumerate() {
+        total += bytes;
+        if position >= DISK[tier].blocks() || total > most_bytes {
+            index.remove((tier as u8, number))?;
+            blocks.retain_in((number, SeriesId::MIN)..=(number, SeriesId::MAX), |_, _| false)?;
+        }
+    }
+    Ok(())
+}
+
+/// The oldest slot of each tier.
+pub(super) fn oldest(database: &Database) -> Result<[Option<i64>; 3], Failure> {
+    guarded(|| {
+        let read = database.begin_read()?;
+        let (index, rows) = (read.open_table(INDEX)?, read.open_table(ROWS)?);
+        let mut oldest = [None; 3];
+        for (tier, oldest) in oldest.iter_mut().enumerate() {
+            let block = index.range(rows_of(tier))?.next().transpose()?.map(|(_, value)| value.value().1);
+            let row = rows.range(rows_of(tier))?.next().transpose()?.map(|(key, _)| key.value().1);
+            *oldest = block.or(row);
+        }
+        Ok(oldest)
+    })
+}
+
+/// Calls `each` with the points of `ids` (sorted) from slot `from` up to, not including, slot `to`.
+pub(super) fn read(
+    database: &Database,
+    tier: usize,
+    from: i64,
+    to: i64,
+    ids: &[SeriesId],
+    mut each: impl FnMut(SeriesId, i64, Point),
+) -> Result<(), Failure> {
+    guarded(|| {
+        let read = database.begin_read()?;
+        let (index, rows) = (read.open_table(INDEX)?, read.open_table(ROWS)?);
+        let blocks = read.open_table(BLOCKS[tier])?;
+        let number = tier as u8;
+        let wanted = from..to;
+        let mut column = |id: SeriesId, first: i64, bytes: &[u8]| {
+            unpack(bytes, |slot, point| {
+                let slot = first + slot;
+                if wanted.contains(&slot) {
+                    each(id, slot, point);
+                }
+            })
+            .ok_or_else(|| Failure::Damaged("a block cannot be read".to_owned()))
+        };
+        for entry in index.range((number, from.div_euclid(BLOCK_SLOTS))..(number, to.div_euclid(BLOCK_SLOTS) + 1))? {
+            let block = entry?.0.value().1;
+            let first = block * BLOCK_SLOTS;
+            // One after the other is cheaper than a search for each as soon as it is more than a few.
+            if ids.len() > 8 {
+                for entry in blocks.range((block, SeriesId::MIN)..=(block, SeriesId::MAX))? {
+                    let (key, bytes) = entry?;
+                    let id = key.value().1;
+                    if ids.binary_search(&id).is_ok() {
+                        column(id, first, bytes.value())?;
+                    }
+                }
+            } else {
+                for id in ids {
+                    if let Some(bytes) = blocks.get((block, *id))? {
+                        column(*id, first, bytes.value())?;
+                    }
+                }
+            }
+        }
+        for entry in rows.range((number, from)..(number, to))? {
+            let (key, bytes) = entry?;
+            let points = points_from(bytes.value());
+            let points = points.iter().filter(|(id, _)| ids.binary_search(id).is_ok());
+            points.for_each(|(id, point)| each(*id, key.value().1, *point));
+        }
+        Ok(())
+    })
+}
