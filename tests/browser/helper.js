@@ -20,8 +20,8 @@ const FLAGS = [
 
 export { sleep };
 
-/** Starts Chromium from the system's package. */
-export async function launch() {
+/** Starts Chromium from the system's package, with further flags. */
+export async function launch(flags = []) {
   assert.ok(existsSync(CHROMIUM), `${CHROMIUM} is missing. Install it: apt-get install -y chromium (or set CHROMIUM)`);
   let playwright;
   try {
@@ -29,7 +29,7 @@ export async function launch() {
   } catch (error) {
     throw new Error(`playwright-core is missing. Install it: cd tests/browser && npm ci (${error.message})`);
   }
-  return playwright.chromium.launch({ executablePath: CHROMIUM, args: FLAGS, timeout: 30_000 });
+  return playwright.chromium.launch({ executablePath: CHROMIUM, args: [...FLAGS, ...flags], timeout: 30_000 });
 }
 
 /** Starts the server. Resolves with `{url, port, stop(signal)}` once it has said where it listens. */

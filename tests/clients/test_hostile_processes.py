@@ -1,0 +1,114 @@
+"""Processes that try to get something across: a name that is markup, a secret on the command line.
+
+The names come from the kernel and anybody may choose them; the answers must carry them as text, in JSON only, and no
+secret at all.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import requests
+from websockets.sync.client import connect
+
+from conftest import ROOT
+
+MARKUP = "<img src=x>'\"&a"
+SECRET = "hunter2-correct-horse"
+
+# Renames itself, takes 300 MiB so that it is among the ten largest, and waits to be ended.
+CHILD = f"""
+import sys
+open('/proc/self/comm', 'w').write({MARKUP!r})
+held = bytearray(300 << 20)
+for at in range(0, len(held), 4096):
+    held[at] = 1
+print('ready', flush=True)
+sys.stdin.read()
+"""
+
+ROUTES = [
+    "/system",
+    "/network",
+    "/api/cpu",
+    "/api/memory",
+    "/api/disk",
+    "/api/diskio",
+    "/api/network",
+    "/api/uptime",
+    "/api/platform",
+    "/api/cpumodel",
+    "/api/v1/snapshot",
+    "/api/v1/history?range=1m",
+]
+
+
+@pytest.fixture(scope="module")
+def hostile():
+    """The process; its PID."""
+    arguments = [sys.executable, "-c", CHILD, f"--password={SECRET}", "--api-key", SECRET, f"--url=http://me:{SECRET}@h/"]
+    child = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert child.stdout.readline() == "ready\n"
+        assert Path(f"/proc/{child.pid}/comm").read_text().rstrip("\n") == MARKUP
+        yield child.pid
+    finally:
+        child.kill()
+        child.wait()
+        child.stdin.close()
+        child.stdout.close()
+
+
+def test_the_name_is_text_and_only_in_json(server, hostile):
+    time.sleep(1.2)
+    system = requests.get(server.url + "/system", timeout=5)
+    assert MARKUP in [process["name"] for process in system.json()["processes"]]
+    everything = requests.get(server.url + "/api/processes", headers={"Accept": "application/json"}, timeout=5)
+    for answer in (system, everything):
+        assert answer.headers["Content-Type"] == "application/json"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert {"Id": hostile, "ProcessName": MARKUP}.items() <= next(
+        process for process in everything.json()["Processes"] if process["Id"] == hostile
+    ).items()
+
+
+def test_no_route_tells_the_secret(server, hostile):
+    for route in ROUTES:
+        answer = requests.get(server.url + route, timeout=10)
+        assert answer.status_code == 200, route
+        assert SECRET not in answer.text, route
+    with requests.get(server.url + "/api/processes", stream=True, timeout=10) as events:
+        assert SECRET not in next(line for line in events.iter_lines(decode_unicode=True) if line.startswith("data:"))
+    with server.connect() as stream:
+        stream.recv(5)
+        assert SECRET not in stream.recv(5)
+    with connect(server.ws("/"), open_timeout=5) as psiod:
+        for name in ("process.getall", "process.get"):
+            psiod.send(json.dumps({"type": "command", "data": {"name": name, "pid": hostile}}))
+            assert SECRET not in psiod.recv(5)
+
+
+def test_the_command_line_shows_stars_in_its_place(server, hostile):
+    answer = requests.get(server.url + "/api/process", params={"pid": hostile}, timeout=5).json()
+    assert answer["name"] == MARKUP and answer["pid"] == hostile
+    assert "--password=***" in answer["cmdline"]
+    assert "--api-key ***" in answer["cmdline"]
+    assert SECRET not in answer["cmdline"]
+
+
+def test_nothing_is_logged(server, hostile):
+    assert SECRET not in "".join(server.errors)
+
+
+def test_every_json_route_is_in_the_list():
+    """A new route cannot be forgotten here."""
+    table = (ROOT / "src/server/routes.rs").read_text()
+    known = {route.split("?")[0] for route in ROUTES}
+    elsewhere = {"/", "/connect", "/ws", "/api/process", "/api/processes", "/api/v1/stream", "/healthz"}
+    for method, path in re.findall(r'on\(Method::(\w+), "([^"]+)"', table):
+        if method == "GET" and "static" not in path and "favicon" not in path and "openapi" not in path:
+            assert path in known | elsewhere, f"{path} is not looked at for secrets"
