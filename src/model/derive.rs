@@ -26,7 +26,7 @@ pub fn derive(previous: Option<&Sample>, current: &Sample) -> Snapshot {
     Snapshot {
         time_unix_seconds: current.unix_seconds,
         interval_seconds: cpu_pair.as_ref().and_then(|pair| pair.seconds),
-        host: value(&current.host).map(|host| Arc::new(host.clone())),
+        host: value(&current.host).cloned(),
         uptime_seconds: value(&current.uptime_seconds).copied(),
         cpu: cpu_pair.map(|pair| {
             derive_cpu(&pair, value(&current.frequency).map(Vec::as_slice), value(&current.sensors), current.machine)
@@ -52,7 +52,7 @@ pub fn derive(previous: Option<&Sample>, current: &Sample) -> Snapshot {
         sensors: value(&current.sensors).map(derive_sensors),
         processes: Pair::of(previous.and_then(|p| p.processes.as_deref()), current.processes.as_deref())
             .map(|pair| derive_process::processes(&pair, current)),
-        sockets: value(&current.sockets).map(|sockets| Arc::new(sockets.clone())),
+        sockets: value(&current.sockets).cloned(),
         // Two samples do not tell of minutes: the sampler, which sees them all, fills these in.
         averages: Averages::default(),
         readers: current

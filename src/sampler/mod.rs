@@ -251,14 +251,14 @@ impl Shared {
             .fold(Subjects::VITALS, |set, bit| set.with(Subjects::from_bit(bit)))
     }
 
-    /// What the next tick gathers: what streams watch, and what single requests keep asking for (in two of the last three
+    /// What the next tick gathers: what streams watch, and what single requests keep asking for (since each of the last two
     /// ticks), so that a hundred pollers cost one pass a tick and not one pass each.
     fn wanted_at_tick(&self) -> Subjects {
         let mut wanted = Subjects::VITALS;
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         for bit in 0..Subjects::COUNT {
             let watched = self.watchers[bit].load(Ordering::Relaxed) > 0;
-            if watched || (asked[bit] & 0b111).count_ones() >= 2 {
+            if watched || asked[bit] & 0b11 == 0b11 {
                 wanted = wanted.with(Subjects::from_bit(bit));
             }
             asked[bit] <<= 1;
