@@ -1,4 +1,4 @@
-//! The fixture machine of `tests/fixtures/machine`: a laptop with four cores, one disk, five interfaces and nineteen
+//! The fixture machine of `tests/fixtures/machine`: a laptop with four cores, one disk, five interfaces and eighteen
 //! processes. A test that changes something takes a copy.
 
 use std::fs;
