@@ -11,6 +11,7 @@
 //! | `fixtures` | every answer about the fixture machine is right, to the last digit                                  |
 //! | `inputs`   | wrong parameters and methods; every listener serves every route                                     |
 //! | `kill`     | `process.kill` ends only what it may, for whom it may                                               |
+//! | `matrix`   | every file of the machine missing, empty and garbage: its fields are null, nothing else changes     |
 
 mod cli;
 mod commands;
@@ -19,4 +20,5 @@ mod fixtures;
 mod inputs;
 mod kill;
 mod machine;
+mod matrix;
 mod support;

@@ -411,12 +411,21 @@ impl Socket {
         self.0.read().map_err(Box::new)
     }
 
-    /// Whether nothing comes for that long.
-    pub fn is_silent_for(&mut self, time: Duration) -> bool {
-        self.stream().set_read_timeout(Some(time)).expect("a time limit");
-        let silent = matches!(self.0.read(), Err(tungstenite::Error::Io(error)) if is_timeout(&error));
+    /// What comes within that time, pings aside; `None` is silence.
+    pub fn within(&mut self, time: Duration) -> Option<Message> {
+        let end = Instant::now() + time;
+        let found = loop {
+            let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+            self.stream().set_read_timeout(Some(left)).expect("a time limit");
+            match self.0.read() {
+                Ok(Message::Ping(_) | Message::Pong(_)) => {}
+                Ok(message) => break Some(message),
+                Err(tungstenite::Error::Io(error)) if is_timeout(&error) => break None,
+                Err(error) => panic!("{error}"),
+            }
+        };
         self.stream().set_read_timeout(Some(PATIENCE)).expect("a time limit");
-        silent
+        found
     }
 
     /// The next text; pings are passed over.
