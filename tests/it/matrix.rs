@@ -1,5 +1,5 @@
-//! Every file of the fixture machine missing, empty and garbage, one at a time. Every route still answers 200 with all its
-//! keys. What changes is null, and `tests/golden/it-matrix.json` says for the main files what that is, field by field; a
+//! Every file of the fixture machine missing, empty and garbage, one at a time. Every route still answers 200, and every
+//! command of psiod is answered, with all keys. What changes is null, and `tests/golden/it-matrix.json` says for the main files what that is, field by field; a
 //! field that is not named there is as on the untouched machine. `UPDATE_GOLDEN=1` rewrites it.
 
 use std::collections::BTreeMap;
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::fixtures::ask;
 use crate::machine::Machine;
 use crate::support::{self, Server, tests_folder};
 
@@ -25,6 +26,17 @@ const ROUTES: [&str; 11] = [
     "/api/platform",
     "/api/cpumodel",
     "/api/processes",
+];
+
+/// psiod's commands.
+const COMMANDS: [&str; 7] = [
+    "process.getall",
+    "cpu.getall",
+    "memory.getall",
+    "disk.getall",
+    "disk.root.getstats",
+    "network.getstats",
+    "host.getstats",
 ];
 
 /// Objects whose keys are names of things, which may be gone.
@@ -100,6 +112,13 @@ fn answers(machine: &Machine) -> Value {
         hide_what_moves(route, &mut answer);
         all.insert(route.to_owned(), answer);
     }
+    let mut socket = server.socket("/");
+    for command in COMMANDS {
+        let mut answer = ask(&mut socket, json!({"name": command}));
+        assert_eq!(answer["type"], "response", "{command}: {answer}");
+        hide_what_moves(command, &mut answer["data"]);
+        all.insert(command.to_owned(), answer);
+    }
     server.assert_well();
     Value::Object(all)
 }
@@ -108,6 +127,7 @@ fn answers(machine: &Machine) -> Value {
 fn hide_what_moves(route: &str, answer: &mut Value) {
     let object = match route {
         "/system" => answer.get_mut("disk"),
+        "disk.root.getstats" => Some(answer),
         "/api/disk" => answer.pointer_mut("/disk_usage/0").filter(|row| row["path"] == "/"),
         _ => None,
     };
@@ -119,7 +139,7 @@ fn hide_what_moves(route: &str, answer: &mut Value) {
 
 /// The key that tells one row of a list from the others.
 fn identity(row: &Value) -> Option<String> {
-    let key = ["pid", "Id", "name", "path", "cpu", "addr"].iter().find_map(|key| row.get(key))?;
+    let key = ["pid", "Id", "name", "path", "mountpoint", "cpu", "num", "addr"].iter().find_map(|key| row.get(key))?;
     Some(key.to_string().trim_matches('"').to_owned())
 }
 
@@ -267,8 +287,8 @@ fn one(machine: &Machine, original: &Machine, untouched: &Value, file: &Path, va
         }
         let found = answers(machine);
         let mut changes = BTreeMap::new();
-        for route in ROUTES {
-            compare(route, &untouched[route], &found[route], &mut changes);
+        for route in ROUTES.iter().chain(&COMMANDS) {
+            compare(route, &untouched[*route], &found[*route], &mut changes);
         }
         fold(changes)
     });
