@@ -125,7 +125,8 @@ impl Clock {
     async fn between(&mut self) {
         let asked = self.shared.asked_now();
         let newest = self.shared.latest.borrow().clone();
-        let absent = newest.map_or(asked, |frame| frame.stale(asked, self.shared.interval));
+        let oldest = std::time::Instant::now().checked_sub(self.shared.interval);
+        let absent = newest.map_or(asked, |frame| frame.stale(asked, oldest));
         if absent == Subjects::VITALS {
             return;
         }

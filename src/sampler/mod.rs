@@ -139,23 +139,27 @@ impl Sampler {
     pub async fn latest(&self, subjects: Subjects) -> Result<Arc<Frame>, StandsStill> {
         let mut frames = self.shared.latest.subscribe();
         let begin = Instant::now();
-        let mut asked = false;
+        // Counted from the request, not from each look: what is read for it stays good however long the rest takes.
+        let oldest = std::time::Instant::now().checked_sub(self.shared.interval);
+        let mut asked_in_tick = None;
         loop {
             let newest = frames.borrow_and_update().clone();
+            let tick = newest.as_ref().map_or(0, |frame| frame.tick());
             if let Some(frame) = newest {
-                let absent = frame.stale(subjects, self.shared.interval);
+                let absent = frame.stale(subjects, oldest);
                 let patient = begin.elapsed() < SLOW_LANE_PATIENCE;
                 if absent == Subjects::VITALS || (!patient && SLOW.contains(absent)) {
-                    if !asked {
+                    if asked_in_tick != Some(tick) {
                         self.shared.note_asked(subjects);
                     }
                     return Ok(frame);
                 }
             }
-            if !asked {
+            // Again in each tick: one that begins right after a question takes it for an old one.
+            if asked_in_tick != Some(tick) {
                 self.shared.note_asked(subjects);
                 self.shared.wake.notify_one();
-                asked = true;
+                asked_in_tick = Some(tick);
             }
             let limit = if begin.elapsed() < SLOW_LANE_PATIENCE { SLOW_LANE_PATIENCE } else { PATIENCE };
             if !matches!(tokio::time::timeout_at(begin + limit, frames.changed()).await, Ok(Ok(())))

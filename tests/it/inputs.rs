@@ -1,6 +1,7 @@
 //! What routes make of wrong parameters and methods, and that every listener serves every route.
 
 use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -131,6 +132,32 @@ fn any_body_makes_a_worker() {
         assert!(!ids.contains(&id));
         ids.push(id);
     }
+    server.assert_well();
+}
+
+/// A question may come right before a tick, in the middle of a pass, or while a slow reader is at work: it is answered.
+#[test]
+fn answers_come_at_every_moment() {
+    let mut args = Machine::original().args();
+    args.extend(["--interval", "100ms"].map(String::from));
+    let mut server = Server::start(&args);
+    let (address, end) = (server.address(), Instant::now() + Duration::from_secs(4));
+    std::thread::scope(|scope| {
+        for routes in [["/api/network", "/system"], ["/system", "/api/processes"], ["/network", "/api/platform"]] {
+            scope.spawn(move || {
+                while Instant::now() < end {
+                    for path in routes {
+                        let begin = Instant::now();
+                        let accept = [("Accept", "application/json")];
+                        let response = support::request(address, "GET", path, &accept, b"");
+                        assert_eq!(response.status, 200, "{path} after {:?}: {}", begin.elapsed(), response.text());
+                    }
+                    // Long enough that the next question finds nothing fresh, and out of step with the ticks.
+                    std::thread::sleep(Duration::from_millis(137));
+                }
+            });
+        }
+    });
     server.assert_well();
 }
 
