@@ -212,7 +212,7 @@ fn fold(changes: BTreeMap<String, Value>) -> Map<String, Value> {
     for ((pattern, value), rows) in folded {
         let value: Value = serde_json::from_str(&value).expect("JSON");
         if rows.len() > 2 {
-            map.insert(format!("{pattern} x {}", rows.len()), value);
+            map.insert(format!("{} and {} more", pattern.replace('*', &rows[0]), rows.len() - 1), value);
         } else {
             for row in rows {
                 map.insert(pattern.replace('*', &row), value.clone());
