@@ -123,8 +123,11 @@ fn answers(machine: &Machine) -> Value {
     Value::Object(all)
 }
 
-/// The real disk's numbers are `#`, whatever they are.
+/// The real disk's numbers are `#`, whatever they are, and so is who runs the tests.
 fn hide_what_moves(route: &str, answer: &mut Value) {
+    if let Some(user) = answer.get_mut("user") {
+        *user = json!("#");
+    }
     let object = match route {
         "/system" => answer.get_mut("disk"),
         "disk.root.getstats" => Some(answer),
