@@ -125,8 +125,7 @@ impl Clock {
     async fn between(&mut self) {
         let asked = self.shared.asked_now();
         let newest = self.shared.latest.borrow().clone();
-        let oldest = std::time::Instant::now().checked_sub(self.shared.interval);
-        let absent = newest.map_or(asked, |frame| frame.stale(asked, oldest));
+        let absent = newest.map_or(asked, |frame| frame.stale(asked, self.shared.interval));
         if absent == Subjects::VITALS {
             return;
         }

@@ -79,10 +79,10 @@ impl Frame {
         self.made_at.elapsed()
     }
 
-    /// Which of `subjects` are not in this frame, or were read before `oldest`; `None` is as early as the clock goes.
+    /// Which of `subjects` are not in this frame, or older than `oldest`.
     #[must_use]
-    pub fn stale(&self, subjects: Subjects, oldest: Option<Instant>) -> Subjects {
-        let is_stale = |bit: &usize| self.gathered_at[*bit].is_none_or(|at| Some(at) < oldest);
+    pub fn stale(&self, subjects: Subjects, oldest: Duration) -> Subjects {
+        let is_stale = |bit: &usize| self.gathered_at[*bit].is_none_or(|at| at.elapsed() > oldest);
         subjects.bits().filter(is_stale).fold(Subjects::VITALS, |set, bit| set.with(Subjects::from_bit(bit)))
     }
 

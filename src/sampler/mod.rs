@@ -139,14 +139,13 @@ impl Sampler {
     pub async fn latest(&self, subjects: Subjects) -> Result<Arc<Frame>, StandsStill> {
         let mut frames = self.shared.latest.subscribe();
         let begin = Instant::now();
-        // Counted from the request, not from each look: what is read for it stays good however long the rest takes.
-        let oldest = std::time::Instant::now().checked_sub(self.shared.interval);
         let mut asked_in_tick = None;
         loop {
             let newest = frames.borrow_and_update().clone();
             let tick = newest.as_ref().map_or(0, |frame| frame.tick());
             if let Some(frame) = newest {
-                let absent = frame.stale(subjects, oldest);
+                // Young enough is what was when the request came: while it waits for one reader, the others' values age.
+                let absent = frame.stale(subjects, self.shared.interval + begin.elapsed());
                 let patient = begin.elapsed() < SLOW_LANE_PATIENCE;
                 if absent == Subjects::VITALS || (!patient && SLOW.contains(absent)) {
                     if asked_in_tick != Some(tick) {
