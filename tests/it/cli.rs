@@ -89,7 +89,8 @@ fn what_is_no_flag_is_refused() {
         &["--no-auth=maybe"],
     ] {
         let text = complaint(args, 2);
-        assert!(text.starts_with("error: "), "{args:?}: {text}");
+        assert!(text.starts_with("psmonitor: ") && text.contains("--help"), "{args:?}: {text}");
+        assert_eq!(text.lines().count(), 1, "{args:?}: {text}");
     }
 }
 
