@@ -3,7 +3,8 @@
 //!
 //! | module     | what holds                                                                                        |
 //! |------------|---------------------------------------------------------------------------------------------------|
-//! | `support`  | no tests: starts and ends servers; HTTP, event streams and WebSockets for the others                |
+//! | `support`  | no tests: starts and ends servers; HTTP and event streams for the others                            |
+//! | `socket`   | no tests: WebSockets for the others                                                                 |
 //! | `machine`  | no tests: the fixture machine of `tests/fixtures/machine` and copies of it                          |
 //! | `cli`      | flags are explained everywhere; what is typed wrong is told in one line                             |
 //! | `commands` | psiod's socket answers everything malformed and stays open                                          |
@@ -23,4 +24,5 @@ mod inputs;
 mod kill;
 mod machine;
 mod matrix;
+mod socket;
 mod support;
