@@ -135,6 +135,17 @@ fn any_body_makes_a_worker() {
     server.assert_well();
 }
 
+/// A supervisor that asks as soon as the address is told must not restart a server that is just starting.
+#[test]
+fn healthy_from_the_first_moment() {
+    for _ in 0..5 {
+        let mut server = server();
+        let health = server.get("/healthz");
+        assert_eq!((health.status, health.text()), (200, "ok\n".to_owned()));
+        server.assert_well();
+    }
+}
+
 /// A question may come right before a tick, in the middle of a pass, or while a slow reader is at work: it is answered.
 #[test]
 fn answers_come_at_every_moment() {
