@@ -339,7 +339,7 @@ pub struct RawLink {
     /// `ifindex`.
     pub index: u32,
     /// `flags`: the IFF_* bits of netdevice(7).
-    pub flags: u32,
+    pub flags: Option<u32>,
     /// `mtu`, bytes.
     pub mtu_bytes: Option<u32>,
     /// `address`, lower case with colons. `None` for interfaces without one, loopback among them.
