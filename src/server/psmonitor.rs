@@ -55,6 +55,7 @@ pub async fn network(state: web::Data<State>) -> Result<HttpResponse, ApiError> 
 #[derive(Debug, Deserialize)]
 pub struct Connect {
     id: Option<String>,
+    subscriber: Option<String>,
     interval: Option<String>,
 }
 
@@ -89,6 +90,10 @@ pub async fn connect(
             }
             (_, None) => {
                 socket.close_with(CloseCode::Policy, "Invalid worker id").await;
+                socket.drain().await;
+            }
+            (_, Some(worker)) if worker.owner.is_some() && worker.owner.as_deref() != query.subscriber.as_deref() => {
+                socket.close_with(CloseCode::Policy, "Invalid worker id for this subscriber").await;
                 socket.drain().await;
             }
             (Ok(pass), Some(_)) => {
