@@ -3,7 +3,7 @@
 //! Called by the program only. The password comes from the terminal without being shown, or from standard input; never from
 //! the command line, which every user of the machine can read.
 
-use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 
 use super::password;
 use crate::error::StartupError;

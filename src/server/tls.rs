@@ -71,9 +71,8 @@ fn read(files: &TlsFiles) -> Result<CertifiedKey, StartupError> {
     let of_key = |what: &str| file::complaint("--tls-key", &files.key, what);
 
     let bytes = file::read("--tls-cert", &files.cert)?;
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&bytes)
-        .collect::<Result<_, _>>()
-        .map_err(|error| of_cert(&format!("it is damaged: {error}")))?;
+    let chain: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_slice_iter(&bytes).collect::<Result<_, _>>().map_err(|error| of_cert(damage(&error)))?;
     if chain.is_empty() {
         return Err(of_cert("there is no certificate in it; it must be PEM, with -----BEGIN CERTIFICATE-----"));
     }
@@ -87,7 +86,7 @@ fn read(files: &TlsFiles) -> Result<CertifiedKey, StartupError> {
         pem::Error::NoItemsFound => {
             of_key("there is no private key in it; it must be PEM, with -----BEGIN PRIVATE KEY-----")
         }
-        error => of_key(&format!("it is damaged: {error}")),
+        error => of_key(damage(&error)),
     })?;
     let key = ring::default_provider()
         .key_provider
@@ -102,7 +101,15 @@ fn read(files: &TlsFiles) -> Result<CertifiedKey, StartupError> {
              and in a chain the server's own certificate first",
             files.cert.display()
         ))),
-        Err(error) => Err(of_cert(&format!("the certificate cannot be used: {error}"))),
+        Err(error) => Err(of_cert(&format!("the certificate cannot be used ({error}); it must be X.509 version 3"))),
+    }
+}
+
+/// What is wrong with a PEM file.
+fn damage(error: &pem::Error) -> &'static str {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "it ends in the middle of a PEM block; copy it again",
+        _ => "it is not well-formed PEM; copy it again",
     }
 }
 
