@@ -107,7 +107,14 @@ pub async fn connect(
 async fn stream(mut socket: Socket, state: &Arc<State>, interval: Duration, _pass: Pass) -> Result<(), Gone> {
     let mut watch = state.sampler.watch(words::SYSTEM_NEEDS);
     socket.say(ByteString::from_static(words::GREETING)).await?;
-    let Ok(first) = watch.first().await else {
+    // A server that stops before the first frame closes the socket too, so that is listened for from the start.
+    let first = loop {
+        tokio::select! {
+            first = watch.first() => break first,
+            event = socket.next() => answer(&mut socket, event?).await?,
+        }
+    };
+    let Ok(first) = first else {
         socket.close_with(CloseCode::Error, "the sampler does not answer").await;
         return Err(Gone);
     };
@@ -120,11 +127,16 @@ async fn stream(mut socket: Socket, state: &Arc<State>, interval: Duration, _pas
                 Some(frame) => socket.frame(frame.encoded(Encoding::PsmonitorFrame, words::frame)).await?,
                 None => return Err(Gone),
             },
-            event = socket.next() => match event? {
-                Event::Text(text) => socket.say(words::received(&text)).await?,
-                Event::Binary(bytes) => socket.say(words::received(&String::from_utf8_lossy(&bytes))).await?,
-            },
+            event = socket.next() => answer(&mut socket, event?).await?,
         }
+    }
+}
+
+/// What a client sent comes back to it.
+async fn answer(socket: &mut Socket, event: Event) -> Result<(), Gone> {
+    match event {
+        Event::Text(text) => socket.say(words::received(&text)).await,
+        Event::Binary(bytes) => socket.say(words::received(&String::from_utf8_lossy(&bytes))).await,
     }
 }
 
