@@ -1,6 +1,7 @@
 """TLS: what is spoken, what is refused at start, and a certificate that changes while clients stream."""
 
 import contextlib
+import re
 import socket
 import ssl
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from conftest import WELCOME, program, running
+from conftest import ROOT, WELCOME, program, running
 from frames import check_frame
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -309,3 +310,28 @@ def test_a_key_that_others_can_read(files):
     files[1].chmod(0o644)
     with running(*arguments(files)) as server:
         assert any("WARN" in line and "key.pem can be read by others" in line for line in server.errors)
+
+
+def test_the_commands_of_the_readme(tmp_path):
+    """The ones that make a user and a certificate, as they are printed; then the server that they are for."""
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    make = next(block for block in blocks if "openssl req" in block)
+    start = next(block for block in blocks if "--tls-cert" in block).splitlines()[0]
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "psmonitor").symlink_to(program())
+    environment = {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
+    subprocess.run(
+        ["sh", "-euc", make], cwd=tmp_path, env=environment, input="word\n", text=True,
+        check=True, capture_output=True, timeout=30,
+    )
+    words = [str(tmp_path / word) if (tmp_path / word).exists() else word for word in start.split()[1:]]
+    words[:2] = "--listen", "0.0.0.0:0"
+    with running(*words) as server:
+        assert not any("WARN" in line for line in server.errors), server.errors
+        cert = str(tmp_path / "cert.pem")
+        body = {"username": "ann", "password": "word"}
+        answer = requests.post(f"{server.url}/authenticate", json=body, verify=cert, timeout=5)
+        assert answer.status_code == 200, answer.text
+        with handshake(server, trusting(cert), "monitor.example") as tls:
+            tls.sendall(b"GET /healthz HTTP/1.1\r\nHost: monitor.example\r\n\r\n")
+            assert tls.recv(12) == b"HTTP/1.1 200"
