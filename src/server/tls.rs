@@ -118,3 +118,46 @@ fn is_encrypted(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_without_a_certificate_are_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = TlsFiles { cert: folder.path().join("cert"), key: folder.path().join("key") };
+        for (cert, hint) in [
+            (None, "No such file"),
+            (Some(""), "no certificate in it"),
+            (Some("nonsense"), "no certificate in it"),
+            (Some("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), "no certificate in it"),
+            (Some("-----BEGIN CERTIFICATE-----\nAAAA\n"), "in the middle"),
+            (Some("-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n"), "not well-formed"),
+        ] {
+            if let Some(text) = cert {
+                std::fs::write(&files.cert, text).unwrap();
+            }
+            let error = Certificates::load(&files).unwrap_err();
+            assert!(error.to_string().contains("--tls-cert") && error.to_string().contains(hint), "{error}");
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+
+    #[test]
+    fn files_without_a_key_are_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = TlsFiles { cert: folder.path().join("cert"), key: folder.path().join("key") };
+        std::fs::write(&files.cert, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+        for (key, hint) in [
+            ("nonsense", "no private key in it"),
+            ("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n", "openssl pkey"),
+            ("-----BEGIN PRIVATE KEY-----\nAAAA\n", "in the middle"),
+            ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "cannot be used"),
+        ] {
+            std::fs::write(&files.key, key).unwrap();
+            let error = Certificates::load(&files).unwrap_err();
+            assert!(error.to_string().contains("--tls-key") && error.to_string().contains(hint), "{error}");
+        }
+    }
+}

@@ -5,9 +5,12 @@ import base64
 import json
 import os
 import pty
+import re
 import statistics
 import subprocess
+import threading
 import time
+from pathlib import Path
 
 import pytest
 import requests
@@ -109,6 +112,24 @@ def test_wrong_name_and_wrong_password_take_as_long(files):
                 seconds[name].append(time.perf_counter() - start)
     known, unknown = (statistics.median(seconds[name]) for name in ("ann", "nobody"))
     assert 0.5 < unknown / known < 2, seconds
+
+
+def test_logins_leave_no_memory_behind(files):
+    """Each takes 19 MiB for a moment. Two at once, and nothing stays."""
+    with running(*files) as server:
+
+        def kib(field):
+            return int(re.search(rf"{field}:\s+(\d+)", Path(f"/proc/{server.pid}/status").read_text())[1])
+
+        assert log_in(server).status_code == 200
+        before = kib("VmRSS")
+        threads = [threading.Thread(target=lambda: [log_in(server) for _ in range(4)]) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert kib("VmRSS") - before < 16 * 1024
+        assert kib("VmHWM") - before < 64 * 1024
 
 
 def test_logins_are_limited(files):
