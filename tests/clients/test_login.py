@@ -8,6 +8,7 @@ import pty
 import re
 import statistics
 import subprocess
+import termios
 import threading
 import time
 from pathlib import Path
@@ -309,6 +310,9 @@ def at_terminal(*answers):
             break
         shown += piece
         if shown.endswith(b": ") and answers:
+            # A human is slower than the program; a test must wait until nothing is shown any more.
+            while termios.tcgetattr(terminal)[3] & termios.ECHO:
+                time.sleep(0.01)
             os.write(terminal, answers.pop(0).encode() + b"\n")
     os.close(terminal)
     return shown.decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
