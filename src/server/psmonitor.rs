@@ -22,6 +22,10 @@ use crate::config::parse_time;
 use crate::dialect::psmonitor as words;
 use crate::error::ApiError;
 use crate::sampler::{Encoding, Stride};
+use crate::worker::Worker;
+
+/// Why a stream is refused to somebody else than the worker's user.
+const INVALID_SUBSCRIBER: &str = "Invalid worker id for this subscriber";
 
 /// `POST /`: a new worker, whatever the body says.
 pub async fn create(
@@ -79,7 +83,11 @@ pub async fn connect(
     let address = req.conn_data::<Rc<Connection>>().map_or([0, 0, 0, 0].into(), |connection| connection.peer_ip());
     let (response, mut socket) = websocket::accept(&req, &mut payload.into_inner(), &state)?;
     let pass = state.gate.enter(Kind::Psmonitor, address);
-    let worker = if pass.is_ok() { id.parse::<Uuid>().ok().and_then(|id| state.workers.claim(&id)) } else { None };
+    let claim = || id.parse::<Uuid>().ok().and_then(|id| state.workers.claim(&id));
+    let worker = if pass.is_ok() { claim().ok_or("Invalid worker id") } else { Err("at capacity") };
+    // A worker that a user asked for serves that user only.
+    let is_theirs = |worker: &Worker| worker.owner.is_none() || worker.owner.as_deref() == query.subscriber.as_deref();
+    let worker = worker.and_then(|worker| is_theirs(&worker).then_some(worker).ok_or(INVALID_SUBSCRIBER));
     let state = state.into_inner();
     actix_rt::spawn(async move {
         match (pass, worker) {
@@ -88,15 +96,11 @@ pub async fn connect(
                 socket.close_with(CloseCode::Again, "at capacity").await;
                 socket.drain().await;
             }
-            (_, None) => {
-                socket.close_with(CloseCode::Policy, "Invalid worker id").await;
+            (_, Err(reason)) => {
+                socket.close_with(CloseCode::Policy, reason).await;
                 socket.drain().await;
             }
-            (_, Some(worker)) if worker.owner.is_some() && worker.owner.as_deref() != query.subscriber.as_deref() => {
-                socket.close_with(CloseCode::Policy, "Invalid worker id for this subscriber").await;
-                socket.drain().await;
-            }
-            (Ok(pass), Some(_)) => {
+            (Ok(pass), Ok(_)) => {
                 let _ = stream(socket, &state, interval, pass).await;
             }
         }
