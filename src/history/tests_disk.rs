@@ -38,6 +38,34 @@ fn a_restart_goes_on_in_the_same_slots() {
 }
 
 #[test]
+fn a_clock_that_stepped_back_over_a_restart_neither_loses_nor_doubles() {
+    let directory = tempfile::tempdir().unwrap();
+    for begin in [0, 300] {
+        let history = open(Some(directory.path()));
+        record(&history, begin..begin + 600, flips);
+        history.close();
+    }
+    let slots = tests_process::stored(directory.path());
+    assert_eq!(slots.iter().map(|(_, samples)| *samples).sum::<f32>(), 1_200.0);
+    assert!(slots.windows(2).all(|pair| pair[1].0 == pair[0].0 + 1), "{slots:?}");
+}
+
+#[test]
+fn it_can_be_shared_between_the_sampler_and_requests() {
+    fn shared<T: Send + Sync + 'static>(_: &T) {}
+    let directory = tempfile::tempdir().unwrap();
+    let history = Arc::new(open(Some(directory.path())));
+    shared(&history);
+    let asking = Arc::clone(&history);
+    let asker = std::thread::spawn(move || {
+        (0..200).map(|_| ask(&asking, 2_000, "1h", "", 600).series.len()).collect::<Vec<_>>()
+    });
+    record(&history, 0..2_000, flips);
+    assert!(asker.join().unwrap().is_sorted(), "what is known stays known");
+    assert_eq!(known(&ask(&history, 2_000, "1h", "", 3_600)).len(), 2_000 + 1, "the last one holds to the end");
+}
+
+#[test]
 fn every_tier_holds_its_time_and_its_space() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(FILE);
