@@ -18,4 +18,5 @@
 //! machine; only `server` knows HTTP; a dialect has no clock and does no I/O.
 
 pub mod collect;
+pub mod dialect;
 pub mod model;

@@ -8,6 +8,7 @@ pub mod disk;
 pub mod file;
 pub mod filesystem;
 pub mod host;
+pub mod kernel;
 pub mod load;
 pub mod memory;
 pub mod network;
@@ -52,6 +53,7 @@ pub struct Collector {
     processes: process::Reader,
     sockets: socket::Reader,
     host: host::Reader,
+    kernel: kernel::Reader,
     /// Readers whose failure was already told, with what they said.
     told: HashMap<&'static str, ReadError>,
 }
@@ -79,6 +81,7 @@ impl Collector {
             processes: process::Reader::new(paths),
             sockets: socket::Reader::new(paths),
             host: host::Reader::new(paths),
+            kernel: kernel::Reader::new(paths),
             told: HashMap::new(),
         }
     }
@@ -97,7 +100,8 @@ impl Collector {
         sample.uptime_seconds = run.one("uptime", || self.uptime.read());
         sample.network = run.one("network", || self.network.read());
         sample.disks = run.one("disk", || self.disks.read());
-        let fresh = previous.and_then(|p| p.host.clone()).filter(|host| sample.at.saturating_sub(host.at) < HOST_FACTS_AGE);
+        let fresh =
+            previous.and_then(|p| p.host.clone()).filter(|host| sample.at.saturating_sub(host.at) < HOST_FACTS_AGE);
         sample.host = fresh.or_else(|| run.one("host", || self.host.read()));
         sample.runs = run.runs;
         self.add(&mut sample, wanted);
@@ -138,6 +142,9 @@ impl Collector {
                 if complete { self.processes.read_all() } else { self.processes.read_top() }
             });
         }
+        if wanted.contains(Subjects::KERNEL) {
+            sample.kernel = run.one("kernel", || Ok(Arc::new(self.kernel.read())));
+        }
         for report in run.runs {
             sample.runs.retain(|old| old.reader != report.reader);
             sample.runs.push(report);
@@ -166,6 +173,7 @@ impl Collector {
             processes: None,
             sockets: None,
             host: None,
+            kernel: None,
             runs: Vec::new(),
         }
     }

@@ -52,6 +52,7 @@ pub fn derive(previous: Option<&Sample>, current: &Sample) -> Snapshot {
         processes: Pair::of(previous.and_then(|p| p.processes.as_deref()), current.processes.as_deref())
             .map(|pair| derive_process::processes(&pair, current)),
         sockets: value(&current.sockets).map(|sockets| Arc::new(sockets.clone())),
+        kernel: value(&current.kernel).cloned(),
         readers: current
             .runs
             .iter()

@@ -6,6 +6,8 @@
 pub mod derive;
 mod derive_disk;
 mod derive_process;
+pub mod kernel;
+pub mod own;
 pub mod sample;
 pub mod snapshot;
 pub mod subject;
