@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::attributes::{AttributeDir, names_in};
 use crate::collect::Paths;
 use crate::model::Reading;
-use crate::model::kernel::hardware::{HwmonChip, HwmonSensor};
+use crate::model::kernel::hardware::{HwmonChip, HwmonSensor, clean_name};
 
 /// The kinds of sensor that are taken.
 const KINDS: [&str; 14] = [
@@ -109,17 +109,6 @@ fn chip_label(directory: &Path, name: Option<&str>) -> Option<String> {
     }
     let real = part(Some(&directory.canonicalize().ok()?));
     (!real.is_empty()).then_some(real)
-}
-
-/// Lower case; what may not stand in a metric's name becomes an underscore, none at either end.
-#[must_use]
-pub fn clean_name(name: &str) -> String {
-    let cleaned: String = name
-        .to_lowercase()
-        .chars()
-        .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() || c == ':' || c == '_' { c } else { '_' })
-        .collect();
-    cleaned.trim_matches('_').to_owned()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Tables about the hardware. Filled by [`crate::collect::kernel`]; plain data, no behaviour.
+//! Tables about the hardware. Filled by [`crate::collect::kernel`]; plain data.
 
 /// Frequencies of one CPU, `/sys/devices/system/cpu/cpuN/cpufreq`, kHz. Absent without a frequency driver, as in most
 /// virtual machines.
@@ -96,5 +96,27 @@ impl UdevDevice {
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
         self.properties.iter().find(|(name, _)| &**name == key).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Lower case; what may not stand in a metric's name becomes an underscore, none at either end.
+#[must_use]
+pub fn clean_name(name: &str) -> String {
+    let cleaned: String = name
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() || c == ':' || c == '_' { c } else { '_' })
+        .collect();
+    cleaned.trim_matches('_').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clean_name;
+
+    #[test]
+    fn names_are_made_fit_for_labels() {
+        assert_eq!(clean_name("Core Temp.0\n"), "core_temp_0");
+        assert_eq!(clean_name("--é--"), "");
     }
 }
