@@ -1,1 +1,45 @@
-fn main(){}
+//! The program: parse, set up the log, run; an error becomes one line and an exit code.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use psmonitor::cli::Args;
+use psmonitor::config::Config;
+use psmonitor::error::StartupError;
+use psmonitor::{collect, server};
+use tokio::signal::unix::{SignalKind, signal};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn")).init();
+    let run = Config::from_args(&args).and_then(|config| actix_rt::System::new().block_on(run(&config)));
+    let code = match run {
+        Ok(()) => 0,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "psmonitor: {error}");
+            error.exit_code()
+        }
+    };
+    // Not a return: dropping the runtime would wait for a read that a dead device may hold for ever.
+    std::process::exit(code.into())
+}
+
+async fn run(config: &Config) -> Result<(), StartupError> {
+    collect::limit::raise_descriptor_limit();
+    let signals = |kind| signal(kind).map_err(|source| StartupError::Io { what: "cannot listen for signals", source });
+    let (mut terminate, mut interrupt) = (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
+    let server = server::start(config)?;
+    let _ = writeln!(std::io::stdout(), "psmonitor is listening, open {}", server.url());
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    log::info!("stopping");
+    tokio::select! {
+        () = server.stop() => {}
+        _ = terminate.recv() => log::warn!("told twice, stopping at once"),
+        _ = interrupt.recv() => log::warn!("told twice, stopping at once"),
+    }
+    Ok(())
+}

@@ -1,3 +1,16 @@
-//! One module a system: its words for a [`crate::model::Snapshot`]. Pure: no clock, no I/O, no HTTP.
+//! One module for each system whose clients are served: a snapshot in, that system's words out.
+//!
+//! Called by the server and the frame. A dialect sees the model and nothing else: no clock, no file, no HTTP. What it
+//! returns is text, or a view that borrows from the snapshot and is serialized by the caller.
 
+#[cfg(test)]
+mod cost;
+pub mod heartbeat;
+mod number;
+pub mod process_monitor;
 pub mod prometheus;
+pub mod psiod;
+pub mod psmonitor;
+mod rows;
+#[cfg(test)]
+mod testing;

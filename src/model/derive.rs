@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::average::Averages;
 use super::sample::{
     Gathered, Machine, RawCpu, RawCpuTicks, RawFrequency, RawInterfaceCounters, RawLink, RawMemory, RawPressure,
     RawSensors, RawStall, RawSwapIo, RawWireless, ReadError, Sample,
@@ -53,6 +54,8 @@ pub fn derive(previous: Option<&Sample>, current: &Sample) -> Snapshot {
             .map(|pair| derive_process::processes(&pair, current)),
         sockets: value(&current.sockets).map(|sockets| Arc::new(sockets.clone())),
         kernel: value(&current.kernel).cloned(),
+        // Two samples do not tell of minutes: the sampler, which sees them all, fills these in.
+        averages: Averages::default(),
         readers: current
             .runs
             .iter()

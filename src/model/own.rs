@@ -8,18 +8,18 @@ pub struct OwnStats {
     pub dialects: Vec<DialectStats>,
     /// Ticks of the sampler since the start.
     pub ticks: u64,
+    /// Ticks left out because the one before took too long.
+    pub ticks_skipped: u64,
     /// How late the last tick began after the moment it was due for, seconds.
     pub tick_lateness_seconds: f64,
-    /// The largest lateness since the start, seconds.
-    pub tick_lateness_max_seconds: f64,
-    /// The sum of all lateness since the start, seconds.
-    pub tick_lateness_total_seconds: f64,
     /// Workers created since the start.
     pub workers_created: u64,
     /// Workers that a client claimed.
     pub workers_claimed: u64,
     /// Workers that nobody claimed in time.
     pub workers_reaped: u64,
+    /// Workers that were refused because too many were waiting.
+    pub workers_refused: u64,
     /// Workers that wait for their client now.
     pub workers_waiting: u64,
 }

@@ -126,6 +126,44 @@ pub struct Sample {
     pub runs: Vec<RunReport>,
 }
 
+impl Sample {
+    /// A sample with nothing in it.
+    #[must_use]
+    pub fn empty(at: Duration, unix_seconds: f64, machine: Machine) -> Self {
+        Self {
+            at,
+            unix_seconds,
+            machine,
+            cpu: None,
+            frequency: None,
+            memory: None,
+            swap_io: None,
+            load: None,
+            pressure: None,
+            uptime_seconds: None,
+            network: None,
+            disks: None,
+            links: None,
+            wireless: None,
+            filesystems: None,
+            sensors: None,
+            processes: None,
+            sockets: None,
+            host: None,
+            kernel: None,
+            runs: Vec::new(),
+        }
+    }
+
+    /// Adds reports; a newer one of the same reader takes the older one's place.
+    pub fn add_runs(&mut self, runs: Vec<RunReport>) {
+        for run in runs {
+            self.runs.retain(|old| old.reader != run.reader);
+            self.runs.push(run);
+        }
+    }
+}
+
 /// How one reader fared in one pass.
 #[derive(Clone, Debug)]
 pub struct RunReport {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::average::Averages;
 use super::kernel::KernelTables;
 use super::sample::{RawFilesystemUsage, RawHost, RawSocket};
 
@@ -33,6 +34,8 @@ pub struct Snapshot {
     pub load: Option<Load>,
     /// Pressure stall information.
     pub pressure: Option<Pressure>,
+    /// Means of the last minutes.
+    pub averages: Averages,
     /// Block devices' counters.
     pub disks: Option<Vec<Disk>>,
     /// Device-backed file systems, one row a mount.
@@ -534,6 +537,22 @@ pub struct Processes {
 }
 
 impl Processes {
+    /// All processes by PID; `None` when only the largest were gathered.
+    #[must_use]
+    pub fn all(&self) -> Option<&[Process]> {
+        self.complete.then_some(self.list.as_slice())
+    }
+
+    /// The process of a PID, if it is in the list.
+    #[must_use]
+    pub fn find(&self, pid: u32) -> Option<&Process> {
+        if self.complete {
+            self.list.binary_search_by_key(&pid, |process| process.pid).ok().map(|index| &self.list[index])
+        } else {
+            self.list.iter().find(|process| process.pid == pid)
+        }
+    }
+
     /// The ten largest by resident memory, largest first; equal sizes by PID.
     #[must_use]
     pub fn largest(&self) -> Vec<&Process> {

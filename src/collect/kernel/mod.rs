@@ -1,6 +1,6 @@
 //! The kernel's own tables, which only `/metrics` tells: one file a table, each with its parser.
 //!
-//! Run by [`super::Collector`] when somebody scrapes. Each table is read, timed and judged for itself: one that fails, or
+//! Run in the slow lane ([`super::slow_readers`]) when somebody scrapes. Each table is read, timed and judged for itself: one that fails, or
 //! that this machine does not have, takes its own numbers away and no other.
 
 pub mod arp;
@@ -31,6 +31,7 @@ pub mod uname;
 pub mod vmstat;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::Paths;
@@ -103,8 +104,12 @@ impl Reader {
         }
     }
 
-    /// Every table as it is now.
-    pub fn read(&mut self) -> KernelTables {
+    /// Every table as it is now. Never fails as a whole.
+    pub fn read(&mut self) -> Reading<Arc<KernelTables>> {
+        Ok(Arc::new(self.read_tables()))
+    }
+
+    fn read_tables(&mut self) -> KernelTables {
         let mut run = Runner { runs: Vec::with_capacity(28), told: &mut self.told };
         KernelTables {
             meminfo: run.one("meminfo", || self.meminfo.read()),
@@ -176,7 +181,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
         let paths = Paths { procfs: root.into(), sysfs: root.into(), rootfs: root.into(), ..Paths::host() };
-        let tables = Reader::new(&paths).read();
+        let tables = Reader::new(&paths).read_tables();
         assert!(tables.meminfo.is_none() && tables.netclass.is_none() && tables.hwmon.is_none());
         assert!(tables.own.is_some());
         let run = |name: &str| tables.runs.iter().find(|run| run.collector == name).unwrap().error.clone();
@@ -192,10 +197,10 @@ mod tests {
         std::fs::write(dir.path().join("meminfo"), "garbage\n").unwrap();
         std::fs::write(dir.path().join("sys/fs/file-nr"), "1 0 2\n").unwrap();
         let mut reader = Reader::new(&paths);
-        let tables = reader.read();
+        let tables = reader.read_tables();
         assert!(tables.meminfo.is_none());
         assert_eq!(tables.file_handles.unwrap().maximum, 2);
         std::fs::write(dir.path().join("meminfo"), "MemTotal: 1 kB\n").unwrap();
-        assert_eq!(reader.read().meminfo.unwrap().len(), 1);
+        assert_eq!(reader.read_tables().meminfo.unwrap().len(), 1);
     }
 }

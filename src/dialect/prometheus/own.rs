@@ -29,14 +29,14 @@ pub fn own(writer: &mut Writer, snapshot: &Snapshot, own: &OwnStats) {
     }
     let help = "How late the last tick began, seconds.";
     writer.gauge("psmonitor_tick_lateness_seconds", help, Some(own.tick_lateness_seconds));
-    let help = "How late the latest of all ticks began, seconds.";
-    writer.gauge("psmonitor_tick_lateness_max_seconds", help, Some(own.tick_lateness_max_seconds));
-    let help = "Sum of the lateness of all ticks, seconds.";
-    writer.counter("psmonitor_ticks_late_seconds_total", help, Some(own.tick_lateness_total_seconds));
     writer.counter("psmonitor_ticks_total", "Ticks of the sampler.", Some(own.ticks));
+    let help = "Ticks left out because the one before took too long.";
+    writer.counter("psmonitor_ticks_skipped_total", help, Some(own.ticks_skipped));
     writer.counter("psmonitor_workers_created_total", "Workers created.", Some(own.workers_created));
     writer.counter("psmonitor_workers_claimed_total", "Workers that a client claimed.", Some(own.workers_claimed));
     writer.counter("psmonitor_workers_reaped_total", "Workers that nobody claimed in time.", Some(own.workers_reaped));
+    let help = "Workers that were refused because too many were waiting.";
+    writer.counter("psmonitor_workers_refused_total", help, Some(own.workers_refused));
     writer.gauge("psmonitor_workers_waiting", "Workers that wait for their client.", Some(own.workers_waiting));
 }
 

@@ -48,6 +48,9 @@ pub fn diskstats(writer: &mut Writer, snapshot: &Snapshot) {
     udev(writer, &disks);
 }
 
+/// An info family: name, help, the key without which a device has none, and label and key of each label.
+type Info = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
+
 fn udev(writer: &mut Writer, disks: &[(&Disk, Option<&UdevDevice>)]) {
     fn key<'u>(udev: Option<&'u UdevDevice>, name: &str) -> &'u str {
         udev.and_then(|udev| udev.get(name)).unwrap_or_default()
@@ -67,7 +70,7 @@ fn udev(writer: &mut Writer, disks: &[(&Disk, Option<&UdevDevice>)]) {
         ];
         family.sample(&labels, 1_u64);
     }
-    let infos: [(&str, &str, &str, &[(&str, &str)]); 2] = [
+    let infos: [Info; 2] = [
         (
             "node_disk_filesystem_info",
             "The file system on the device, in labels.",

@@ -10,7 +10,8 @@ use crate::model::own::DialectStats;
 use crate::model::snapshot::{Cpu, Disk, Filesystem, Interface, Reader};
 
 fn snapshot() -> Snapshot {
-    let mut tables = kernel::Reader::new(&Paths::host()).read();
+    let read = kernel::Reader::new(&Paths::host()).read().unwrap();
+    let mut tables = KernelTables::clone(&read);
     tables.hwmon = Some(vec![HwmonChip {
         chip: "platform_coretemp_0".to_owned(),
         name: Some("coretemp".to_owned()),

@@ -1,0 +1,62 @@
+//! The command line exactly as typed. Each comment is the text of `--help`; what it means is [`crate::config`]'s business.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// A headless system monitor server: open http://localhost:4500 after starting it.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "psmonitor", version, about, max_term_width = 100)]
+pub struct Args {
+    /// Address or host name to listen on; every address that the name has is listened on
+    #[arg(long, value_name = "ADDRESS", env = "PSMONITOR_ADDRESS", default_value = "localhost")]
+    pub address: String,
+
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, short, value_name = "PORT", env = "PSMONITOR_PORT", default_value_t = 4500)]
+    pub port: u16,
+
+    /// Listen here instead of on --address and --port, as ADDRESS:PORT; may be given several times, separated by commas in the variable
+    #[arg(long, value_name = "ADDRESS:PORT", env = "PSMONITOR_LISTEN", value_delimiter = ',')]
+    pub listen: Vec<String>,
+
+    /// Time between two samples: seconds, or a number with ms, s, m or h (100ms to 1h)
+    #[arg(long, value_name = "TIME", env = "PSMONITOR_INTERVAL", default_value = "1s")]
+    pub interval: String,
+
+    /// Most streams (WebSockets and event streams) at once
+    #[arg(long, value_name = "N", env = "PSMONITOR_MAX_CONNECTIONS", default_value_t = 1024)]
+    pub max_connections: usize,
+
+    /// Most streams from one address; loopback is exempt
+    #[arg(long, value_name = "N", env = "PSMONITOR_MAX_PER_ADDRESS", default_value_t = 256)]
+    pub max_per_address: usize,
+
+    /// Most workers that wait to be claimed
+    #[arg(long, value_name = "N", env = "PSMONITOR_MAX_UNCLAIMED", default_value_t = 1024)]
+    pub max_unclaimed: usize,
+
+    /// Threads that serve requests; the default is one a core, at most 4
+    #[arg(long, value_name = "N", env = "PSMONITOR_WORKERS")]
+    pub workers: Option<usize>,
+
+    /// Host name that clients may use for this server, besides loopback names and the addresses it listens on; repeatable
+    #[arg(long, value_name = "NAME", env = "PSMONITOR_ALLOW_HOST", value_delimiter = ',')]
+    pub allow_host: Vec<String>,
+
+    /// Origin of web pages that may read from this server, such as https://dash.example.com, or *; repeatable
+    #[arg(long, value_name = "ORIGIN", env = "PSMONITOR_ALLOW_ORIGIN", value_delimiter = ',')]
+    pub allow_origin: Vec<String>,
+
+    /// Where /proc of the watched machine is
+    #[arg(long, value_name = "FOLDER", env = "PSMONITOR_PROCFS", default_value = "/proc")]
+    pub procfs: PathBuf,
+
+    /// Where /sys of the watched machine is
+    #[arg(long, value_name = "FOLDER", env = "PSMONITOR_SYSFS", default_value = "/sys")]
+    pub sysfs: PathBuf,
+
+    /// Where the root of the watched machine is
+    #[arg(long, value_name = "FOLDER", env = "PSMONITOR_ROOTFS", default_value = "/")]
+    pub rootfs: PathBuf,
+}

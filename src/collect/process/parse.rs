@@ -1,0 +1,212 @@
+//! Parsers of `/proc/PID/{stat,statm,status}`. They take bytes, allocate nothing and touch no file.
+//!
+//! Called by the process table. A name may hold anything but NUL: spaces, parentheses, newlines, invalid UTF-8.
+
+/// What a file should have held.
+pub(super) type Complaint = &'static str;
+
+/// Bytes of a name that the kernel keeps (`TASK_COMM_LEN` without its NUL). A name this long may be a cut one.
+pub(super) const CUT_NAME_BYTES: usize = 15;
+
+/// The fields of `/proc/PID/stat` that are used (`proc_pid_stat(5)`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stat<'a> {
+    /// Field 2, without its parentheses.
+    pub(super) comm: &'a [u8],
+    /// Field 3.
+    pub(super) state: char,
+    /// Field 4.
+    pub(super) parent: u32,
+    /// Field 14, ticks.
+    pub(super) user_ticks: u64,
+    /// Field 15, ticks.
+    pub(super) system_ticks: u64,
+    /// Field 19.
+    pub(super) nice: i32,
+    /// Field 20.
+    pub(super) threads: u32,
+    /// Field 22, ticks since boot.
+    pub(super) start_ticks: u64,
+}
+
+/// One line of `/proc/PID/stat`: `1 (systemd) S 0 1 1 0 -1 4194560 ...`. The name ends at the last parenthesis.
+pub(super) fn parse_stat(text: &[u8]) -> Result<Stat<'_>, Complaint> {
+    let open = text.iter().position(|byte| *byte == b'(').ok_or("no name in parentheses")?;
+    let close = text.iter().rposition(|byte| *byte == b')').filter(|at| *at > open).ok_or("no end of the name")?;
+    let mut words = Words(&text[close + 1..]);
+    let state = match words.next().ok_or("no state")? {
+        [letter] if letter.is_ascii_alphabetic() => char::from(*letter),
+        _ => return Err("the state is not a letter"),
+    };
+    let parent = words.number(0, "field 4")?;
+    let user_ticks = words.number(9, "field 14")?;
+    let system_ticks = words.number(0, "field 15")?;
+    let nice = words.signed(3, "field 19")?;
+    let threads = words.number(0, "field 20")?;
+    let start_ticks = words.number(1, "field 22")?;
+    Ok(Stat {
+        comm: &text[open + 1..close],
+        state,
+        parent: u32::try_from(parent).map_err(|_| "field 4")?,
+        user_ticks,
+        system_ticks,
+        nice: i32::try_from(nice).map_err(|_| "field 19")?,
+        threads: u32::try_from(threads).map_err(|_| "field 20")?,
+        start_ticks,
+    })
+}
+
+/// The seven numbers of `/proc/PID/statm`, in pages: `3110 1742 1100 220 0 700 0`.
+pub(super) fn parse_statm(text: &[u8]) -> Result<[u64; 7], Complaint> {
+    let mut words = Words(text);
+    let mut pages = [0; 7];
+    for slot in &mut pages {
+        *slot = words.number(0, "expected seven numbers")?;
+    }
+    Ok(pages)
+}
+
+/// The real user, first number of the `Uid:` line of `/proc/PID/status`. The kernel escapes newlines in the name above
+/// it, so no name can forge the line.
+pub(super) fn parse_real_uid(text: &[u8]) -> Result<u32, Complaint> {
+    let line = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"Uid:")).ok_or("no line Uid")?;
+    let number = Words(line).number(0, "no number after Uid")?;
+    u32::try_from(number).map_err(|_| "no number after Uid")
+}
+
+/// A name in full. The kernel cuts names at 15 bytes; where the first argument's file name begins with what is left, it
+/// is the whole of it.
+pub(super) fn complete_name<'a>(comm: &'a [u8], command_line: &'a [u8]) -> &'a [u8] {
+    let first = command_line.split(|byte| *byte == 0).next().unwrap_or_default();
+    let base = first.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    if base.starts_with(comm) { base } else { comm }
+}
+
+/// Words between white space.
+struct Words<'a>(&'a [u8]);
+
+impl<'a> Words<'a> {
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.0.trim_ascii_start();
+        if rest.is_empty() {
+            return None;
+        }
+        let end = rest.iter().position(u8::is_ascii_whitespace).unwrap_or(rest.len());
+        let (word, rest) = rest.split_at(end);
+        self.0 = rest;
+        Some(word)
+    }
+
+    /// The number after `skip` words.
+    fn number(&mut self, skip: usize, complaint: Complaint) -> Result<u64, Complaint> {
+        for _ in 0..skip {
+            self.next();
+        }
+        self.next().and_then(decimal).ok_or(complaint)
+    }
+
+    fn signed(&mut self, skip: usize, complaint: Complaint) -> Result<i64, Complaint> {
+        for _ in 0..skip {
+            self.next();
+        }
+        let word = self.next().ok_or(complaint)?;
+        let (digits, sign) = word.strip_prefix(b"-").map_or((word, 1), |digits| (digits, -1));
+        let size = decimal(digits).and_then(|size| i64::try_from(size).ok()).ok_or(complaint)?;
+        Ok(size * sign)
+    }
+}
+
+/// A decimal number without sign. `None` when empty, when any byte is no digit, and past 64 bits.
+pub(in crate::collect) fn decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 { None } else { number.checked_mul(10)?.checked_add(u64::from(digit)) }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REST: &[u8] = b" S 1 42 42 0 -1 4194560 100 200 3 4 11 22 5 6 20 -5 7 0 4711 1000 200 18446744073709551615\n";
+
+    fn line(name: &[u8]) -> Vec<u8> {
+        [b"42 (", name, b")", REST].concat()
+    }
+
+    #[test]
+    fn every_used_field_has_its_place() {
+        let text = line(b"bash");
+        let stat = parse_stat(&text).unwrap();
+        assert_eq!(
+            stat,
+            Stat {
+                comm: b"bash",
+                state: 'S',
+                parent: 1,
+                user_ticks: 11,
+                system_ticks: 22,
+                nice: -5,
+                threads: 7,
+                start_ticks: 4711
+            }
+        );
+    }
+
+    #[test]
+    fn a_name_may_hold_anything() {
+        for name in
+            [&b"a) R 1 ("[..], b"", b")", b"(", b"(sd-pam)", b"two\nlines", b"Web Content", b"\xff\xfe", b") S 7"]
+        {
+            let text = line(name);
+            let stat = parse_stat(&text).unwrap();
+            assert_eq!(stat.comm, name);
+            assert_eq!((stat.state, stat.start_ticks), ('S', 4711));
+        }
+    }
+
+    #[test]
+    fn what_is_no_stat_line_is_refused() {
+        for text in
+            [&b""[..], b"\n", b"42 bash S 1", b"42 )bash( S 1", b"42 (bash)", b"42 (bash) S", b"42 (bash) 5 1 2 3"]
+        {
+            assert!(parse_stat(text).is_err(), "{text:?}");
+        }
+        let whole = line(b"bash");
+        // Cut anywhere before the start time, the line is no longer one.
+        let end = whole.windows(4).position(|w| w == b"4711").unwrap();
+        for length in 0..end {
+            assert!(parse_stat(&whole[..length]).is_err(), "{length}");
+        }
+        assert!(parse_stat(b"1 (x) S 99999999999 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1").is_err());
+    }
+
+    #[test]
+    fn statm_is_seven_numbers() {
+        assert_eq!(parse_statm(b"3110 1742 1100 220 0 700 0\n"), Ok([3110, 1742, 1100, 220, 0, 700, 0]));
+        for text in
+            [&b""[..], b"1 2 3 4 5 6\n", b"1 2 3 x 5 6 7\n", b"-1 2 3 4 5 6 7", b"99999999999999999999 2 3 4 5 6 7"]
+        {
+            assert!(parse_statm(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_real_user_is_the_first_number() {
+        assert_eq!(parse_real_uid(b"Name:\tUid:\\nUid:\t7\nUmask:\t0022\nUid:\t1000\t0\t0\t0\nGid:\t5\n"), Ok(1000));
+        for text in [&b""[..], b"Name:\tx\n", b"Uid:\n", b"Uid:\tx\n", b"Uid:\t4294967296\n"] {
+            assert!(parse_real_uid(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_cut_name_is_completed_only_by_its_own_continuation() {
+        let cut = b"gnome-terminal-";
+        assert_eq!(complete_name(cut, b"/usr/libexec/gnome-terminal-server\0--x\0"), b"gnome-terminal-server");
+        assert_eq!(complete_name(cut, b"/usr/bin/python3\0/usr/bin/gnome-terminal-x\0"), cut);
+        assert_eq!(complete_name(cut, b""), cut);
+    }
+}

@@ -1,0 +1,152 @@
+//! Heartbeat's `/api/disk` and `/api/diskio`.
+//!
+//! Called by the server. Which file systems were asked, and which answered, the snapshot tells.
+
+use serde::Serialize;
+
+use crate::dialect::number::{milliseconds, percent};
+use crate::dialect::rows::Entries;
+use crate::model::snapshot::{Disk, Filesystem};
+use crate::model::{Snapshot, Subjects};
+
+/// What `/api/disk` needs.
+pub const DISK_NEEDS: Subjects = Subjects::FILESYSTEMS;
+
+/// What `/api/diskio` needs.
+pub const DISKIO_NEEDS: Subjects = Subjects::VITALS;
+
+#[derive(Serialize)]
+struct DiskAnswer<'a> {
+    disk_usage: Option<Vec<Partition<'a>>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Partition<'a> {
+    path: &'a str,
+    fstype: &'a str,
+    total: Option<u64>,
+    free: Option<u64>,
+    used: Option<u64>,
+    used_percent: Option<f64>,
+    inodes_total: Option<u64>,
+    inodes_used: Option<u64>,
+    inodes_free: Option<u64>,
+    inodes_used_percent: Option<f64>,
+}
+
+/// `/api/disk`: one row a mounted device. `free` is what an unprivileged user may fill, as `df` prints it.
+pub fn disk(snapshot: &Snapshot) -> impl Serialize + '_ {
+    DiskAnswer {
+        disk_usage: snapshot.filesystems.as_deref().map(|list| by_device(list).iter().map(partition).collect()),
+    }
+}
+
+/// The file systems with a device behind them, each device once. Of several mounts of one device (bind mounts) the one
+/// with the shortest path stands for it, as in `df`.
+fn by_device(list: &[Filesystem]) -> Vec<&Filesystem> {
+    let mut devices: Vec<&Filesystem> = Vec::new();
+    for mount in list.iter().filter(|mount| mount.device_backed) {
+        match devices.iter_mut().find(|known| known.device == mount.device) {
+            Some(known) if mount.mount_point.len() < known.mount_point.len() => *known = mount,
+            Some(_) => {}
+            None => devices.push(mount),
+        }
+    }
+    devices
+}
+
+fn partition<'a>(mount: &&'a Filesystem) -> Partition<'a> {
+    let usage = mount.usage.as_ref();
+    Partition {
+        path: &mount.mount_point,
+        fstype: &mount.kind,
+        total: usage.map(|usage| usage.total_bytes),
+        free: usage.map(|usage| usage.available_bytes),
+        used: usage.map(|usage| usage.used_bytes),
+        used_percent: usage.and_then(|usage| usage.used_ratio).map(percent),
+        inodes_total: usage.map(|usage| usage.inodes_total),
+        inodes_used: usage.map(|usage| usage.inodes_used),
+        inodes_free: usage.map(|usage| usage.inodes_free),
+        inodes_used_percent: usage.and_then(|usage| usage.inodes_used_ratio).map(percent),
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Counters<'a> {
+    read_count: u64,
+    merged_read_count: u64,
+    write_count: u64,
+    merged_write_count: u64,
+    read_bytes: u64,
+    write_bytes: u64,
+    read_time: Option<u64>,
+    write_time: Option<u64>,
+    iops_in_progress: u64,
+    io_time: Option<u64>,
+    #[serde(rename = "weightedIO")]
+    weighted_io: Option<u64>,
+    name: &'a str,
+    serial_number: &'a str,
+    label: &'a str,
+}
+
+/// `/api/diskio`: an object by device name; times in milliseconds.
+pub fn diskio(snapshot: &Snapshot) -> impl Serialize + '_ {
+    let disks = snapshot.disks.as_deref().unwrap_or_default();
+    Entries(move || disks.iter().map(|disk| (&*disk.name, counters(disk))))
+}
+
+fn counters(disk: &Disk) -> Counters<'_> {
+    Counters {
+        read_count: disk.reads,
+        merged_read_count: disk.reads_merged,
+        write_count: disk.writes,
+        merged_write_count: disk.writes_merged,
+        read_bytes: disk.read_bytes,
+        write_bytes: disk.written_bytes,
+        read_time: milliseconds(disk.read_seconds),
+        write_time: milliseconds(disk.write_seconds),
+        iops_in_progress: disk.in_progress,
+        io_time: milliseconds(disk.busy_seconds),
+        weighted_io: milliseconds(disk.weighted_seconds),
+        name: &disk.name,
+        serial_number: disk.serial.as_deref().unwrap_or_default(),
+        label: disk.label.as_deref().unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::by_device;
+    use crate::model::snapshot::Filesystem;
+
+    fn mount(device: &str, mount_point: &str, device_backed: bool) -> Filesystem {
+        Filesystem {
+            device: device.into(),
+            mount_point: mount_point.into(),
+            kind: "ext4".into(),
+            options: "rw".into(),
+            major: 8,
+            minor: 1,
+            device_backed,
+            stuck: false,
+            usage: None,
+        }
+    }
+
+    #[test]
+    fn a_device_has_one_row_however_often_it_is_mounted() {
+        let list = [
+            mount("/dev/vdb1", "/srv/data", true),
+            mount("tmpfs", "/run", false),
+            mount("/dev/vda1", "/etc/hosts", true),
+            mount("/dev/vda1", "/", true),
+            mount("/dev/vda1", "/etc/resolv.conf", true),
+            mount("/dev/vdb1", "/home/data", true),
+        ];
+        let paths: Vec<&str> = by_device(&list).iter().map(|mount| mount.mount_point.as_str()).collect();
+        assert_eq!(paths, ["/srv/data", "/"]);
+    }
+}

@@ -1,0 +1,228 @@
+//! Heartbeat's `/api/network`: counters, interfaces and connections.
+//!
+//! Called by the server. Rows are made while they are written: a busy machine has tens of thousands of sockets.
+
+use std::fmt::{Display, Formatter};
+use std::net::IpAddr;
+
+use serde::{Serialize, Serializer};
+
+use crate::dialect::rows::Rows;
+use crate::model::sample::{RawSocket, SocketEnd, SocketKind};
+use crate::model::snapshot::{Address, Interface, Processes};
+use crate::model::{Snapshot, Subjects};
+
+/// What `/api/network` needs. The processes tell whose a socket is; without them UNIX sockets have no `uids`.
+pub const NETWORK_NEEDS: Subjects = Subjects::SOCKETS.with(Subjects::INTERFACES).with(Subjects::ALL_PROCESSES);
+
+#[derive(Serialize)]
+struct NetworkAnswer<C, I, S> {
+    io_usage: Option<C>,
+    interfaces: Option<I>,
+    connections: Option<S>,
+}
+
+/// `/api/network`. `connections` holds TCP, UDP and UNIX sockets, a row for each process that holds one.
+pub fn network(snapshot: &Snapshot) -> impl Serialize + '_ {
+    let interfaces = snapshot.interfaces.as_deref();
+    let processes = snapshot.processes.as_ref();
+    let sockets = snapshot.sockets.as_deref();
+    NetworkAnswer {
+        io_usage: interfaces.map(|list| Rows(move || list.iter().map(counters))),
+        interfaces: interfaces.map(|list| Rows(move || list.iter().map(interface))),
+        connections: sockets
+            .map(|list| Rows(move || list.iter().flat_map(move |socket| connections(socket, processes)))),
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Counters<'a> {
+    name: &'a str,
+    bytes_sent: u64,
+    bytes_recv: u64,
+    packets_sent: u64,
+    packets_recv: u64,
+    errin: u64,
+    errout: u64,
+    dropin: u64,
+    dropout: u64,
+    fifoin: u64,
+    fifoout: u64,
+}
+
+fn counters(interface: &Interface) -> Counters<'_> {
+    let (received, sent) = (&interface.received, &interface.sent);
+    Counters {
+        name: &interface.name,
+        bytes_sent: sent.bytes,
+        bytes_recv: received.bytes,
+        packets_sent: sent.packets,
+        packets_recv: received.packets,
+        errin: received.errors,
+        errout: sent.errors,
+        dropin: received.dropped,
+        dropout: sent.dropped,
+        fifoin: received.fifo,
+        fifoout: sent.fifo,
+    }
+}
+
+#[derive(Serialize)]
+struct InterfaceRow<'a> {
+    index: Option<u32>,
+    mtu: Option<u32>,
+    name: &'a str,
+    hardwareaddr: Option<&'a str>,
+    flags: Option<Flags>,
+    addrs: Option<Vec<AddressRow>>,
+}
+
+/// An interface without a MAC has an empty `hardwareaddr`; one whose properties were not read has `null`.
+fn interface(interface: &Interface) -> InterfaceRow<'_> {
+    let link = interface.link.as_ref();
+    InterfaceRow {
+        index: link.map(|link| link.index),
+        mtu: link.and_then(|link| link.mtu_bytes),
+        name: &interface.name,
+        hardwareaddr: link.map(|link| link.mac.as_deref().unwrap_or_default()),
+        flags: link.map(|link| Flags(link.flags)),
+        addrs: link.map(|link| link.addresses.iter().map(|a| AddressRow { addr: WithPrefix(*a) }).collect()),
+    }
+}
+
+/// The IFF_* bits of netdevice(7) that have a word, in the original's order.
+const FLAG_WORDS: [(u32, &str); 5] =
+    [(0x1, "up"), (0x2, "broadcast"), (0x8, "loopback"), (0x10, "pointtopoint"), (0x1000, "multicast")];
+
+struct Flags(u32);
+
+impl Serialize for Flags {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(FLAG_WORDS.iter().filter(|(bit, _)| self.0 & bit != 0).map(|(_, word)| word))
+    }
+}
+
+#[derive(Serialize)]
+struct AddressRow {
+    addr: WithPrefix,
+}
+
+/// `10.0.0.2/24`.
+struct WithPrefix(Address);
+
+impl Display for WithPrefix {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}/{}", self.0.ip, self.0.prefix_length)
+    }
+}
+
+impl Serialize for WithPrefix {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[derive(Serialize)]
+struct Connection<'a> {
+    fd: u32,
+    family: u16,
+    #[serde(rename = "type")]
+    kind: u16,
+    localaddr: End<'a>,
+    remoteaddr: End<'a>,
+    status: Option<&'static str>,
+    uids: Uids,
+    pid: u32,
+}
+
+#[derive(Serialize)]
+struct End<'a> {
+    ip: Host<'a>,
+    port: u16,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Host<'a> {
+    Ip(IpAddr),
+    Path(&'a str),
+}
+
+/// The holder's real user for each of real, effective, saved and file system user; empty when it is not known.
+struct Uids(Option<u32>);
+
+impl Serialize for Uids {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Some(uid) => [uid; 4].serialize(serializer),
+            None => [0_u32; 0].serialize(serializer),
+        }
+    }
+}
+
+/// One row for each holder; one with `pid` and `fd` 0 and no `uids` where none may be seen.
+fn connections<'a>(
+    socket: &'a RawSocket,
+    processes: Option<&'a Processes>,
+) -> impl Iterator<Item = Connection<'a>> + use<'a> {
+    let unseen: &[Option<(u32, u32)>] = if socket.holders.is_empty() { &[None] } else { &[] };
+    socket.holders.iter().copied().map(Some).chain(unseen.iter().copied()).map(move |holder| {
+        let (pid, fd) = holder.unwrap_or_default();
+        let uid = holder.and_then(|(pid, _)| {
+            let process = processes.and_then(|processes| processes.find(pid));
+            process.and_then(|process| process.uid).or(socket.uid)
+        });
+        let (family, kind) = numbers(socket.kind);
+        Connection {
+            fd,
+            family,
+            kind,
+            localaddr: end(&socket.local),
+            remoteaddr: end(&socket.remote),
+            status: status(socket),
+            uids: Uids(uid),
+            pid,
+        }
+    })
+}
+
+/// AF_* and SOCK_* of socket(2).
+fn numbers(kind: SocketKind) -> (u16, u16) {
+    match kind {
+        SocketKind::Tcp4 => (2, 1),
+        SocketKind::Tcp6 => (10, 1),
+        SocketKind::Udp4 => (2, 2),
+        SocketKind::Udp6 => (10, 2),
+        SocketKind::Unix(kind) => (1, kind),
+    }
+}
+
+/// An IPv4 address inside an IPv6 one is written as the IPv4 address, as Go does.
+fn end(end: &SocketEnd) -> End<'_> {
+    match end {
+        SocketEnd::Inet(ip, port) => End { ip: Host::Ip(ip.to_canonical()), port: *port },
+        SocketEnd::Path(path) => End { ip: Host::Path(path), port: 0 },
+    }
+}
+
+/// The word for a TCP state (`include/net/tcp_states.h`). The others have no state.
+fn status(socket: &RawSocket) -> Option<&'static str> {
+    if !matches!(socket.kind, SocketKind::Tcp4 | SocketKind::Tcp6) {
+        return Some("NONE");
+    }
+    Some(match socket.state {
+        1 => "ESTABLISHED",
+        2 => "SYN_SENT",
+        3 | 12 => "SYN_RECV",
+        4 => "FIN_WAIT1",
+        5 => "FIN_WAIT2",
+        6 => "TIME_WAIT",
+        7 => "CLOSE",
+        8 => "CLOSE_WAIT",
+        9 => "LAST_ACK",
+        10 => "LISTEN",
+        11 => "CLOSING",
+        _ => return None,
+    })
+}

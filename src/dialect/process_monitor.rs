@@ -1,0 +1,181 @@
+//! Process Monitor: the object of `GET /api/processes` and the server-sent event that carries it.
+//!
+//! Called by the server, once a frame. Times are milliseconds in steps of 100 ns, the resolution of the original.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use super::number::whole;
+use crate::model::snapshot::{Process, ProcessState};
+use crate::model::{Snapshot, Subjects};
+
+/// What the answer needs.
+pub const NEEDS: Subjects = Subjects::ALL_PROCESSES;
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer<'a> {
+    processes: Option<Vec<Row<'a>>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Row<'a> {
+    id: u32,
+    process_name: Cow<'a, str>,
+    total_processor_time: Option<f64>,
+    threads_count: u32,
+    physical_memory_usage: Option<u64>,
+    user_processor_time: Option<f64>,
+    privileged_processor_time: Option<f64>,
+    state: &'static str,
+}
+
+/// All processes, ordered by name (byte by byte), those of one name by PID. `null` while not all were gathered.
+pub fn processes(snapshot: &Snapshot) -> impl Serialize + '_ {
+    let all = snapshot.processes.as_ref().and_then(|processes| processes.all());
+    Answer {
+        processes: all.map(|all| {
+            let mut rows: Vec<Row<'_>> = all.iter().map(row).collect();
+            rows.sort_unstable_by(|a, b| a.process_name.cmp(&b.process_name).then(a.id.cmp(&b.id)));
+            rows
+        }),
+    }
+}
+
+/// The same object as one server-sent event.
+///
+/// # Errors
+/// When it cannot be serialized, which no snapshot causes.
+pub fn event(snapshot: &Snapshot) -> Result<Vec<u8>, serde_json::Error> {
+    let mut bytes = b"data: ".to_vec();
+    serde_json::to_writer(&mut bytes, &processes(snapshot))?;
+    bytes.extend_from_slice(b"\n\n");
+    Ok(bytes)
+}
+
+fn row(process: &Process) -> Row<'_> {
+    let name = if process.name.trim().is_empty() {
+        Cow::Owned(format!("Id : {}", process.pid))
+    } else {
+        Cow::Borrowed(&*process.name)
+    };
+    let user = steps(process.cpu_user_seconds);
+    let privileged = steps(process.cpu_system_seconds);
+    Row {
+        id: process.pid,
+        process_name: name,
+        // Added as whole steps, so that the sum is the nearest number to the true one.
+        total_processor_time: user.zip(privileged).map(|(user, privileged)| milliseconds(user + privileged)),
+        threads_count: process.threads,
+        physical_memory_usage: process.memory.map(|memory| memory.resident_bytes),
+        user_processor_time: user.map(milliseconds),
+        privileged_processor_time: privileged.map(milliseconds),
+        state: if process.state == ProcessState::Running { "running" } else { "sleeping" },
+    }
+}
+
+/// Steps of 100 ns.
+fn steps(seconds: f64) -> Option<u64> {
+    whole((seconds * 1e7).round())
+}
+
+fn milliseconds(steps: u64) -> f64 {
+    steps as f64 / 1e4
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::Value;
+
+    use super::{event, processes};
+    use crate::dialect::testing::{assert_finite, assert_golden, assert_has_shape, process, snapshot, text};
+    use crate::model::Snapshot;
+    use crate::model::snapshot::{ProcessState, Processes};
+
+    fn rows(list: Vec<crate::model::snapshot::Process>) -> Vec<Value> {
+        let processes_ = Processes { count: list.len(), complete: true, list, ..Processes::default() };
+        let snapshot = Snapshot { processes: Some(processes_), ..Snapshot::default() };
+        let answer: Value = serde_json::from_str(&text(&processes(&snapshot))).unwrap();
+        answer["Processes"].as_array().unwrap().clone()
+    }
+
+    #[test]
+    fn golden_and_recorded_shape() {
+        let answer = text(&processes(&snapshot()));
+        assert_golden("process-monitor-processes", &answer);
+        assert_has_shape("process-monitor-processes", &answer);
+        assert_finite(&answer);
+    }
+
+    #[test]
+    fn the_event_is_one_line_and_an_empty_one() {
+        let event = String::from_utf8(event(&snapshot()).unwrap()).unwrap();
+        let body = event.strip_prefix("data: ").and_then(|rest| rest.strip_suffix("\n\n")).unwrap();
+        assert_eq!(body, text(&processes(&snapshot())));
+        assert!(!body.contains(['\n', '\r']), "a line break would end the event");
+    }
+
+    #[test]
+    fn unknown_is_null() {
+        assert_eq!(text(&processes(&Snapshot::default())), r#"{"Processes":null}"#);
+        let mut partial = snapshot();
+        if let Some(processes) = &mut partial.processes {
+            processes.complete = false;
+        }
+        assert_eq!(text(&processes(&partial)), r#"{"Processes":null}"#, "the ten largest are not all");
+        let mut unread = process(9, "gone");
+        unread.memory = None;
+        unread.cpu_user_seconds = f64::NAN;
+        let rows = rows(vec![unread]);
+        assert_eq!(rows[0]["PhysicalMemoryUsage"], Value::Null);
+        assert_eq!(rows[0]["TotalProcessorTime"], Value::Null);
+        assert_eq!(rows[0]["UserProcessorTime"], Value::Null);
+        assert_eq!(rows[0].as_object().unwrap().len(), 8);
+    }
+
+    #[test]
+    fn order_is_by_name_then_by_id() {
+        let names = ["bash", "Zed", "bash", "", "éa", "  "];
+        let list = names.iter().zip(1..).map(|(name, pid)| process(pid, name)).collect();
+        let rows = rows(list);
+        let found: Vec<(&str, u64)> =
+            rows.iter().map(|r| (r["ProcessName"].as_str().unwrap(), r["Id"].as_u64().unwrap())).collect();
+        assert_eq!(found, [("Id : 4", 4), ("Id : 6", 6), ("Zed", 2), ("bash", 1), ("bash", 3), ("éa", 5)]);
+    }
+
+    #[test]
+    fn times_are_milliseconds_that_add_up() {
+        let list = (0..1000_u32)
+            .map(|n| {
+                let mut process = process(n + 1, "worker");
+                process.cpu_user_seconds = f64::from(n * 7919) / 100.0;
+                process.cpu_system_seconds = f64::from(n * 104_729 % 1000) / 100.0;
+                process
+            })
+            .collect();
+        for (n, row) in rows(list).iter().enumerate() {
+            let time = |key: &str| row[key].as_f64().unwrap();
+            assert_eq!(time("UserProcessorTime"), (n * 79190) as f64);
+            assert_eq!(time("TotalProcessorTime"), time("UserProcessorTime") + time("PrivilegedProcessorTime"));
+        }
+    }
+
+    #[test]
+    fn only_state_r_is_running() {
+        for (state, word) in [
+            (ProcessState::Running, "running"),
+            (ProcessState::DiskSleep, "sleeping"),
+            (ProcessState::Zombie, "sleeping"),
+            (ProcessState::Unknown, "sleeping"),
+        ] {
+            let mut process = process(1, "init");
+            process.state = state;
+            process.name = Arc::from("init");
+            assert_eq!(rows(vec![process])[0]["State"], word);
+        }
+    }
+}

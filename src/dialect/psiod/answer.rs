@@ -1,0 +1,284 @@
+//! The data of every psiod command, out of a snapshot; numbers rounded where psutil, which the original asks, rounds.
+//!
+//! Called through [`super`].
+
+use serde::{Serialize, Serializer};
+
+use super::request::{Command, Refusal};
+use crate::dialect::number::percent_one_decimal;
+use crate::model::snapshot::{Filesystem, Memory, Process, ProcessState, Swap};
+use crate::model::{Snapshot, Subjects};
+
+/// What a snapshot must hold for a command.
+#[must_use]
+pub const fn needs(command: Command) -> Subjects {
+    match command {
+        Command::Processes | Command::Process { .. } => Subjects::ALL_PROCESSES,
+        Command::Disks | Command::RootDisk => Subjects::FILESYSTEMS,
+        Command::Kill { .. } | Command::Cpu | Command::Memory | Command::Network | Command::Host => Subjects::VITALS,
+    }
+}
+
+/// An answer, ready to be serialized.
+#[derive(Serialize)]
+pub struct Answer<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    data: Data<'a>,
+    // The document shows the two parts of the memory beside `type`, the original sends them inside `data`.
+    #[serde(rename = "virtual", skip_serializing_if = "Option::is_none")]
+    memory: Option<Virtual>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    swap: Option<SwapUse>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Data<'a> {
+    Processes(Option<ProcessRows<'a>>),
+    Process(Option<ProcessRow<'a>>),
+    Cores(Option<Vec<CoreRow>>),
+    Memory(MemoryUse),
+    Disks(Option<Vec<DiskRow<'a>>>),
+    Root(Root),
+    Traffic(Traffic),
+    Host { hostname: Option<&'a str> },
+}
+
+/// The answer to a command; `None` where there is nothing to say, after [`Command::Kill`].
+///
+/// # Errors
+/// A refusal, for a process that does not exist.
+pub fn answer(command: Command, snapshot: &Snapshot) -> Result<Option<Answer<'_>>, Refusal> {
+    let all = snapshot.processes.as_ref().and_then(|processes| processes.all());
+    let data = match command {
+        Command::Kill { .. } => return Ok(None),
+        Command::Processes => Data::Processes(all.map(ProcessRows)),
+        Command::Process { pid } => Data::Process(one_process(command, pid, snapshot)?),
+        Command::Cpu => Data::Cores(snapshot.cpu.as_ref().map(|cpu| {
+            let usage = |ratio: Option<f64>| ratio.map(percent_one_decimal);
+            cpu.cores.iter().map(|core| CoreRow { num: core.core, usage: usage(core.time.busy_ratio) }).collect()
+        })),
+        Command::Memory => {
+            let (memory, swap) = (virtual_memory(snapshot.memory.as_ref()), swap_use(snapshot.swap.as_ref()));
+            let data = Data::Memory(MemoryUse { memory, swap });
+            return Ok(Some(Answer { kind: "response", data, memory: Some(memory), swap: Some(swap) }));
+        }
+        Command::Disks => Data::Disks(
+            snapshot
+                .filesystems
+                .as_deref()
+                .map(|list| list.iter().filter(|mount| mount.device_backed).map(disk_row).collect()),
+        ),
+        Command::RootDisk => Data::Root(root(snapshot)),
+        Command::Network => Data::Traffic(traffic(snapshot)),
+        Command::Host => Data::Host { hostname: snapshot.host.as_deref().and_then(|host| host.hostname.as_deref()) },
+    };
+    Ok(Some(Answer { kind: "response", data, memory: None, swap: None }))
+}
+
+/// Rows made while they are written.
+struct ProcessRows<'a>(&'a [Process]);
+
+impl Serialize for ProcessRows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(process_row))
+    }
+}
+
+#[derive(Serialize)]
+struct ProcessRow<'a> {
+    pid: u32,
+    name: &'a str,
+    username: Option<User<'a>>,
+    nice: i32,
+    status: Option<&'static str>,
+    num_threads: u32,
+    cpu_percent: f64,
+    cpu_times: [f64; 2],
+    memory_info: [Option<u64>; 2],
+    memory_percent: Option<f64>,
+    memory_rss: Option<u64>,
+    memory_vms: Option<u64>,
+}
+
+/// A user's name; the number as text for a user that the system has no name for, as psutil says it.
+enum User<'a> {
+    Named(&'a str),
+    Number(u32),
+}
+
+impl Serialize for User<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Named(name) => serializer.serialize_str(name),
+            Self::Number(uid) => serializer.collect_str(uid),
+        }
+    }
+}
+
+fn one_process(command: Command, pid: i64, snapshot: &Snapshot) -> Result<Option<ProcessRow<'_>>, Refusal> {
+    let Some(processes) = &snapshot.processes else { return Ok(None) };
+    match u32::try_from(pid).ok().and_then(|pid| processes.find(pid)) {
+        Some(process) => Ok(Some(process_row(process))),
+        // A process that is missing among the ten largest may well exist.
+        None if !processes.complete && pid > 0 => Ok(None),
+        None => Err(Refusal::of(command, format!("no process has the pid {pid}"))),
+    }
+}
+
+fn process_row(process: &Process) -> ProcessRow<'_> {
+    let resident = process.memory.map(|memory| memory.resident_bytes);
+    let address_space = process.memory.map(|memory| memory.virtual_bytes);
+    let number = || process.uid.map(User::Number);
+    ProcessRow {
+        pid: process.pid,
+        name: &process.name,
+        username: process.user.as_deref().map(User::Named).or_else(number),
+        nice: process.nice,
+        status: status(process.state),
+        num_threads: process.threads,
+        // psutil's own first answer, and what its clients draw, is 0.
+        cpu_percent: process.cpu_ratio.map_or(0.0, percent_one_decimal),
+        cpu_times: [process.cpu_user_seconds, process.cpu_system_seconds],
+        memory_info: [resident, address_space],
+        memory_percent: process.memory_ratio.map(|ratio| ratio * 100.0),
+        memory_rss: resident,
+        memory_vms: address_space,
+    }
+}
+
+fn status(state: ProcessState) -> Option<&'static str> {
+    match state {
+        ProcessState::Running => Some("running"),
+        ProcessState::Sleeping => Some("sleeping"),
+        ProcessState::DiskSleep => Some("disk-sleep"),
+        ProcessState::Stopped => Some("stopped"),
+        ProcessState::TracingStop => Some("tracing-stop"),
+        ProcessState::Zombie => Some("zombie"),
+        ProcessState::Dead => Some("dead"),
+        ProcessState::Idle => Some("idle"),
+        ProcessState::Unknown => None,
+    }
+}
+
+#[derive(Serialize)]
+struct CoreRow {
+    num: u32,
+    usage: Option<f64>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct MemoryUse {
+    #[serde(rename = "virtual")]
+    memory: Virtual,
+    swap: SwapUse,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct Virtual {
+    total: Option<u64>,
+    available: Option<u64>,
+    percent: Option<f64>,
+    used: Option<u64>,
+    free: Option<u64>,
+    active: Option<u64>,
+    inactive: Option<u64>,
+    /// Linux counts no such memory.
+    wired: Option<u64>,
+    buffers: Option<u64>,
+    cached: Option<u64>,
+    shared: Option<u64>,
+    slab: Option<u64>,
+}
+
+fn virtual_memory(memory: Option<&Memory>) -> Virtual {
+    Virtual {
+        total: memory.map(|memory| memory.total_bytes),
+        available: memory.map(|memory| memory.available_bytes),
+        percent: memory.and_then(|memory| memory.used_ratio).map(percent_one_decimal),
+        used: memory.map(|memory| memory.used_bytes),
+        free: memory.map(|memory| memory.free_bytes),
+        active: memory.and_then(|memory| memory.active_bytes),
+        inactive: memory.and_then(|memory| memory.inactive_bytes),
+        wired: None,
+        buffers: memory.and_then(|memory| memory.buffers_bytes),
+        cached: memory.and_then(cached),
+        shared: memory.and_then(|memory| memory.shared_bytes),
+        slab: memory.and_then(|memory| memory.slab_bytes),
+    }
+}
+
+/// `free` and psutil count the slab that can be given back as cached.
+fn cached(memory: &Memory) -> Option<u64> {
+    memory.cached_bytes.map(|cached| cached.saturating_add(memory.slab_reclaimable_bytes.unwrap_or(0)))
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct SwapUse {
+    total: Option<u64>,
+    used: Option<u64>,
+    free: Option<u64>,
+    percent: Option<f64>,
+    sin: Option<u64>,
+    sout: Option<u64>,
+}
+
+fn swap_use(swap: Option<&Swap>) -> SwapUse {
+    SwapUse {
+        total: swap.map(|swap| swap.total_bytes),
+        used: swap.map(|swap| swap.used_bytes),
+        free: swap.map(|swap| swap.free_bytes),
+        percent: swap.map(|swap| percent_one_decimal(swap.used_ratio)),
+        sin: swap.and_then(|swap| swap.in_bytes),
+        sout: swap.and_then(|swap| swap.out_bytes),
+    }
+}
+
+#[derive(Serialize)]
+struct DiskRow<'a> {
+    device: &'a str,
+    mountpoint: &'a str,
+    fstype: &'a str,
+    opts: &'a str,
+}
+
+fn disk_row(mount: &Filesystem) -> DiskRow<'_> {
+    DiskRow { device: &mount.device, mountpoint: &mount.mount_point, fstype: &mount.kind, opts: &mount.options }
+}
+
+#[derive(Serialize)]
+struct Root {
+    total: Option<u64>,
+    used: Option<u64>,
+    free: Option<u64>,
+    percent: Option<f64>,
+}
+
+fn root(snapshot: &Snapshot) -> Root {
+    // Of several mounts at `/` the last one covers the others.
+    let mount = snapshot.filesystems.iter().flatten().rfind(|mount| mount.mount_point == "/");
+    let usage = mount.and_then(|mount| mount.usage);
+    Root {
+        total: usage.map(|usage| usage.total_bytes),
+        used: usage.map(|usage| usage.used_bytes),
+        free: usage.map(|usage| usage.available_bytes),
+        percent: usage.and_then(|usage| usage.used_ratio).map(percent_one_decimal),
+    }
+}
+
+#[derive(Serialize)]
+struct Traffic {
+    bytes_sent: Option<u64>,
+    bytes_received: Option<u64>,
+}
+
+fn traffic(snapshot: &Snapshot) -> Traffic {
+    let sum = |pick: fn(&crate::model::snapshot::Interface) -> u64| {
+        snapshot.interfaces.as_ref().map(|list| list.iter().map(pick).fold(0, u64::saturating_add))
+    };
+    Traffic {
+        bytes_sent: sum(|interface| interface.sent.bytes),
+        bytes_received: sum(|interface| interface.received.bytes),
+    }
+}

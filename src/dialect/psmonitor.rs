@@ -1,0 +1,396 @@
+//! psmonitor's words: `/system`, `/network` and the frames of `/connect`.
+//!
+//! "GB" and "MB" of psmonitor are GiB and MiB. A number that is not known is `null`; no key is ever absent.
+
+use std::borrow::Cow;
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use crate::model::Subjects;
+use crate::model::snapshot::{self, Interface, Process, Snapshot};
+
+/// What `/system` and a frame need besides the vitals.
+pub const SYSTEM_NEEDS: Subjects =
+    Subjects::TOP_PROCESSES.with(Subjects::FILESYSTEMS).with(Subjects::SENSORS).with(Subjects::FREQUENCY);
+
+/// What `/network` needs besides the vitals.
+pub const NETWORK_NEEDS: Subjects = Subjects::WIRELESS;
+
+/// First text of every stream.
+pub const GREETING: &str = "connected to monitor, transmitting data...";
+
+/// Text that a client gets when there is no room for it.
+pub const AT_CAPACITY: &str = "Server is at full capacity. Please try again later.";
+
+/// Answer to whatever a client says on its stream.
+#[must_use]
+pub fn received(text: &str) -> String {
+    format!("message received {text}")
+}
+
+/// Body of `GET /system`.
+#[must_use]
+pub fn system(snapshot: &Snapshot) -> String {
+    let host = snapshot.host.as_deref();
+    json(&System {
+        cpu: Cpu::of(snapshot),
+        mem: memory(snapshot),
+        disk: root_disk(snapshot),
+        user: host.and_then(|host| host.own_user.as_deref()),
+        platform: Platform {
+            distro: host.and_then(|host| host.distribution.as_deref()),
+            kernel: host.and_then(|host| host.kernel.as_deref()),
+            uptime: snapshot.uptime_seconds.map(uptime),
+        },
+        processes: processes(snapshot),
+    })
+}
+
+/// Body of `GET /network`.
+#[must_use]
+pub fn network(snapshot: &Snapshot) -> String {
+    json(&Network {
+        interfaces: names(snapshot),
+        wireless: Wireless(snapshot),
+        statistics: Statistics(snapshot),
+        averages: Averages(snapshot),
+    })
+}
+
+/// One message of a stream.
+#[must_use]
+pub fn frame(snapshot: &Snapshot) -> String {
+    json(&Frame {
+        cpu: Cpu::of(snapshot),
+        mem: memory(snapshot),
+        disk: root_disk(snapshot),
+        uptime: snapshot.uptime_seconds.map(uptime),
+        processes: processes(snapshot),
+        network: FrameNetwork {
+            interfaces: names(snapshot),
+            statistics: Statistics(snapshot),
+            averages: Averages(snapshot),
+        },
+    })
+}
+
+fn json(value: &impl Serialize) -> String {
+    // Maps here have text keys and no serializer of ours fails, so an error cannot happen; if it did, it would be data.
+    serde_json::to_string(value).unwrap_or_else(|error| format!("{{\"error\":\"not encodable: {error}\"}}"))
+}
+
+#[derive(Serialize)]
+struct System<'a> {
+    cpu: Cpu,
+    mem: Space,
+    disk: Space,
+    user: Option<&'a str>,
+    platform: Platform<'a>,
+    processes: Option<Vec<ProcessRow<'a>>>,
+}
+
+#[derive(Serialize)]
+struct Frame<'a> {
+    cpu: Cpu,
+    mem: Space,
+    disk: Space,
+    uptime: Option<String>,
+    processes: Option<Vec<ProcessRow<'a>>>,
+    network: FrameNetwork<'a>,
+}
+
+#[derive(Serialize)]
+struct Platform<'a> {
+    distro: Option<&'a str>,
+    kernel: Option<&'a str>,
+    uptime: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Cpu {
+    usage: Option<f64>,
+    temp: Option<f64>,
+    freq: Option<f64>,
+}
+
+impl Cpu {
+    fn of(snapshot: &Snapshot) -> Self {
+        let cpu = snapshot.cpu.as_ref();
+        Self {
+            usage: cpu.and_then(|cpu| cpu.total.busy_ratio).map(|ratio| round(ratio * 100.0, 2)),
+            temp: cpu.and_then(|cpu| cpu.temperature_celsius).map(|celsius| round(celsius, 1)),
+            freq: cpu.and_then(|cpu| cpu.frequency_mhz).map(|mhz| round(mhz, 2)),
+        }
+    }
+}
+
+/// `mem` and `disk`: GiB with 2 decimals, per cent with one. Always an object; `null` numbers where they are unknown.
+#[derive(Default, Serialize)]
+struct Space {
+    total: Option<f64>,
+    used: Option<f64>,
+    free: Option<f64>,
+    percent: Option<f64>,
+}
+
+impl Space {
+    fn new(total: u64, used: u64, free: u64, used_ratio: Option<f64>) -> Self {
+        Self {
+            total: Some(gibibytes(total)),
+            used: Some(gibibytes(used)),
+            free: Some(gibibytes(free)),
+            percent: used_ratio.map(|ratio| round(ratio * 100.0, 1)),
+        }
+    }
+}
+
+fn memory(snapshot: &Snapshot) -> Space {
+    snapshot.memory.map_or_else(Space::default, |m| Space::new(m.total_bytes, m.used_bytes, m.free_bytes, m.used_ratio))
+}
+
+/// The file system at `/`.
+fn root_disk(snapshot: &Snapshot) -> Space {
+    let root = snapshot.filesystems.iter().flatten().find(|f| f.mount_point == "/");
+    root.and_then(|f| f.usage)
+        .map_or_else(Space::default, |u| Space::new(u.total_bytes, u.used_bytes, u.available_bytes, u.used_ratio))
+}
+
+#[derive(Serialize)]
+struct ProcessRow<'a> {
+    pid: u32,
+    name: &'a str,
+    username: Option<Cow<'a, str>>,
+    mem: Option<f64>,
+    /// rss, vms, shared, text, lib, data, dirty; bytes.
+    memory_info: Option<[u64; 7]>,
+}
+
+/// The ten largest by resident memory, largest first.
+fn processes(snapshot: &Snapshot) -> Option<Vec<ProcessRow<'_>>> {
+    Some(snapshot.processes.as_ref()?.largest().into_iter().map(process).collect())
+}
+
+fn process(process: &Process) -> ProcessRow<'_> {
+    // A user that the system has no name for is shown by number, as psutil does.
+    let number = || process.uid.map(|uid| Cow::Owned(uid.to_string()));
+    ProcessRow {
+        pid: process.pid,
+        name: &process.name,
+        username: process.user.as_deref().map(Cow::Borrowed).or_else(number),
+        mem: process.memory.map(|m| round(mebibytes(m.resident_bytes), 2)),
+        memory_info: process.memory.map(|m| {
+            [
+                m.resident_bytes,
+                m.virtual_bytes,
+                m.shared_bytes,
+                m.text_bytes,
+                m.library_bytes,
+                m.data_bytes,
+                m.dirty_bytes,
+            ]
+        }),
+    }
+}
+
+#[derive(Serialize)]
+struct Network<'a> {
+    interfaces: Option<Vec<&'a str>>,
+    wireless: Wireless<'a>,
+    statistics: Statistics<'a>,
+    averages: Averages<'a>,
+}
+
+#[derive(Serialize)]
+struct FrameNetwork<'a> {
+    interfaces: Option<Vec<&'a str>>,
+    statistics: Statistics<'a>,
+    averages: Averages<'a>,
+}
+
+fn names(snapshot: &Snapshot) -> Option<Vec<&str>> {
+    Some(snapshot.interfaces.as_ref()?.iter().map(|interface| &*interface.name).collect())
+}
+
+/// `{}` without Wi-Fi, else the first link that is connected.
+struct Wireless<'a>(&'a Snapshot);
+
+impl Serialize for Wireless<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some(links) = self.0.wireless.as_deref() else { return serializer.serialize_none() };
+        let connected = links.iter().find(|link| link.ssid.is_some()).or_else(|| links.first());
+        let Some(link) = connected else { return serializer.serialize_map(Some(0))?.end() };
+        let mut map = serializer.serialize_map(Some(6))?;
+        map.serialize_entry("name", &link.ssid)?;
+        map.serialize_entry("quality", &link.quality_ratio.map(|ratio| format!("{:.0}", ratio * 100.0)))?;
+        map.serialize_entry("channel", &link.channel)?;
+        map.serialize_entry("encryption", &link.encryption)?;
+        map.serialize_entry("address", &link.bssid)?;
+        map.serialize_entry("signal", &link.signal_dbm)?;
+        map.end()
+    }
+}
+
+/// By interface: totals since it came up.
+struct Statistics<'a>(&'a Snapshot);
+
+#[derive(Serialize)]
+struct StatisticsRow {
+    mb_sent: f64,
+    mb_received: f64,
+    pk_sent: u64,
+    pk_received: u64,
+    error_in: u64,
+    error_out: u64,
+    dropout: u64,
+}
+
+impl Serialize for Statistics<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some(interfaces) = &self.0.interfaces else { return serializer.serialize_none() };
+        serializer.collect_map(interfaces.iter().map(|interface| {
+            let Interface { name, received, sent, .. } = interface;
+            let row = StatisticsRow {
+                mb_sent: mebibytes(sent.bytes),
+                mb_received: mebibytes(received.bytes),
+                pk_sent: sent.packets,
+                pk_received: received.packets,
+                error_in: received.errors,
+                error_out: sent.errors,
+                dropout: sent.dropped,
+            };
+            (&**name, row)
+        }))
+    }
+}
+
+/// By interface: MiB a second over the last interval, 3 decimals.
+struct Averages<'a>(&'a Snapshot);
+
+#[derive(Serialize)]
+struct AveragesRow<'a> {
+    interface: &'a str,
+    r#in: Option<f64>,
+    out: Option<f64>,
+}
+
+impl Serialize for Averages<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some(interfaces) = &self.0.interfaces else { return serializer.serialize_none() };
+        let rate = |traffic: &snapshot::Traffic| traffic.bytes_per_second.map(|bytes| round(bytes / MEBIBYTE, 3));
+        serializer.collect_map(interfaces.iter().map(|interface| {
+            let row =
+                AveragesRow { interface: &interface.name, r#in: rate(&interface.received), out: rate(&interface.sent) };
+            (&*interface.name, row)
+        }))
+    }
+}
+
+const MEBIBYTE: f64 = 1_048_576.0;
+
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / MEBIBYTE
+}
+
+fn gibibytes(bytes: u64) -> f64 {
+    round(bytes as f64 / (MEBIBYTE * 1024.0), 2)
+}
+
+fn round(number: f64, decimals: i32) -> f64 {
+    let scale = 10_f64.powi(decimals);
+    (number * scale).round() / scale
+}
+
+/// `1 day, 2 hrs, 1 min, 47 secs`: a part that is zero is left out, singular at exactly 1. Less than a second is `0 secs`.
+fn uptime(seconds: f64) -> String {
+    let total = seconds.max(0.0) as u64;
+    let parts = [
+        (total / 86_400, "day", "days"),
+        (total / 3_600 % 24, "hr", "hrs"),
+        (total / 60 % 60, "min", "mins"),
+        (total % 60, "sec", "secs"),
+    ];
+    let words: Vec<String> = parts
+        .iter()
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, one, many)| format!("{count} {}", if *count == 1 { one } else { many }))
+        .collect();
+    if words.is_empty() { "0 secs".to_owned() } else { words.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn uptime_reads_like_a_sentence() {
+        assert_eq!(uptime(93_707.9), "1 day, 2 hrs, 1 min, 47 secs");
+        assert_eq!(uptime(61.0), "1 min, 1 sec");
+        assert_eq!(uptime(2.0 * 86_400.0), "2 days");
+        assert_eq!(uptime(0.4), "0 secs");
+    }
+
+    #[test]
+    fn nothing_known_is_null_and_no_key_is_absent() {
+        let empty = Snapshot::default();
+        let space = json!({"total": null, "used": null, "free": null, "percent": null});
+        let system: Value = serde_json::from_str(&system(&empty)).unwrap();
+        assert_eq!(
+            system,
+            json!({
+                "cpu": {"usage": null, "temp": null, "freq": null},
+                "mem": space,
+                "disk": space,
+                "user": null,
+                "platform": {"distro": null, "kernel": null, "uptime": null},
+                "processes": null,
+            })
+        );
+        let network: Value = serde_json::from_str(&network(&empty)).unwrap();
+        assert_eq!(network, json!({"interfaces": null, "wireless": null, "statistics": null, "averages": null}));
+    }
+
+    #[test]
+    fn wireless_is_empty_without_wifi_and_text_where_the_original_has_text() {
+        let mut snapshot = Snapshot { wireless: Some(Vec::new()), ..Snapshot::default() };
+        assert_eq!(serde_json::to_value(Wireless(&snapshot)).unwrap(), json!({}));
+        snapshot.wireless = Some(vec![snapshot::Wireless {
+            interface: "wlan0".into(),
+            ssid: Some("home".into()),
+            bssid: Some("02:00:00:00:00:01".into()),
+            channel: Some(36),
+            frequency_mhz: Some(5180),
+            signal_dbm: Some(-54),
+            quality_ratio: Some(0.8),
+            encryption: Some("WPA2".into()),
+        }]);
+        assert_eq!(
+            serde_json::to_value(Wireless(&snapshot)).unwrap(),
+            json!({"name": "home", "quality": "80", "channel": 36, "encryption": "WPA2",
+                   "address": "02:00:00:00:00:01", "signal": -54})
+        );
+    }
+
+    #[test]
+    fn a_user_without_a_name_is_shown_by_number() {
+        let row = Process {
+            pid: 7,
+            parent_pid: 1,
+            name: "a".into(),
+            state: snapshot::ProcessState::Running,
+            uid: Some(4242),
+            user: None,
+            threads: 1,
+            nice: 0,
+            start_time_unix_seconds: None,
+            cpu_user_seconds: 0.0,
+            cpu_system_seconds: 0.0,
+            cpu_ratio: None,
+            memory: None,
+            memory_ratio: None,
+        };
+        let value = serde_json::to_value(process(&row)).unwrap();
+        assert_eq!(value, json!({"pid": 7, "name": "a", "username": "4242", "mem": null, "memory_info": null}));
+    }
+}

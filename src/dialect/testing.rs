@@ -1,0 +1,406 @@
+//! What the tests of all dialects share: one snapshot of a small server, the comparison with the golden files, and the
+//! comparison with the shapes of what the original systems answered.
+//!
+//! `UPDATE_GOLDEN=1` rewrites the golden files instead of comparing.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::model::average::{Averages, WindowAverages};
+use crate::model::sample::{RawCpuModel, RawSocket, SocketEnd, SocketKind};
+use crate::model::snapshot::{
+    Address, Core, Cpu, CpuTime, Disk, Filesystem, FilesystemUsage, HostFacts, Interface, Link, Memory, Modes, Process,
+    ProcessMemory, ProcessState, Processes, Snapshot, Swap, Traffic, Visibility, ratio,
+};
+
+const MIB: u64 = 1_048_576;
+const MEMORY_BYTES: u64 = 25_276_502_016;
+
+/// A server with two cores, one disk with a partition, two interfaces, seven processes and a dozen sockets.
+pub(crate) fn snapshot() -> Snapshot {
+    Snapshot {
+        time_unix_seconds: 1_795_224_211.5,
+        interval_seconds: Some(1.0),
+        host: Some(Arc::new(host())),
+        uptime_seconds: Some(1781.42),
+        cpu: Some(cpu()),
+        memory: Some(memory()),
+        swap: Some(swap()),
+        averages: Averages {
+            cpu: WindowAverages { five: Some(0.253_237_001_39), ten: Some(0.140_256_920_96), fifteen: Some(0.113_115) },
+            memory: WindowAverages { five: Some(475_312_127.5), ten: Some(470_000_000.0), fifteen: Some(465e6) },
+        },
+        disks: Some(vec![disk("vda", true), disk("vda1", false)]),
+        filesystems: Some(filesystems()),
+        interfaces: Some(vec![loopback(), ethernet()]),
+        processes: Some(processes()),
+        sockets: Some(Arc::new(sockets())),
+        ..Snapshot::default()
+    }
+}
+
+fn host() -> HostFacts {
+    let flags: Arc<[String]> = ["fpu", "vme", "de", "pse", "tsc", "msr"].map(String::from).into();
+    let core = |core: u32| RawCpuModel {
+        core,
+        vendor: "GenuineIntel".into(),
+        family: "6".into(),
+        model: "167".into(),
+        stepping: Some(8),
+        physical_id: "0".into(),
+        core_id: core.to_string(),
+        model_name: "Intel(R) Xeon(R) Processor".into(),
+        mhz: Some(2000.0),
+        cache_kibibytes: Some(107_520),
+        flags: Arc::clone(&flags),
+        microcode: "0x1".into(),
+    };
+    HostFacts {
+        hostname: Some("host1".into()),
+        distribution: Some("Debian GNU/Linux 12 (bookworm)".into()),
+        distribution_id: Some("debian".into()),
+        distribution_like: None,
+        distribution_version: Some("12.11".into()),
+        kernel: Some("6.12.41-amd64".into()),
+        architecture: Some("x86_64".into()),
+        machine_id: Some("11111111222243338444555555555555".into()),
+        product_uuid: None,
+        virtualization: None,
+        virtualization_role: Some("guest".into()),
+        own_user: Some("psmonitor".into()),
+        cpu_models: vec![core(0), core(1)],
+    }
+}
+
+fn cpu() -> Cpu {
+    let time = |busy: f64| CpuTime {
+        busy_ratio: Some(busy),
+        ratios: Some(Modes { user: busy * 0.75, system: busy * 0.25, idle: 1.0 - busy, ..Modes::default() }),
+        seconds: Modes { user: 310.5, system: 88.25, idle: 3100.0, iowait: 4.5, ..Modes::default() },
+    };
+    let core = |core: u32, busy: f64| Core {
+        core,
+        time: time(busy),
+        frequency_mhz: Some(2000.0),
+        frequency_min_mhz: None,
+        frequency_max_mhz: Some(3500.0),
+    };
+    Cpu {
+        total: time(0.193_547_033_645),
+        cores: vec![core(0, 0.42), core(1, 0.083_57)],
+        frequency_mhz: Some(2000.0),
+        temperature_celsius: Some(47.5),
+        context_switches: Some(8_812_345),
+        interrupts: Some(4_412_345),
+        forks: Some(33_012),
+        running: Some(2),
+        blocked: Some(0),
+        boot_time_unix_seconds: Some(1_795_222_430),
+    }
+}
+
+fn memory() -> Memory {
+    Memory {
+        total_bytes: MEMORY_BYTES,
+        available_bytes: 24_801_189_888,
+        used_bytes: 475_312_128,
+        free_bytes: 24_324_632_576,
+        used_ratio: ratio(475_312_128, MEMORY_BYTES),
+        buffers_bytes: Some(40 * MIB),
+        cached_bytes: Some(600 * MIB),
+        active_bytes: Some(43_425_792),
+        inactive_bytes: Some(556_294_144),
+        shared_bytes: Some(2 * MIB),
+        slab_bytes: Some(90 * MIB),
+        slab_reclaimable_bytes: Some(60 * MIB),
+        dirty_bytes: Some(4096),
+    }
+}
+
+fn swap() -> Swap {
+    Swap {
+        total_bytes: 3_221_225_472,
+        used_bytes: 2_172_829_696,
+        free_bytes: 1_048_395_776,
+        used_ratio: 2_172_829_696.0 / 3_221_225_472.0,
+        in_bytes: Some(62_363_017_216),
+        out_bytes: Some(0),
+        in_bytes_per_second: Some(0.0),
+        out_bytes_per_second: Some(0.0),
+    }
+}
+
+fn disk(name: &str, whole: bool) -> Disk {
+    Disk {
+        name: Arc::from(name),
+        major: 254,
+        minor: u32::from(!whole),
+        whole,
+        serial: whole.then(|| Arc::from("ABCD1234XYZ")),
+        reads: 36_205,
+        reads_merged: 8_815,
+        read_bytes: 2_568_193_024,
+        read_seconds: 15.506,
+        writes: 49_779,
+        writes_merged: 123_029,
+        written_bytes: 6_006_722_560,
+        write_seconds: 64.427,
+        busy_seconds: 12.06,
+        weighted_seconds: 81.48,
+        read_bytes_per_second: Some(4096.0),
+        written_bytes_per_second: Some(1_048_576.0),
+        ..Disk::default()
+    }
+}
+
+fn filesystems() -> Vec<Filesystem> {
+    let mount = |device: &str, mount_point: &str, kind: &str, device_backed: bool, usage: Option<_>| Filesystem {
+        device: device.into(),
+        mount_point: mount_point.into(),
+        kind: kind.into(),
+        options: "rw,relatime".into(),
+        major: 254,
+        minor: 1,
+        device_backed,
+        stuck: usage.is_none(),
+        usage,
+    };
+    let root = FilesystemUsage {
+        total_bytes: 270_553_174_016,
+        used_bytes: 16_684_195_840,
+        available_bytes: 80_888_553_472,
+        free_bytes: 253_868_978_176,
+        used_ratio: ratio(16_684_195_840, 16_684_195_840 + 80_888_553_472),
+        inodes_total: 16_777_216,
+        inodes_free: 16_279_165,
+        inodes_used: 498_051,
+        inodes_used_ratio: ratio(498_051, 16_777_216),
+        read_only: false,
+    };
+    vec![
+        mount("/dev/vda1", "/", "ext4", true, Some(root)),
+        mount("tmpfs", "/run", "tmpfs", false, Some(FilesystemUsage::default())),
+        mount("/dev/vda1", "/etc/hosts", "ext4", true, Some(root)),
+        mount("/dev/vdb1", "/srv/a \"b\"", "xfs", true, None),
+    ]
+}
+
+fn traffic(bytes: u64) -> Traffic {
+    Traffic { bytes, packets: bytes / 100, bytes_per_second: Some(2_097_152.0), ..Traffic::default() }
+}
+
+fn loopback() -> Interface {
+    let link = Link {
+        index: 1,
+        flags: 0x49,
+        mtu_bytes: Some(65_536),
+        operational_state: Some("unknown".into()),
+        addresses: vec![address("127.0.0.1", 8), address("::1", 128)],
+        ..Link::default()
+    };
+    Interface {
+        name: Arc::from("lo"),
+        received: traffic(2_211_266_769),
+        sent: traffic(2_211_266_769),
+        link: Some(link),
+    }
+}
+
+fn ethernet() -> Interface {
+    let link = Link {
+        index: 4,
+        flags: 0x1043,
+        mtu_bytes: Some(1400),
+        mac: Some("02:fc:00:00:00:01".into()),
+        operational_state: Some("up".into()),
+        speed_bits_per_second: Some(1_000_000_000),
+        duplex: Some("full".into()),
+        addresses: vec![address("192.0.2.2", 24), address("fd00::2", 64), address("fe80::fc:ff:fe00:1", 64)],
+    };
+    let received = Traffic { errors: 1, dropped: 2, fifo: 3, ..traffic(804_438_487) };
+    let sent = Traffic { errors: 4, dropped: 5, fifo: 6, ..traffic(3_122_919) };
+    Interface { name: Arc::from("eth0"), received, sent, link: Some(link) }
+}
+
+fn address(ip: &str, prefix_length: u8) -> Address {
+    Address { ip: ip.parse().expect("an address"), prefix_length }
+}
+
+/// A sleeping process of root with round numbers that follow from its PID.
+pub(crate) fn process(pid: u32, name: &str) -> Process {
+    let resident_bytes = u64::from(pid) * 4096;
+    Process {
+        pid,
+        parent_pid: 1,
+        name: Arc::from(name),
+        state: ProcessState::Sleeping,
+        uid: Some(0),
+        user: Some(Arc::from("root")),
+        threads: 1,
+        nice: 0,
+        start_time_unix_seconds: Some(1_795_222_431.25),
+        cpu_user_seconds: f64::from(pid % 1000) / 100.0,
+        cpu_system_seconds: 0.29,
+        cpu_ratio: Some(0.012_34),
+        memory: Some(ProcessMemory {
+            resident_bytes,
+            virtual_bytes: resident_bytes * 10,
+            shared_bytes: resident_bytes / 2,
+            text_bytes: 65_536,
+            data_bytes: resident_bytes * 2,
+            ..ProcessMemory::default()
+        }),
+        memory_ratio: ratio(resident_bytes, MEMORY_BYTES),
+    }
+}
+
+fn processes() -> Processes {
+    let list = vec![
+        Process { state: ProcessState::Idle, nice: -20, ..process(2, "kthreadd") },
+        Process {
+            state: ProcessState::Running,
+            threads: 12,
+            cpu_ratio: Some(1.857_1),
+            ..process(42, "worker \"a\"\n")
+        },
+        Process { uid: Some(33), user: Some(Arc::from("www-data")), ..process(30_466, "nginx") },
+        Process { uid: Some(4711), user: None, nice: 19, ..process(32_534, "heartbeat-server") },
+        Process { state: ProcessState::Zombie, memory: None, memory_ratio: None, ..process(40_000, "") },
+        Process { uid: None, user: None, cpu_ratio: None, ..process(40_001, "nginx") },
+        Process { state: ProcessState::DiskSleep, ..process(40_002, "naïve-\u{fffd}") },
+    ];
+    Processes { visibility: Visibility::All, count: list.len(), complete: true, list }
+}
+
+fn sockets() -> Vec<RawSocket> {
+    let inet = |kind, local: &str, remote: &str, state, uid, holders: &[(u32, u32)]| {
+        let end = |text: &str| {
+            let (ip, port) = text.rsplit_once(' ').expect("address and port");
+            SocketEnd::Inet(ip.parse().expect("an address"), port.parse().expect("a port"))
+        };
+        RawSocket { kind, local: end(local), remote: end(remote), state, inode: 77, uid, holders: holders.to_vec() }
+    };
+    let unix = |path: &str, kind, holders: &[(u32, u32)]| RawSocket {
+        kind: SocketKind::Unix(kind),
+        local: SocketEnd::Path(Arc::from(path)),
+        remote: SocketEnd::Path(Arc::from("")),
+        state: 1,
+        inode: 78,
+        uid: None,
+        holders: holders.to_vec(),
+    };
+    let root = Some(0);
+    vec![
+        inet(SocketKind::Tcp4, "0.0.0.0 22", "0.0.0.0 0", 10, root, &[]),
+        inet(SocketKind::Tcp4, "127.0.0.1 5173", "0.0.0.0 0", 10, root, &[(30_466, 3), (40_001, 3)]),
+        inet(SocketKind::Tcp4, "127.0.0.1 4500", "127.0.0.1 37532", 6, root, &[]),
+        inet(SocketKind::Tcp6, "::ffff:192.0.2.2 443", "::ffff:192.0.2.9 5000", 1, Some(33), &[(30_466, 9)]),
+        inet(SocketKind::Tcp6, "fd00::2 443", "fd00::9 5001", 8, Some(33), &[(99_999, 5)]),
+        inet(SocketKind::Tcp6, ":: 80", ":: 0", 99, root, &[]),
+        inet(SocketKind::Udp4, "0.0.0.0 68", "0.0.0.0 0", 7, root, &[(42, 6)]),
+        inet(SocketKind::Udp6, "fe80::1 546", ":: 0", 7, root, &[]),
+        unix("/run/systemd/notify", 2, &[(42, 20), (30_466, 1)]),
+        unix("@abstract", 1, &[(40_001, 4)]),
+        unix("", 5, &[]),
+    ]
+}
+
+/// The serialized text.
+pub(crate) fn text(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("JSON")
+}
+
+fn tests_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
+}
+
+/// Compares with `tests/golden/NAME.json`, byte for byte.
+#[track_caller]
+pub(crate) fn assert_golden(name: &str, found: &str) {
+    let path = tests_folder().join("golden").join(format!("{name}.json"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, found).expect("golden file written");
+    }
+    let wanted = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert!(found == wanted, "{} differs\nfound:  {found}\nwanted: {wanted}", path.display());
+}
+
+fn shape(name: &str) -> Value {
+    let path = tests_folder().join("fixtures/recorded-shapes").join(format!("{name}.json"));
+    let shape = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&shape).expect("a shape")
+}
+
+/// Every key that the original sends is there with the original's type. `tests/fixtures/recorded-shapes/NAME.json` names
+/// the types; of a list it shows one element, and the key `*` stands for any key.
+#[track_caller]
+pub(crate) fn assert_has_shape(name: &str, found: &str) {
+    let found: Value = serde_json::from_str(found).expect("JSON");
+    check_shape(name, &shape(name), &found, false);
+}
+
+/// The same, where every value may be unknown.
+#[track_caller]
+pub(crate) fn assert_has_keys(name: &str, found: &str) {
+    let found: Value = serde_json::from_str(found).expect("JSON");
+    assert!(found.is_object(), "{name}: no object: {found}");
+    check_shape(name, &shape(name), &found, true);
+}
+
+#[track_caller]
+fn check_shape(at: &str, shape: &Value, found: &Value, may_be_unknown: bool) {
+    if may_be_unknown && found.is_null() {
+        return;
+    }
+    match shape {
+        Value::Object(keys) => {
+            let object = found.as_object().unwrap_or_else(|| panic!("{at}: no object: {found}"));
+            for (key, shape) in keys {
+                if key == "*" {
+                    assert!(may_be_unknown || !object.is_empty(), "{at}: empty");
+                    object.iter().for_each(|(key, v)| check_shape(&format!("{at}.{key}"), shape, v, may_be_unknown));
+                } else {
+                    let value = object.get(key).unwrap_or_else(|| panic!("{at}: no key {key}"));
+                    check_shape(&format!("{at}.{key}"), shape, value, may_be_unknown);
+                }
+            }
+        }
+        Value::Array(element) => {
+            let list = found.as_array().unwrap_or_else(|| panic!("{at}: no list: {found}"));
+            assert!(may_be_unknown || !list.is_empty(), "{at}: an empty list shows nothing");
+            list.iter().for_each(|v| check_shape(&format!("{at}[]"), &element[0], v, may_be_unknown));
+        }
+        kind => {
+            // A leaf that ends in `?` is null for some of the rows of the test's snapshot.
+            let kind = kind.as_str().expect("a type");
+            let (kind, optional) = kind.strip_suffix('?').map_or((kind, false), |kind| (kind, true));
+            let fits = match kind {
+                "integer" => found.is_u64() || found.is_i64(),
+                "number" => found.is_number(),
+                "text" => found.is_string(),
+                // A list that may be empty.
+                "integers" => found.as_array().is_some_and(|list| list.iter().all(Value::is_u64)),
+                other => panic!("{at}: no such type: {other}"),
+            };
+            assert!(fits || optional && found.is_null(), "{at}: {found} is not {kind}");
+        }
+    }
+}
+
+/// No number is NaN or infinite in the text, however its kind would be spelled.
+#[track_caller]
+pub(crate) fn assert_finite(found: &str) {
+    let value: Value = serde_json::from_str(found).expect("JSON holds no NaN and no infinity");
+    fn walk(value: &Value) {
+        match value {
+            Value::Number(number) => assert!(number.as_f64().is_some_and(f64::is_finite), "{number}"),
+            Value::Array(list) => list.iter().for_each(walk),
+            Value::Object(object) => object.values().for_each(walk),
+            _ => {}
+        }
+    }
+    walk(&value);
+}

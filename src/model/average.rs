@@ -1,0 +1,325 @@
+//! Means of the last 5, 10 and 15 minutes, kept in a fixed ring of five-second buckets.
+//!
+//! The sampler pushes one reading a tick and puts [`AverageRing::averages`] into the snapshot. No clock of its own: every
+//! moment is handed in, monotonic and counted from the start of the program. Never grows: about 6 KiB, taken at once.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// Length of a bucket, seconds.
+const BUCKET_SECONDS: u64 = 5;
+
+/// The longest window touches 180 whole buckets and the one that its beginning cuts.
+const BUCKETS: usize = 181;
+
+/// The windows, seconds, in the order of the fields of [`WindowAverages`].
+const WINDOWS: [f64; 3] = [300.0, 600.0, 900.0];
+
+/// The least that a reading weighs, seconds. The first reading has no interval before it; it counts while it is the only
+/// one, and is lost among the others later.
+const LEAST_SECONDS: f64 = 0.001;
+
+/// Means over the last minutes. Over what there is, while the program is younger than the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Averages {
+    /// Share of the CPU that was busy, 0 to 1.
+    #[serde(rename = "cpu_busy_ratio")]
+    pub cpu: WindowAverages,
+    /// Memory used, bytes.
+    #[serde(rename = "memory_used_bytes")]
+    pub memory: WindowAverages,
+}
+
+/// One number's means. `None` where the window holds no reading.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct WindowAverages {
+    /// Over the last 5 minutes.
+    #[serde(rename = "five_minutes")]
+    pub five: Option<f64>,
+    /// Over the last 10 minutes.
+    #[serde(rename = "ten_minutes")]
+    pub ten: Option<f64>,
+    /// Over the last 15 minutes.
+    #[serde(rename = "fifteen_minutes")]
+    pub fifteen: Option<f64>,
+}
+
+/// A sum weighted by time, and the time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Weighted {
+    sum: f64,
+    seconds: f64,
+}
+
+impl Weighted {
+    fn add(&mut self, value: f64, seconds: f64) {
+        self.sum += value * seconds;
+        self.seconds += seconds;
+    }
+
+    fn add_share(&mut self, other: Self, share: f64) {
+        self.sum += other.sum * share;
+        self.seconds += other.seconds * share;
+    }
+
+    fn mean(self) -> Option<f64> {
+        (self.seconds > 0.0).then(|| self.sum / self.seconds)
+    }
+}
+
+/// One bucket.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bucket {
+    cpu: Weighted,
+    memory: Weighted,
+}
+
+/// The last 15 minutes of CPU and memory.
+#[derive(Clone, Debug)]
+pub struct AverageRing {
+    buckets: Box<[Bucket; BUCKETS]>,
+    /// Number of the newest bucket, counted from the start of the program. Older ones reach back from it.
+    newest: u64,
+}
+
+impl Default for AverageRing {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl AverageRing {
+    /// An empty ring.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { buckets: Box::new([Bucket::default(); BUCKETS]), newest: 0 }
+    }
+
+    /// Takes in what was read at `at` and holds for the `interval_seconds` before it. A value that is `None` leaves that
+    /// time unknown; it then weighs in no mean.
+    pub fn push(&mut self, at: Duration, interval_seconds: f64, busy_ratio: Option<f64>, used_bytes: Option<u64>) {
+        let busy_ratio = busy_ratio.filter(|ratio| ratio.is_finite());
+        let span = if interval_seconds.is_finite() { interval_seconds } else { LEAST_SECONDS };
+        let end = at.as_secs_f64();
+        let start = end - span.clamp(LEAST_SECONDS, WINDOWS[2]);
+        let mut number = bucket_number(at);
+        self.advance(number);
+        let mut to = end;
+        while self.newest - number < BUCKETS as u64 {
+            // What lies before the start of the program belongs to the first bucket.
+            let from = if number == 0 { start } else { start.max(bucket_start(number)) };
+            let bucket = &mut self.buckets[slot(number)];
+            if let Some(ratio) = busy_ratio {
+                bucket.cpu.add(ratio, to - from);
+            }
+            if let Some(bytes) = used_bytes {
+                bucket.memory.add(bytes as f64, to - from);
+            }
+            if from <= start {
+                return;
+            }
+            to = from;
+            number -= 1;
+        }
+    }
+
+    /// Means of the windows that end at `now`.
+    #[must_use]
+    pub fn averages(&self, now: Duration) -> Averages {
+        let now = now.as_secs_f64();
+        let mut cpu = [Weighted::default(); WINDOWS.len()];
+        let mut memory = [Weighted::default(); WINDOWS.len()];
+        let oldest = (self.newest + 1).saturating_sub(BUCKETS as u64);
+        for number in oldest..=self.newest {
+            let bucket = &self.buckets[slot(number)];
+            let bucket_end = bucket_start(number + 1);
+            for (window, length) in WINDOWS.iter().enumerate() {
+                // The bucket that the window's beginning cuts counts by the part that lies inside.
+                let share = ((bucket_end - (now - length)) / BUCKET_SECONDS as f64).clamp(0.0, 1.0);
+                cpu[window].add_share(bucket.cpu, share);
+                memory[window].add_share(bucket.memory, share);
+            }
+        }
+        let means = |[five, ten, fifteen]: [Weighted; 3]| WindowAverages {
+            five: five.mean(),
+            ten: ten.mean(),
+            fifteen: fifteen.mean(),
+        };
+        Averages { cpu: means(cpu), memory: means(memory) }
+    }
+
+    /// Makes room up to a bucket: those in between were without a reading and are empty.
+    fn advance(&mut self, number: u64) {
+        let passed = number.saturating_sub(self.newest).min(BUCKETS as u64);
+        for step in 0..passed {
+            self.buckets[slot(number - step)] = Bucket::default();
+        }
+        self.newest = self.newest.max(number);
+    }
+}
+
+fn bucket_number(at: Duration) -> u64 {
+    at.as_secs() / BUCKET_SECONDS
+}
+
+fn bucket_start(number: u64) -> f64 {
+    (number * BUCKET_SECONDS) as f64
+}
+
+fn slot(number: u64) -> usize {
+    (number % BUCKETS as u64) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AverageRing, Averages, BUCKETS, Bucket};
+    use std::time::Duration;
+
+    fn at(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
+    }
+
+    #[track_caller]
+    fn near(found: Option<f64>, wanted: f64, tolerance: f64) {
+        let found = found.expect("a mean");
+        assert!((found - wanted).abs() <= tolerance, "{found} is not {wanted}");
+    }
+
+    /// The mean of a function over `[now - length, now]`, by summing its value at each tick.
+    fn truth(value: impl Fn(f64) -> f64, now: f64, length: f64, tick: f64) -> f64 {
+        let ticks = (length / tick).round() as u32;
+        (0..ticks).map(|n| value(now - f64::from(n) * tick)).sum::<f64>() / f64::from(ticks)
+    }
+
+    #[test]
+    fn it_is_small_and_stays_so() {
+        assert!(size_of::<[Bucket; BUCKETS]>() <= 6 * 1024);
+    }
+
+    #[test]
+    fn nothing_read_is_nothing_known() {
+        assert_eq!(AverageRing::new().averages(at(1000.0)), Averages::default());
+        let mut ring = AverageRing::new();
+        ring.push(at(1.0), 1.0, None, None);
+        ring.push(at(2.0), 1.0, Some(f64::NAN), None);
+        assert_eq!(ring.averages(at(2.0)), Averages::default());
+    }
+
+    #[test]
+    fn the_first_reading_is_its_own_mean_and_soon_forgotten() {
+        for first in [0.0, 0.2, 7.0] {
+            let mut ring = AverageRing::new();
+            ring.push(at(first), 0.0, None, Some(4096));
+            let averages = ring.averages(at(first));
+            assert_eq!(averages.cpu.five, None);
+            near(averages.memory.five, 4096.0, 1e-6);
+            near(averages.memory.fifteen, 4096.0, 1e-6);
+            ring.push(at(first + 1.0), 1.0, Some(0.5), Some(8192));
+            near(ring.averages(at(first + 1.0)).memory.five, 8192.0, 8.0);
+            near(ring.averages(at(first + 1.0)).cpu.ten, 0.5, 1e-12);
+        }
+    }
+
+    #[test]
+    fn an_hour_of_ticks_gives_each_window_its_own_mean() {
+        let busy = |t: f64| t / 3600.0;
+        for tick in [0.1, 1.0, 2.5, 5.0, 60.0] {
+            let mut ring = AverageRing::new();
+            let ticks = (3600.0 / tick) as u32;
+            for n in 1..=ticks {
+                let t = f64::from(n) * tick;
+                ring.push(at(t), tick, Some(busy(t)), Some((t * 1e6) as u64));
+            }
+            let averages = ring.averages(at(3600.0));
+            for (found, length) in
+                [(averages.cpu.five, 300.0), (averages.cpu.ten, 600.0), (averages.cpu.fifteen, 900.0)]
+            {
+                near(found, truth(busy, 3600.0, length, tick), 1e-6);
+            }
+            near(averages.memory.five, truth(|t| t * 1e6, 3600.0, 300.0, tick), 2.0);
+        }
+    }
+
+    #[test]
+    fn a_step_leaves_the_windows_one_after_the_other() {
+        let mut ring = AverageRing::new();
+        for t in 1..=1200_u32 {
+            // Busy for the first 500 seconds.
+            ring.push(at(f64::from(t)), 1.0, Some(f64::from(u8::from(t <= 500))), None);
+        }
+        let averages = ring.averages(at(1200.0));
+        near(averages.cpu.five, 0.0, 1e-12);
+        near(averages.cpu.ten, 0.0, 1e-12);
+        near(averages.cpu.fifteen, 200.0 / 900.0, 1e-9);
+        // A beginning in the middle of a bucket: half of it counts.
+        near(ring.averages(at(1202.5)).cpu.fifteen, 197.5 / 897.5, 1e-9);
+    }
+
+    #[test]
+    fn time_weighs_not_the_number_of_readings() {
+        let mut ring = AverageRing::new();
+        for n in 1..=1000_u32 {
+            ring.push(at(f64::from(n) / 10.0), 0.1, Some(1.0), None);
+        }
+        // One late tick covers as much time as the thousand before it.
+        ring.push(at(200.0), 100.0, Some(0.0), None);
+        near(ring.averages(at(200.0)).cpu.five, 0.5, 1e-9);
+    }
+
+    #[test]
+    fn a_gap_counts_neither_as_idle_nor_as_busy() {
+        let mut ring = AverageRing::new();
+        for t in 1..=100_u32 {
+            ring.push(at(f64::from(t)), 1.0, Some(0.25), Some(100));
+        }
+        ring.push(at(300.0), 200.0, None, None);
+        for t in 301..=400_u32 {
+            ring.push(at(f64::from(t)), 1.0, Some(0.75), Some(300));
+        }
+        let averages = ring.averages(at(400.0));
+        near(averages.cpu.fifteen, 0.5, 1e-9);
+        near(averages.memory.fifteen, 200.0, 1e-9);
+        near(averages.cpu.five, 0.75, 1e-9);
+        // After a silence longer than every window nothing is known, and nothing old comes back with the next reading.
+        assert_eq!(ring.averages(at(1400.0)), Averages::default());
+        ring.push(at(5000.0), 1.0, Some(1.0), Some(7));
+        near(ring.averages(at(5000.0)).cpu.fifteen, 1.0, 1e-12);
+        near(ring.averages(at(5000.0)).memory.fifteen, 7.0, 1e-9);
+    }
+
+    #[test]
+    fn an_interval_longer_than_a_window_fills_it() {
+        let mut ring = AverageRing::new();
+        ring.push(at(3600.0), 3600.0, Some(0.2), Some(10));
+        ring.push(at(7200.0), 3600.0, Some(0.6), Some(20));
+        let averages = ring.averages(at(7200.0));
+        for (cpu, memory) in [
+            (averages.cpu.five, averages.memory.five),
+            (averages.cpu.ten, averages.memory.ten),
+            (averages.cpu.fifteen, averages.memory.fifteen),
+        ] {
+            near(cpu, 0.6, 1e-9);
+            near(memory, 20.0, 1e-9);
+        }
+        // Seven minutes: the five-minute window sees the newer value alone, the others both by their time.
+        ring.push(at(7620.0), 420.0, Some(0.0), None);
+        near(ring.averages(at(7620.0)).cpu.five, 0.0, 1e-12);
+        near(ring.averages(at(7620.0)).cpu.ten, 0.6 * 180.0 / 600.0, 1e-9);
+        near(ring.averages(at(7620.0)).cpu.fifteen, 0.6 * 480.0 / 900.0, 1e-9);
+    }
+
+    #[test]
+    fn odd_input_neither_panics_nor_spoils_the_means() {
+        let mut ring = AverageRing::new();
+        ring.push(at(2000.0), 10.0, Some(0.5), Some(50));
+        ring.push(at(3.0), 1.0, Some(1.0), Some(1));
+        for interval in [f64::NAN, f64::INFINITY, -5.0, 0.0] {
+            ring.push(at(2000.0), interval, Some(0.5), Some(50));
+        }
+        let averages = ring.averages(at(2000.0));
+        near(averages.cpu.fifteen, 0.5, 1e-9);
+        near(averages.memory.fifteen, 50.0, 1e-9);
+        near(ring.averages(at(10.0)).cpu.five, 0.5, 1e-9);
+    }
+}

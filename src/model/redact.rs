@@ -1,0 +1,246 @@
+//! Secrets on command lines: values of options named like one are replaced before anybody sees them.
+//!
+//! Used wherever a command line leaves the program. Pure. It knows secrets by the names beside them; a bare word that
+//! happens to be a password looks like any other word and stays.
+
+/// What stands in place of a secret.
+const HIDDEN: &str = "***";
+
+/// Parts of a name, in lower case and without `-`, `_` and `.`, that make its value a secret.
+const SECRET_PARTS: [&str; 10] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "token",
+    "secret",
+    "apikey",
+    "accesskey",
+    "privatekey",
+    "authkey",
+    "credential",
+];
+
+/// Words that make a value a secret only when they stand alone between `-`, `_` and `.`: they are part of harmless ones.
+const SECRET_WORDS: [&str; 2] = ["pass", "pwd"];
+
+/// The arguments with every secret replaced by `***`.
+///
+/// Recognised are `--password S`, `--password=S`, `-password S`, `PASSWORD=S`, `password:S`, any other option whose name
+/// holds such a word, the password in `scheme://user:password@host`, secret parameters of a URL, and `Bearer S`. The
+/// same inside an argument that is a whole command, as `sh -c` takes it.
+#[must_use]
+pub fn redact(argv: &[String]) -> Vec<String> {
+    let mut state = State::default();
+    argv.iter()
+        .map(|argument| {
+            // `--password=two words` is one argument, so what follows the first word is secret, too.
+            if let Some(name) = secret_assignment(argument) {
+                state = State::default();
+                return format!("{name}{HIDDEN}");
+            }
+            let taken = state.take(argument);
+            // Quotation marks belong to a shell; between arguments they mean nothing.
+            state.quote = None;
+            if taken {
+                return HIDDEN.to_owned();
+            }
+            if argument.contains(char::is_whitespace) { command(argument) } else { state.word(argument) }
+        })
+        .collect()
+}
+
+/// Whether the word to come is the value of a secret option, or a part of it.
+#[derive(Debug, Default)]
+struct State {
+    expected: bool,
+    /// The quotation mark up to which a secret goes on.
+    quote: Option<char>,
+}
+
+impl State {
+    /// Whether `word` is the value that was expected. An option in its place means that the secret had no value there.
+    fn take(&mut self, word: &str) -> bool {
+        if let Some(quote) = self.quote {
+            self.quote = (!word.contains(quote)).then_some(quote);
+            return true;
+        }
+        let taken = std::mem::take(&mut self.expected) && !word.starts_with("--");
+        if taken {
+            self.open_quote(word);
+        }
+        taken
+    }
+
+    /// A secret that begins with a quotation mark goes on to the next one, over several words.
+    fn open_quote(&mut self, secret: &str) {
+        self.quote = secret.chars().next().filter(|c| matches!(c, '"' | '\''));
+        self.quote = self.quote.filter(|quote| !secret[1..].contains(*quote));
+    }
+
+    /// One word that is no awaited value.
+    fn word(&mut self, word: &str) -> String {
+        if let Some(name) = secret_assignment(word) {
+            // `Authorization: Bearer S` and `password: S`: the value is the next word.
+            self.expected = name.len() == word.len();
+            self.open_quote(&word[name.len()..]);
+            return if self.expected { word.to_owned() } else { format!("{name}{HIDDEN}") };
+        }
+        self.expected = (word.starts_with('-') && is_secret(word)) || unquoted(word).eq_ignore_ascii_case("bearer");
+        url(word)
+    }
+}
+
+/// A whole command in one argument: word by word, white space as it was.
+fn command(text: &str) -> String {
+    let mut state = State::default();
+    text.split_inclusive(char::is_whitespace)
+        .map(|piece| {
+            let word = piece.trim_end();
+            let (word, blank) = piece.split_at(word.len());
+            if word.is_empty() {
+                return blank.to_owned();
+            }
+            let shown = if state.take(word) { HIDDEN.to_owned() } else { state.word(word) };
+            shown + blank
+        })
+        .collect()
+}
+
+/// `NAME=` or `NAME:` at the head of `word`, separator included, when the name is a secret's. A URL's scheme is no name.
+fn secret_assignment(word: &str) -> Option<&str> {
+    let end = word.find(['=', ':'])?;
+    let (name, value) = (&word[..end], &word[end + 1..]);
+    let is_name = !name.contains(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '&'));
+    (is_name && is_secret(name) && !value.starts_with("//")).then(|| &word[..=end])
+}
+
+fn unquoted(word: &str) -> &str {
+    word.trim_start_matches(['"', '\''])
+}
+
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let mut words = name.split(['-', '_', '.', '"', '\'']);
+    let plain: String = name.chars().filter(|c| !matches!(c, '-' | '_' | '.')).collect();
+    SECRET_PARTS.iter().any(|part| plain.contains(part)) || words.any(|word| SECRET_WORDS.contains(&word))
+}
+
+/// `https://user:password@host/path?token=S&x=1`, alone or behind an option's name.
+fn url(word: &str) -> String {
+    let Some(start) = word.find("://").map(|at| at + 3) else {
+        return word.to_owned();
+    };
+    let (scheme, rest) = word.split_at(start);
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    // A password may hold an unescaped `/` or `?`; the user part then ends at the last `@` of all.
+    let user_end =
+        rest[..end].rfind('@').or_else(|| rest.find(':').filter(|at| *at < end).and_then(|_| rest.rfind('@')));
+    let (user, rest) = rest.split_at(user_end.unwrap_or(0));
+    let user = user.split_once(':').map_or_else(|| user.to_owned(), |(name, _)| format!("{name}:{HIDDEN}"));
+    let mut shown = format!("{scheme}{user}");
+    for piece in rest.split_inclusive(['?', '&', '#', ';']) {
+        let body = piece.trim_end_matches(['?', '&', '#', ';']);
+        match secret_assignment(body) {
+            Some(name) => {
+                shown += name;
+                shown += HIDDEN;
+            }
+            None => shown += body,
+        }
+        shown += &piece[body.len()..];
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(argv: &[&str]) -> Vec<String> {
+        redact(&argv.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn options_named_like_a_secret_lose_their_value() {
+        let names = [
+            "--password",
+            "-password",
+            "--passwd",
+            "--token",
+            "--secret",
+            "--api-key",
+            "--apikey",
+            "--API_KEY",
+            "--auth-token",
+            "--access-key",
+            "--client-secret",
+            "--private-key",
+            "--db.Password",
+            "--pass",
+            "--http_pass",
+        ];
+        for name in names {
+            assert_eq!(shown(&["tool", name, "S", "x"]), ["tool", name, "***", "x"], "{name}");
+            assert_eq!(shown(&["tool", &format!("{name}=S s"), "x"]), ["tool", &format!("{name}=***"), "x"], "{name}");
+            assert_eq!(shown(&["tool", &format!("{name}:S")]), ["tool", &format!("{name}:***")], "{name}");
+        }
+        assert_eq!(
+            shown(&["env", "PASSWORD=S", "PGPASSWORD=a=b", "x"]),
+            ["env", "PASSWORD=***", "PGPASSWORD=***", "x"]
+        );
+        assert_eq!(shown(&["java", "-Dkey.storePassword=S"]), ["java", "-Dkey.storePassword=***"]);
+        assert_eq!(shown(&["x", "--password"]), ["x", "--password"]);
+        assert_eq!(shown(&["x", "--password", "--host", "h"]), ["x", "--password", "--host", "h"]);
+        assert_eq!(shown(&["x", "--password", "-S-", "h"]), ["x", "--password", "***", "h"]);
+        assert_eq!(shown(&["x", "--password", "two words"]), ["x", "--password", "***"]);
+        assert_eq!(shown(&["x", "--token", "password=S"])[2], "password=***");
+    }
+
+    #[test]
+    fn everything_else_stays_as_it_is() {
+        let plain = [
+            "ssh",
+            "-p",
+            "22",
+            "bypass",
+            "compass",
+            "password",
+            "a=b",
+            "--key",
+            "x",
+            "https://h/p?a=b&c",
+            "a b  c ",
+            "",
+            "::1",
+        ];
+        assert_eq!(shown(&plain), plain);
+        assert!(redact(&[]).is_empty());
+    }
+
+    #[test]
+    fn urls_lose_their_password() {
+        assert_eq!(shown(&["https://alice:S@h/p"]), ["https://alice:***@h/p"]);
+        assert_eq!(shown(&["--url=postgres://alice:S@h:5432/db"]), ["--url=postgres://alice:***@h:5432/db"]);
+        assert_eq!(shown(&["redis://:S@h"]), ["redis://:***@h"]);
+        assert_eq!(shown(&["amqp://a:S/S?S@h/v"]), ["amqp://a:***@h/v"]);
+        assert_eq!(shown(&["https://alice@h/a:b"]), ["https://alice@h/a:b"]);
+        assert_eq!(shown(&["http://h:80/p?x=1&access_token=S&y=2#z"]), ["http://h:80/p?x=1&access_token=***&y=2#z"]);
+    }
+
+    #[test]
+    fn a_quoted_secret_is_hidden_to_its_end() {
+        assert_eq!(shown(&["sh", "-c", "x --password=\"S S S\" y"])[2], "x --password=*** *** *** y");
+        assert_eq!(shown(&["sh", "-c", "x --password 'S S' y"])[2], "x --password *** *** y");
+        assert_eq!(shown(&["x", "--password", "'S", "y"]), ["x", "--password", "***", "y"]);
+    }
+
+    #[test]
+    fn a_command_in_one_argument_is_looked_through() {
+        assert_eq!(
+            shown(&["sh", "-c", "mysql --password=S  -h db; PGPASSWORD=S psql --token S end"]),
+            ["sh", "-c", "mysql --password=***  -h db; PGPASSWORD=*** psql --token *** end"]
+        );
+        assert_eq!(shown(&["curl", "-H", "Authorization: Bearer S"]), ["curl", "-H", "Authorization: Bearer ***"]);
+        assert_eq!(shown(&["curl", "-H", "X-Api-Key: S"])[2], "X-Api-Key:***");
+    }
+}

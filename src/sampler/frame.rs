@@ -1,0 +1,71 @@
+//! One published moment: the snapshot and every encoding made of it, each made at most once.
+//!
+//! Made by the sampler, shared by all streams and requests; the encodings are filled in by whoever needs them first.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use bytestring::ByteString;
+
+use crate::model::{Snapshot, Subjects};
+
+/// The encodings that many clients share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// psmonitor's stream message.
+    PsmonitorFrame,
+    /// psmonitor's `/system`.
+    PsmonitorSystem,
+    /// psmonitor's `/network`.
+    PsmonitorNetwork,
+}
+
+impl Encoding {
+    const COUNT: usize = Self::PsmonitorNetwork as usize + 1;
+}
+
+/// A snapshot with its encodings. Immutable but for the encodings, which are each set once.
+pub struct Frame {
+    snapshot: Snapshot,
+    tick: u64,
+    made_at: Instant,
+    gathered_at: [Option<Instant>; Subjects::COUNT],
+    /// Written once by the first thread that needs the encoding; others that come meanwhile wait for it (microseconds).
+    encoded: [OnceLock<ByteString>; Encoding::COUNT],
+}
+
+impl Frame {
+    pub(super) fn new(snapshot: Snapshot, tick: u64, gathered_at: [Option<Instant>; Subjects::COUNT]) -> Self {
+        Self { snapshot, tick, made_at: Instant::now(), gathered_at, encoded: std::array::from_fn(|_| OnceLock::new()) }
+    }
+
+    /// The numbers.
+    #[must_use]
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Number of the tick whose vitals these are, counted from 1.
+    #[must_use]
+    pub fn tick(&self) -> u64 {
+        self.tick
+    }
+
+    /// Time since this frame was made.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.made_at.elapsed()
+    }
+
+    /// Which of `subjects` are not in this frame, or older than `oldest`.
+    #[must_use]
+    pub fn stale(&self, subjects: Subjects, oldest: Duration) -> Subjects {
+        let is_stale = |bit: &usize| self.gathered_at[*bit].is_none_or(|at| at.elapsed() > oldest);
+        subjects.bits().filter(is_stale).fold(Subjects::VITALS, |set, bit| set.with(Subjects::from_bit(bit)))
+    }
+
+    /// The bytes of one encoding. Made by the first caller; every later one shares them.
+    pub fn encoded(&self, encoding: Encoding, encode: fn(&Snapshot) -> String) -> ByteString {
+        self.encoded[encoding as usize].get_or_init(|| encode(&self.snapshot).into()).clone()
+    }
+}

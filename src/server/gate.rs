@@ -1,0 +1,146 @@
+//! Counts streams: how many there are in all, from one address, and by kind.
+//!
+//! Asked before a stream is opened; the pass it gives is dropped with the stream.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+
+use crate::config::Limits;
+
+/// What kind of client a stream serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// psmonitor's WebSocket.
+    Psmonitor,
+}
+
+impl Kind {
+    /// All kinds, in the order of their numbers.
+    pub const ALL: [Self; 1] = [Self::Psmonitor];
+
+    /// The kind's name, as metrics and logs spell it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Psmonitor => "psmonitor",
+        }
+    }
+}
+
+/// There is no room for another stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// The counters.
+#[derive(Debug)]
+pub struct Gate {
+    limit: usize,
+    limit_per_address: usize,
+    all: AtomicUsize,
+    by_kind: [AtomicUsize; Kind::ALL.len()],
+    /// Streams by address, loopback not counted. Entries go when they reach 0, so it is bounded by `limit`.
+    by_address: DashMap<IpAddr, usize>,
+    /// Messages that went out to clients.
+    pub sent: AtomicU64,
+    /// Frames that a client was too slow for.
+    pub skipped: AtomicU64,
+}
+
+impl Gate {
+    /// A gate with these limits.
+    #[must_use]
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            limit: limits.streams,
+            limit_per_address: limits.streams_per_address,
+            all: AtomicUsize::new(0),
+            by_kind: std::array::from_fn(|_| AtomicUsize::new(0)),
+            by_address: DashMap::new(),
+            sent: AtomicU64::new(0),
+            skipped: AtomicU64::new(0),
+        }
+    }
+
+    /// Lets one stream in.
+    pub fn enter(self: &Arc<Self>, kind: Kind, address: IpAddr) -> Result<Pass, Full> {
+        let one_more = |count: usize| (count < self.limit).then_some(count + 1);
+        self.all.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).map_err(|_| Full)?;
+        if !address.is_loopback() {
+            let mut count = self.by_address.entry(address).or_insert(0);
+            if *count >= self.limit_per_address {
+                drop(count);
+                self.all.fetch_sub(1, Ordering::AcqRel);
+                return Err(Full);
+            }
+            *count += 1;
+        }
+        self.by_kind[kind as usize].fetch_add(1, Ordering::Relaxed);
+        Ok(Pass { gate: Arc::clone(self), kind, address })
+    }
+
+    /// Streams of one kind now.
+    #[must_use]
+    pub fn count(&self, kind: Kind) -> usize {
+        self.by_kind[kind as usize].load(Ordering::Relaxed)
+    }
+}
+
+/// One stream's place. Dropping it makes room.
+#[derive(Debug)]
+pub struct Pass {
+    gate: Arc<Gate>,
+    kind: Kind,
+    address: IpAddr,
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.gate.by_kind[self.kind as usize].fetch_sub(1, Ordering::Relaxed);
+        if !self.address.is_loopback()
+            && let Entry::Occupied(mut entry) = self.gate.by_address.entry(self.address)
+        {
+            *entry.get_mut() -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
+        }
+        self.gate.all.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(streams: usize, streams_per_address: usize) -> Arc<Gate> {
+        Arc::new(Gate::new(&Limits { streams, streams_per_address, ..Limits::default() }))
+    }
+
+    #[test]
+    fn the_limit_holds_for_all_together() {
+        let gate = gate(2, 9);
+        let local = IpAddr::from([127, 0, 0, 1]);
+        let first = gate.enter(Kind::Psmonitor, local).unwrap();
+        let _second = gate.enter(Kind::Psmonitor, local).unwrap();
+        assert!(gate.enter(Kind::Psmonitor, local).is_err());
+        drop(first);
+        assert!(gate.enter(Kind::Psmonitor, local).is_ok());
+    }
+
+    #[test]
+    fn one_address_cannot_take_all_places() {
+        let gate = gate(9, 2);
+        let (one, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let passes: Vec<_> = (0..2).map(|_| gate.enter(Kind::Psmonitor, one).unwrap()).collect();
+        assert!(gate.enter(Kind::Psmonitor, one).is_err());
+        let _other = gate.enter(Kind::Psmonitor, other).unwrap();
+        assert_eq!(gate.count(Kind::Psmonitor), 3);
+        drop(passes);
+        assert_eq!(gate.by_address.len(), 1, "an address without streams leaves nothing behind");
+        assert!(gate.enter(Kind::Psmonitor, one).is_ok());
+    }
+}

@@ -1,0 +1,194 @@
+//! Who gets in: the `Host` that a request names, the page that it comes from, and what the answer tells browsers.
+//!
+//! Wraps every route, upgrades included. A monitor on loopback is reachable by every web page its owner opens; what keeps
+//! those out is that a foreign page cannot choose its `Origin`, and a rebound name cannot choose our `Host`.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::{HttpResponse, ResponseError, web};
+
+use super::connection::{AnsweringBody, Connection};
+use super::origin::{self, Origin};
+use super::state::State;
+use crate::config::{AllowOrigins, Config};
+use crate::error::ApiError;
+
+/// Methods that a foreign page may use.
+const CORS_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
+/// Headers that a foreign page may send.
+const CORS_HEADERS: HeaderValue = HeaderValue::from_static("Authorization, Content-Type, Last-Event-ID");
+/// How long a browser may remember a preflight, seconds.
+const CORS_MAX_AGE: HeaderValue = HeaderValue::from_static("600");
+/// Headers of ours that a foreign page may read.
+const CORS_EXPOSE: HeaderValue = HeaderValue::from_static("Retry-After, WWW-Authenticate");
+
+/// What the dashboard may load: its own files and nothing else.
+const CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
+
+/// By which names we are known and which foreign pages may read. Made once from the configuration.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    hosts: Vec<String>,
+    origins: AllowOrigins,
+}
+
+impl Policy {
+    /// The policy of a configuration.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let named = config.listen.iter().map(|listen| listen.host.to_ascii_lowercase());
+        let addresses = config.listen.iter().flat_map(|listen| &listen.addresses);
+        let hosts = config.allow_hosts.iter().cloned().chain(named);
+        let hosts = hosts.chain(addresses.filter(|a| !a.ip().is_unspecified()).map(|a| a.ip().to_string())).collect();
+        Self { hosts, origins: config.allow_origins.clone() }
+    }
+
+    /// Whether `authority` (host with or without port) names this server as reached at `local`.
+    fn knows(&self, authority: &str, local: Option<std::net::IpAddr>) -> bool {
+        let Some(name) = origin::host_name(authority) else { return false };
+        if origin::is_loopback(name) {
+            return true;
+        }
+        if let Ok(ip) = name.parse::<std::net::IpAddr>() {
+            let ip = ip.to_canonical();
+            return local == Some(ip) || self.hosts.iter().any(|host| host.parse() == Ok(ip));
+        }
+        let name = name.trim_end_matches('.');
+        self.hosts.iter().any(|host| host.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether a page of `origin` may read what a request to `host` over `scheme` answers.
+    fn admits(&self, origin: &str, scheme: &str, host: &str, local: Option<std::net::IpAddr>) -> bool {
+        if self.origins == AllowOrigins::Any {
+            return true;
+        }
+        let Some(page) = Origin::parse(origin) else { return false };
+        let is_same = Origin::parse(&format!("{scheme}://{host}")).is_some_and(|own| own == page);
+        let both_loopback = local.is_some_and(|local| local.is_loopback()) && origin::is_loopback(page.host);
+        let listed = matches!(&self.origins, AllowOrigins::Listed(all) if all.iter().any(|one| Origin::parse(one).as_ref() == Some(&page)));
+        is_same || both_loopback || listed
+    }
+}
+
+/// What the guard found out about an admitted request.
+struct Admitted {
+    /// The foreign origin that the answer is for.
+    origin: Option<HeaderValue>,
+}
+
+/// The middleware.
+pub async fn guard(
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<AnsweringBody>, actix_web::Error> {
+    let begin = Instant::now();
+    let connection = req.conn_data::<Rc<Connection>>().cloned();
+    let answering = connection.as_ref().map(Connection::begin);
+    let (method, path) = (req.method().clone(), req.path().to_owned());
+    let (admitted, response) = match admit(&req, connection.as_deref()) {
+        Err(error) => (None, req.into_response(error.error_response())),
+        Ok(admitted) if method == Method::OPTIONS => {
+            let response = preflight(req.headers(), admitted.origin.is_some());
+            (Some(admitted), req.into_response(response))
+        }
+        Ok(admitted) => (Some(admitted), next.call(req).await?.map_into_boxed_body()),
+    };
+    let mut response: ServiceResponse<BoxBody> = response;
+    let is_any =
+        response.request().app_data::<web::Data<State>>().is_some_and(|s| s.policy.origins == AllowOrigins::Any);
+    dress(response.headers_mut(), admitted.and_then(|admitted| admitted.origin), is_any);
+    log::info!(
+        target: "psmonitor::access",
+        "{} {method} {path} {} {:.1} ms",
+        connection.map_or_else(|| "-".to_owned(), |c| c.peer.to_string()),
+        response.status().as_u16(),
+        begin.elapsed().as_secs_f64() * 1000.0
+    );
+    Ok(response.map_body(|_, body| AnsweringBody::new(body, answering)))
+}
+
+/// Head size, host and origin.
+fn admit(req: &ServiceRequest, connection: Option<&Connection>) -> Result<Admitted, ApiError> {
+    let state = req.app_data::<web::Data<State>>();
+    let Some(state) = state else { return Ok(Admitted { origin: None }) };
+    let head: usize = req.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if head + req.uri().path_and_query().map_or(0, |target| target.as_str().len()) > state.limits.head_bytes {
+        return Err(ApiError::HeadTooLarge { limit: state.limits.head_bytes });
+    }
+    let local = connection.map(|connection| connection.local.ip().to_canonical());
+    let host = host_of(req)?;
+    // A request in absolute form names the host a second time; both must be ours.
+    let in_target = req.uri().authority().map(actix_web::http::uri::Authority::as_str);
+    if let Some(foreign) = std::iter::once(host).chain(in_target).find(|name| !state.policy.knows(name, local)) {
+        return Err(ApiError::Misdirected(format!(
+            "this server is not known as {foreign:?}; if it should be, start it with --allow-host NAME"
+        )));
+    }
+    let mut origins = req.headers().get_all(header::ORIGIN);
+    let Some(origin) = origins.next() else { return Ok(Admitted { origin: None }) };
+    let scheme = if req.app_config().secure() { "https" } else { "http" };
+    let text = origin.to_str().unwrap_or_default();
+    if origins.next().is_some() || !state.policy.admits(text, scheme, host, local) {
+        return Err(ApiError::Forbidden(format!(
+            "pages from {text:?} may not read from this server; if they should, start it with --allow-origin ORIGIN"
+        )));
+    }
+    Ok(Admitted { origin: Some(origin.clone()) })
+}
+
+/// The raw `Host`, exactly one. `X-Forwarded-Host` is whatever somebody wrote and is never looked at.
+fn host_of(req: &ServiceRequest) -> Result<&str, ApiError> {
+    let mut all = req.headers().get_all(header::HOST);
+    let host = all.next().and_then(|host| host.to_str().ok()).filter(|host| !host.is_empty());
+    match (host, all.next()) {
+        (Some(host), None) => Ok(host),
+        _ => Err(ApiError::BadRequest("send exactly one Host header".to_owned())),
+    }
+}
+
+fn preflight(asked: &HeaderMap, is_cors: bool) -> HttpResponse {
+    let mut response = HttpResponse::new(StatusCode::NO_CONTENT);
+    let headers = response.headers_mut();
+    headers.insert(header::ALLOW, CORS_METHODS);
+    if is_cors {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, CORS_METHODS);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, CORS_HEADERS);
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, CORS_MAX_AGE);
+        if asked.contains_key("access-control-request-private-network") {
+            headers.insert(
+                HeaderName::from_static("access-control-allow-private-network"),
+                HeaderValue::from_static("true"),
+            );
+        }
+    }
+    response
+}
+
+/// Headers that every answer carries.
+fn dress(headers: &mut HeaderMap, origin: Option<HeaderValue>, is_any: bool) {
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, CONTENT_POLICY);
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static(if origin.is_some() { "cross-origin" } else { "same-origin" }),
+    );
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    if let Some(origin) = origin {
+        let allowed = if is_any { HeaderValue::from_static("*") } else { origin };
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, CORS_EXPOSE);
+    }
+}

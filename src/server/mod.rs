@@ -1,0 +1,138 @@
+//! Carries bytes between the sampler and the clients. The only part that knows HTTP; it decides nothing about numbers.
+//!
+//! [`start`] builds everything that production runs, and tests start exactly that.
+
+mod assets;
+mod body;
+mod connection;
+mod frame_guard;
+mod gate;
+mod guard;
+mod listener;
+mod origin;
+mod psmonitor;
+pub mod routes;
+mod state;
+mod websocket;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpResponse, HttpServer, web};
+use bytestring::ByteString;
+use tokio::sync::watch;
+
+pub use gate::{Gate, Kind};
+pub use origin::host_name;
+
+use crate::collect;
+use crate::config::Config;
+use crate::error::StartupError;
+use crate::sampler::{Sampler, Settings};
+use crate::worker::Registry;
+use guard::Policy;
+use state::State;
+
+/// How long stopping may take before what is left is cut off.
+const STOP_SECONDS: u64 = 4;
+
+/// A running server.
+pub struct Server {
+    addresses: Vec<SocketAddr>,
+    url: String,
+    stopping: watch::Sender<bool>,
+    handle: ServerHandle,
+    running: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+/// Starts to listen and to sample. Must be called inside an actix system.
+pub fn start(config: &Config) -> Result<Server, StartupError> {
+    collect::file::read_text(&config.paths.proc("stat")).map_err(StartupError::Unreadable)?;
+    let listeners = listener::listen(&config.listen)?;
+    let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    let url = url(config, &addresses);
+
+    let (sampler, clock) = Sampler::new(Settings {
+        interval: config.interval,
+        paths: config.paths.clone(),
+        background: None,
+        observers: Vec::new(),
+    });
+    let workers = Arc::new(Registry::new(config.limits.unclaimed_workers));
+    let (stopping, stopped) = watch::channel(false);
+    let reaper = Arc::clone(&workers);
+    let mut told = stopped.clone();
+    actix_rt::spawn(async move {
+        tokio::select! {
+            () = clock => {}
+            () = reaper.keep_reaping() => {}
+            _ = told.wait_for(|stopping| *stopping) => {}
+        }
+    });
+
+    let state = web::Data::new(State {
+        limits: config.limits,
+        sampler,
+        workers,
+        gate: Arc::new(Gate::new(&config.limits)),
+        policy: Policy::new(config),
+        stopping: stopped,
+    });
+    let user_timeout = config.limits.stalled_time;
+    let mut server = HttpServer::new(move || {
+        App::new().app_data(state.clone()).wrap(from_fn(guard::guard)).configure(routes::configure)
+    })
+    .workers(config.workers)
+    .keep_alive(connection::KEEP_ALIVE)
+    .client_request_timeout(config.limits.request_time)
+    .client_disconnect_timeout(Duration::from_secs(1))
+    .shutdown_timeout(STOP_SECONDS)
+    .disable_signals()
+    .on_connect(move |io, data| connection::on_connect(io, data, user_timeout));
+    for listener in listeners {
+        server = server.listen(listener).map_err(|source| StartupError::Io { what: "cannot listen", source })?;
+    }
+    let server = server.run();
+    let handle = server.handle();
+    Ok(Server { addresses, url, stopping, handle, running: actix_rt::spawn(server) })
+}
+
+impl Server {
+    /// Where it listens.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The address to open in a browser, by the name that was asked for.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// Stops: every stream is told and closed, requests are answered to their end, at most for a few seconds.
+    pub async fn stop(self) {
+        self.stopping.send_replace(true);
+        self.handle.stop(true).await;
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.running).await;
+    }
+}
+
+/// `http://NAME:PORT/` of the first listener, by name where it was given one; a wildcard is reachable as localhost.
+fn url(config: &Config, addresses: &[SocketAddr]) -> String {
+    let port = addresses.first().map_or(0, SocketAddr::port);
+    let host = config.listen.first().map_or("localhost", |listen| listen.host.as_str());
+    match host.parse::<std::net::IpAddr>() {
+        Ok(ip) if ip.is_unspecified() => format!("http://localhost:{port}/"),
+        Ok(std::net::IpAddr::V6(ip)) => format!("http://[{ip}]:{port}/"),
+        _ => format!("http://{host}:{port}/"),
+    }
+}
+
+/// A JSON answer from bytes that many share.
+fn json_response(body: ByteString) -> HttpResponse {
+    HttpResponse::Ok().insert_header(psmonitor::JSON).body(body.into_bytes())
+}

@@ -1,0 +1,127 @@
+//! Carries psmonitor's words: workers, the two routes, the stream.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{HttpRequest, HttpResponse, web};
+use actix_ws::CloseCode;
+use bytestring::ByteString;
+use serde::Deserialize;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::connection::Connection;
+use super::gate::{Kind, Pass};
+use super::state::State;
+use super::websocket::{self, Event, Gone, Socket};
+use super::{body, json_response};
+use crate::config::parse_time;
+use crate::dialect::psmonitor as words;
+use crate::error::ApiError;
+use crate::sampler::{Encoding, Stride};
+
+/// `POST /`: a new worker, whatever the body says.
+pub async fn create(
+    req: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    let mut payload: Payload = payload.into_inner();
+    body::read(&req, &mut payload, state.limits.body_bytes, &state.limits).await?;
+    Ok(match state.workers.create(None) {
+        Ok(id) => HttpResponse::Ok().json(json!({ "id": id.to_string(), "status": null })),
+        Err(full) => HttpResponse::ServiceUnavailable()
+            .insert_header(("Retry-After", full.retry_after.as_secs().to_string()))
+            .json(json!({ "id": null, "status": full.to_string() })),
+    })
+}
+
+/// `GET /system`.
+pub async fn system(state: web::Data<State>) -> Result<HttpResponse, ApiError> {
+    let frame = state.sampler.latest(words::SYSTEM_NEEDS).await?;
+    Ok(json_response(frame.encoded(Encoding::PsmonitorSystem, words::system)))
+}
+
+/// `GET /network`.
+pub async fn network(state: web::Data<State>) -> Result<HttpResponse, ApiError> {
+    let frame = state.sampler.latest(words::NETWORK_NEEDS).await?;
+    Ok(json_response(frame.encoded(Encoding::PsmonitorNetwork, words::network)))
+}
+
+/// Query of `/connect`.
+#[derive(Debug, Deserialize)]
+pub struct Connect {
+    id: Option<String>,
+    interval: Option<String>,
+}
+
+/// `WS /connect?id=`: binds a socket to its worker and streams.
+pub async fn connect(
+    req: HttpRequest,
+    payload: web::Payload,
+    query: web::Query<Connect>,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    if !websocket::is_upgrade(&req) {
+        return Err(ApiError::UpgradeRequired);
+    }
+    let Some(id) = query.id.as_deref().filter(|id| !id.is_empty()) else {
+        return Err(ApiError::BadRequest("name the worker: POST / gives an id, connect to /connect?id=ID".to_owned()));
+    };
+    let interval = match query.interval.as_deref() {
+        None => state.sampler.interval(),
+        Some(text) => parse_time(text).map_err(|why| ApiError::BadRequest(format!("interval={text}: {why}")))?,
+    };
+    let address = req.conn_data::<Rc<Connection>>().map_or([0, 0, 0, 0].into(), |connection| connection.peer_ip());
+    let (response, mut socket) = websocket::accept(&req, &mut payload.into_inner(), &state)?;
+    let pass = state.gate.enter(Kind::Psmonitor, address);
+    let worker = if pass.is_ok() { id.parse::<Uuid>().ok().and_then(|id| state.workers.claim(&id)) } else { None };
+    let state = state.into_inner();
+    actix_rt::spawn(async move {
+        match (pass, worker) {
+            (Err(_), _) => {
+                let _ = socket.say(words::AT_CAPACITY).await;
+                socket.close_with(CloseCode::Again, "at capacity").await;
+                socket.drain().await;
+            }
+            (_, None) => {
+                socket.close_with(CloseCode::Policy, "Invalid worker id").await;
+                socket.drain().await;
+            }
+            (Ok(pass), Some(_)) => {
+                let _ = stream(socket, &state, interval, pass).await;
+            }
+        }
+    });
+    Ok(response)
+}
+
+async fn stream(mut socket: Socket, state: &Arc<State>, interval: Duration, _pass: Pass) -> Result<(), Gone> {
+    let mut watch = state.sampler.watch(words::SYSTEM_NEEDS);
+    socket.say(ByteString::from_static(words::GREETING)).await?;
+    let Ok(first) = watch.first().await else {
+        socket.close_with(CloseCode::Error, "the sampler does not answer").await;
+        return Err(Gone);
+    };
+    let stride = Stride::new(first.tick(), interval, state.sampler.interval());
+    socket.frame(first.encoded(Encoding::PsmonitorFrame, words::frame)).await?;
+    drop(first);
+    loop {
+        tokio::select! {
+            frame = watch.next(stride) => match frame {
+                Some(frame) => socket.frame(frame.encoded(Encoding::PsmonitorFrame, words::frame)).await?,
+                None => return Err(Gone),
+            },
+            event = socket.next() => match event? {
+                Event::Text(text) => socket.say(words::received(&text)).await?,
+                Event::Binary(bytes) => socket.say(words::received(&String::from_utf8_lossy(&bytes))).await?,
+            },
+        }
+    }
+}
+
+/// Header of a JSON answer.
+pub const JSON: (actix_web::http::header::HeaderName, &str) = (CONTENT_TYPE, "application/json");

@@ -1,0 +1,247 @@
+//! One WebSocket, with everything that actix-ws leaves to its user: pings, close frames, limits, the end.
+//!
+//! A dialect's loop calls [`Socket::next`] and [`Socket::say`] and never sees a control frame. Nothing here waits longer
+//! than the stalled time for a client.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use actix_web::web::{Bytes, Payload};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev};
+use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError, Session};
+use bytestring::ByteString;
+use futures_util::StreamExt;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+use super::connection::Connection;
+use super::frame_guard::{FrameGuard, Verdict};
+use super::gate::Gate;
+use super::state::State;
+use crate::error::ApiError;
+
+/// Time between two pings. With the stalled time of 10 s, a client that never reads is cut within 14 s.
+const PING_EVERY: Duration = Duration::from_secs(4);
+
+/// A ping unanswered for this long means a client that lags: frames are skipped until it has caught up, so that at most
+/// a few frames wait for it.
+const LAG: Duration = Duration::from_secs(1);
+
+/// How long a close frame may take to be handed over.
+const CLOSE_TIME: Duration = Duration::from_secs(1);
+
+/// What a client did.
+#[derive(Debug)]
+pub enum Event {
+    /// It sent a text.
+    Text(ByteString),
+    /// It sent bytes.
+    Binary(Bytes),
+}
+
+/// The socket is closed or was cut: nothing more can be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gone;
+
+/// An open WebSocket.
+pub struct Socket {
+    session: Option<Session>,
+    messages: AggregatedMessageStream,
+    verdict: Verdict,
+    connection: Option<Rc<Connection>>,
+    gate: Arc<Gate>,
+    stopping: watch::Receiver<bool>,
+    stalled_time: Duration,
+    next_ping: Instant,
+    unanswered_since: Option<Instant>,
+}
+
+/// Upgrades the request.
+pub fn accept(
+    req: &HttpRequest,
+    payload: &mut dev::Payload,
+    state: &State,
+) -> Result<(HttpResponse, Socket), ApiError> {
+    let inner = std::mem::replace(payload, dev::Payload::None);
+    let (guarded, verdict) = FrameGuard::new(inner, &state.limits);
+    let mut guarded = dev::Payload::Stream { payload: guarded.boxed_local() };
+    let body = Payload::from_request(req, &mut guarded).into_inner().map_err(refused)?;
+    let (response, session, messages) = actix_ws::handle(req, body).map_err(refused)?;
+    let messages = messages
+        .max_frame_size(state.limits.message_bytes)
+        .aggregate_continuations()
+        .max_continuation_size(state.limits.message_bytes);
+    let socket = Socket {
+        session: Some(session),
+        messages,
+        verdict,
+        connection: req.conn_data::<Rc<Connection>>().cloned(),
+        gate: Arc::clone(&state.gate),
+        stopping: state.stopping.clone(),
+        stalled_time: state.limits.stalled_time,
+        next_ping: Instant::now(),
+        unanswered_since: None,
+    };
+    Ok((response, socket))
+}
+
+/// Whether the request asks for a WebSocket.
+#[must_use]
+pub fn is_upgrade(req: &HttpRequest) -> bool {
+    let asks = |value: &actix_web::http::header::HeaderValue| {
+        value.to_str().is_ok_and(|value| value.split(',').any(|word| word.trim().eq_ignore_ascii_case("websocket")))
+    };
+    req.headers().get_all(actix_web::http::header::UPGRADE).any(asks)
+}
+
+fn refused(error: actix_web::Error) -> ApiError {
+    ApiError::BadRequest(format!("this is not a WebSocket handshake: {error}"))
+}
+
+impl Socket {
+    /// What the client did next. Answers pings and close frames, sends pings, and ends a socket that breaks a rule, takes
+    /// nothing, or stands in the way of stopping. May be dropped and called again without losing a message.
+    pub async fn next(&mut self) -> Result<Event, Gone> {
+        loop {
+            let deadline = self.unanswered_since.map_or(self.next_ping, |since| since + self.stalled_time);
+            let happened = tokio::select! {
+                message = self.messages.next() => Happened::Received(message),
+                stopping = self.stopping.wait_for(|stopping| *stopping) => {
+                    drop(stopping);
+                    Happened::Stopping
+                }
+                () = tokio::time::sleep_until(deadline) => Happened::Deadline,
+            };
+            match happened {
+                Happened::Received(Some(Ok(message))) => {
+                    if let Some(event) = self.received(message).await? {
+                        return Ok(event);
+                    }
+                }
+                Happened::Received(Some(Err(error))) => {
+                    let (code, text) = self.verdict(Some(&error));
+                    self.close_with(code, text).await;
+                    return Err(Gone);
+                }
+                Happened::Received(None) => {
+                    if self.verdict.get().is_some() {
+                        let (code, text) = self.verdict(None);
+                        self.close_with(code, text).await;
+                    }
+                    self.session = None;
+                    return Err(Gone);
+                }
+                Happened::Stopping => {
+                    self.close_with(CloseCode::Away, "the server is stopping").await;
+                    return Err(Gone);
+                }
+                Happened::Deadline => self.deadline().await?,
+            }
+        }
+    }
+
+    /// A message is an event, unless it is a control frame, which is dealt with here.
+    async fn received(&mut self, message: AggregatedMessage) -> Result<Option<Event>, Gone> {
+        match message {
+            AggregatedMessage::Text(text) => return Ok(Some(Event::Text(text))),
+            AggregatedMessage::Binary(bytes) => return Ok(Some(Event::Binary(bytes))),
+            AggregatedMessage::Ping(bytes) => {
+                let session = self.session.as_mut().ok_or(Gone)?;
+                if !matches!(timeout(self.stalled_time, session.pong(&bytes)).await, Ok(Ok(()))) {
+                    return self.cut();
+                }
+            }
+            AggregatedMessage::Pong(_) => {
+                self.unanswered_since = None;
+                self.next_ping = Instant::now() + PING_EVERY;
+            }
+            AggregatedMessage::Close(reason) => {
+                self.close(reason).await;
+                return Err(Gone);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Time for a ping, or the end of the time for its answer.
+    async fn deadline(&mut self) -> Result<(), Gone> {
+        if self.unanswered_since.is_some() {
+            log::debug!("a client took nothing for {} s and is cut off", self.stalled_time.as_secs());
+            return self.cut();
+        }
+        let session = self.session.as_mut().ok_or(Gone)?;
+        self.unanswered_since = Some(Instant::now());
+        if !matches!(timeout(self.stalled_time, session.ping(b"")).await, Ok(Ok(()))) {
+            return self.cut();
+        }
+        Ok(())
+    }
+
+    /// Sends a text.
+    pub async fn say(&mut self, text: impl Into<ByteString>) -> Result<(), Gone> {
+        let Some(session) = &mut self.session else { return Err(Gone) };
+        match timeout(self.stalled_time, session.text(text)).await {
+            Ok(Ok(())) => {
+                self.gate.sent.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            Ok(Err(_)) => Err(Gone),
+            Err(_) => self.cut(),
+        }
+    }
+
+    /// Sends a frame, or skips it when the client lags behind.
+    pub async fn frame(&mut self, frame: ByteString) -> Result<(), Gone> {
+        if self.unanswered_since.is_some_and(|since| since.elapsed() >= LAG) {
+            self.gate.skipped.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        }
+        self.say(frame).await
+    }
+
+    /// Waits a moment for the client to close its side after a close frame was sent.
+    pub async fn drain(&mut self) {
+        let _ = timeout(CLOSE_TIME, async { while let Some(Ok(_)) = self.messages.next().await {} }).await;
+    }
+
+    /// Says why and closes.
+    pub async fn close_with(&mut self, code: CloseCode, text: &str) {
+        self.close(Some(CloseReason { code, description: Some(text.to_owned()) })).await;
+    }
+
+    async fn close(&mut self, reason: Option<CloseReason>) {
+        if let Some(session) = self.session.take() {
+            let _ = timeout(CLOSE_TIME, session.close(reason)).await;
+        }
+    }
+
+    /// Ends the connection without ceremony: the client takes nothing, so it would not take a close frame either.
+    fn cut<T>(&mut self) -> Result<T, Gone> {
+        self.session = None;
+        if let Some(connection) = &self.connection {
+            connection.cut();
+        }
+        Err(Gone)
+    }
+
+    /// The close code for what a client did wrong: the guard's verdict, or what actix-ws complains about.
+    fn verdict(&self, error: Option<&ProtocolError>) -> (CloseCode, &'static str) {
+        match (self.verdict.get(), error) {
+            (Some(CloseCode::Policy), _) => (CloseCode::Policy, "too many messages"),
+            (Some(CloseCode::Size), _) | (_, Some(ProtocolError::Overflow)) => (CloseCode::Size, "message too big"),
+            (None, Some(ProtocolError::Io(error))) if error.kind() == std::io::ErrorKind::InvalidData => {
+                (CloseCode::Invalid, "text is not UTF-8")
+            }
+            _ => (CloseCode::Protocol, "not a WebSocket frame"),
+        }
+    }
+}
+
+/// Why [`Socket::next`] woke up.
+enum Happened {
+    Received(Option<Result<AggregatedMessage, ProtocolError>>),
+    Stopping,
+    Deadline,
+}

@@ -1,0 +1,137 @@
+"""Starts the real program for the client tests, and stops it.
+
+The program is the one that PSMONITOR_BIN names. Every server that a test starts must end with exit code 0 on SIGTERM.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import requests
+from websockets.sync.client import connect
+
+ROOT = Path(__file__).resolve().parents[2]
+WELCOME = "connected to monitor, transmitting data..."
+STOP_SECONDS = 5
+
+
+def program():
+    """The program under test."""
+    path = os.environ.get("PSMONITOR_BIN")
+    if not path or not os.access(path, os.X_OK):
+        pytest.exit(f"PSMONITOR_BIN={path!r} is not a program; start these tests with tests/run python", returncode=2)
+    return path
+
+
+class Server:
+    """One running psmonitor."""
+
+    def __init__(self, *arguments, wrapper=()):
+        if "--listen" not in arguments and "--port" not in arguments:
+            arguments = ("--listen", "127.0.0.1:0", *arguments)
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PSMONITOR_")}
+        self.process = subprocess.Popen(
+            [*wrapper, program(), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        self.errors = []
+        self._stderr = threading.Thread(target=self._drain, args=(self.process.stderr,), daemon=True)
+        self._stderr.start()
+        self.address = self._address()
+        self.url = f"http://{self.address}"
+        self.host, port = self.address.rsplit(":", 1)
+        self.port = int(port)
+        # Whatever else is said on stdout must not fill the pipe.
+        threading.Thread(target=self._drain, args=(self.process.stdout,), daemon=True).start()
+
+    def _address(self):
+        watchdog = threading.Timer(20, self.process.kill)
+        watchdog.start()
+        try:
+            for line in self.process.stdout:
+                found = re.search(r"http://([^\s/]+:\d+)", line)
+                if found:
+                    return found[1]
+        finally:
+            watchdog.cancel()
+        self.process.kill()
+        self.process.wait()
+        self._stderr.join(5)
+        raise AssertionError("the server did not say where it listens: " + "".join(self.errors))
+
+    def _drain(self, pipe):
+        for line in pipe:
+            if pipe is self.process.stderr:
+                self.errors.append(line)
+
+    @property
+    def pid(self):
+        """Its PID, also under a wrapper."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return int(children[0]) if children else self.process.pid
+
+    def worker(self):
+        """The id of a new worker."""
+        answer = requests.post(self.url, json={"connection": "monitor"}, timeout=5)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["id"]
+
+    def ws(self, path):
+        """The address of a WebSocket."""
+        return f"ws://{self.address}{path}"
+
+    def connect(self, worker=None, path="/connect", query="", **options):
+        """A WebSocket for a worker, a new one unless it is given."""
+        return connect(self.ws(f"{path}?id={worker or self.worker()}{query}"), open_timeout=5, **options)
+
+    def stop(self):
+        """SIGTERM; the exit code and how long it took."""
+        start = time.monotonic()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGTERM)
+        try:
+            return self.process.wait(STOP_SECONDS), time.monotonic() - start
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"the server still ran {STOP_SECONDS} s after SIGTERM: {''.join(self.errors)}") from None
+
+
+@contextlib.contextmanager
+def running(*arguments, **options):
+    """A server for the length of a block."""
+    server = Server(*arguments, **options)
+    try:
+        yield server
+    except BaseException:
+        if server.process.poll() is None:
+            server.process.kill()
+            server.process.wait()
+        raise
+    if server.process.poll() is None:
+        code, _ = server.stop()
+        assert code == 0, f"exit code {code}: {''.join(server.errors)}"
+
+
+@pytest.fixture(scope="session")
+def server():
+    """The server that most tests share."""
+    with running() as shared:
+        yield shared
+
+
+@pytest.fixture(scope="session")
+def quick():
+    """A server that samples five times a second, for comparisons with another source at the same moment."""
+    with running("--interval", "200ms") as shared:
+        yield shared

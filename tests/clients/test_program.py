@@ -1,0 +1,168 @@
+"""The program itself: how it starts, what it refuses, how it stops, and what it leaves alone."""
+
+import asyncio
+import os
+import re
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+import websockets
+from conftest import ROOT, WELCOME, Server, program, running
+
+
+def run(*arguments):
+    """Runs the program to its end."""
+    return subprocess.run([program(), *arguments], capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL)
+
+
+def flags():
+    """What --help says of each flag: its variable and its default."""
+    # A flag stands in the column of flags; one that the text of another mentions does not.
+    parts = re.split(r"^(?:  -\w, |      )(--[a-z][a-z-]*)", run("--help").stdout, flags=re.M)[1:]
+    found = {}
+    for flag, text in zip(parts[::2], parts[1::2], strict=True):
+        text = " ".join(text.split())
+        variable = re.search(r"\[env: (\w+)=", text)
+        default = re.search(r"\[default: ([^]]*)\]", text)
+        found[flag] = (variable and variable[1], default and default[1])
+    return found
+
+
+def test_bad_flag():
+    result = run("--no-such-flag")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "--no-such-flag" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [("--port", "70000"), ("--interval", "soon"), ("--listen", "nowhere")])
+def test_bad_value(arguments):
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert arguments[0] in result.stderr or arguments[1] in result.stderr
+
+
+def test_port_taken():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        result = run("--listen", address)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert len(result.stderr.splitlines()) == 1
+    assert address in result.stderr
+
+
+def test_version():
+    result = run("--version")
+    version = re.search(r'^version = "(.+)"$', (ROOT / "Cargo.toml").read_text(), re.M)[1]
+    assert (result.returncode, result.stdout) == (0, f"psmonitor {version}\n")
+
+
+def test_several_listeners_serve_the_same():
+    with running("--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0") as server:
+        listening = [
+            connection.laddr
+            for connection in psutil.Process(server.pid).net_connections("tcp")
+            if connection.status == "LISTEN"
+        ]
+        assert len(listening) == 2
+        for address in listening:
+            assert requests.get(f"http://{address.ip}:{address.port}/system", timeout=5).status_code == 200
+
+
+def test_stops_cleanly_with_200_streams():
+    """SIGTERM: every stream gets close 1001, and the program is gone within 5 s with exit code 0."""
+    with running() as server:
+
+        async def streams():
+            loop = asyncio.get_running_loop()
+            sockets = [await websockets.connect(server.ws(f"/connect?id={server.worker()}")) for _ in range(200)]
+            assert [await one.recv() for one in sockets] == [WELCOME] * 200
+            stopped = loop.run_in_executor(None, server.stop)
+            await asyncio.wait_for(asyncio.gather(*(one.wait_closed() for one in sockets)), 5)
+            return [one.close_code for one in sockets], await stopped
+
+        codes, (exit_code, seconds) = asyncio.run(streams())
+        assert codes == [1001] * 200
+        assert exit_code == 0 and seconds < 5
+
+
+def test_stops_cleanly_on_sigint():
+    with running() as server:
+        os.kill(server.pid, 2)
+        assert server.process.wait(5) == 0
+
+
+def test_a_half_sent_request_does_not_delay_the_stop():
+    with running() as server, socket.create_connection((server.host, server.port)) as stuck:
+        stuck.sendall(b"GET /system HTTP/1.1\r\nHost: ")
+        code, seconds = server.stop()
+        assert code == 0 and seconds < 5
+
+
+def test_descriptors_are_flat_after_200_streams():
+    with running() as server:
+        folder = Path(f"/proc/{server.pid}/fd")
+
+        def others():
+            # Without the descriptors of watched processes, whose number is the machine's affair.
+            targets = (os.readlink(entry) for entry in folder.iterdir() if entry.is_symlink())
+            return sum(1 for target in targets if target.startswith("socket:"))
+
+        for _ in range(5):
+            server.connect().close()
+        time.sleep(0.5)
+        before = others()
+        for _ in range(200):
+            server.connect().close()
+        deadline = time.monotonic() + 5
+        while others() > before and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert others() <= before
+
+
+def test_starts_no_program_and_calls_nobody(tmp_path):
+    """Watched from its start, under load: one execve (its own), and no connection over the network."""
+    trace = tmp_path / "trace"
+    wrapper = ("strace", "-f", "-qq", "-o", str(trace), "-e", "trace=execve,connect")
+    with running(wrapper=wrapper) as server:
+        for path in ("/system", "/network", "/"):
+            assert requests.get(server.url + path, timeout=10).status_code == 200
+        with server.connect() as stream:
+            assert stream.recv(timeout=10) == WELCOME
+            stream.recv(timeout=10)
+    calls = trace.read_text()
+    assert len(re.findall(r"execve\(", calls)) == 1
+    assert not re.search(r"connect\(.*AF_INET", calls), calls
+
+
+def test_readme_names_every_flag_and_no_other():
+    """The table of the README: a row for each flag, with its variable and its default."""
+    rows = re.findall(r"^\| `(--[a-z-]+)[^`]*` \| `(\w+)` \| (.*?) ?\| ", (ROOT / "README.md").read_text(), re.M)
+    table = {flag: (variable, default) for flag, variable, default in rows}
+    known = {flag: row for flag, row in flags().items() if flag not in ("--help", "--version")}
+    assert len(table) == len(rows)
+    assert table.keys() == known.keys()
+    for flag, (variable, default) in known.items():
+        assert variable == "PSMONITOR_" + flag[2:].upper().replace("-", "_")
+        assert table[flag][0] == variable
+        if default is None:
+            assert not table[flag][1].startswith("`"), flag
+        else:
+            assert table[flag][1] == f"`{default}`", flag
+
+
+def test_environment_sets_a_flag():
+    """As the README says: a variable stands for its flag."""
+    environment = {**os.environ, "PSMONITOR_LISTEN": "nowhere"}
+    result = subprocess.run([program()], capture_output=True, text=True, timeout=10, env=environment)
+    assert result.returncode == 2 and "nowhere" in result.stderr
+
+
+def test_server_class_refuses_silence():
+    """The helper itself: a program that ends without an address is an error, not a hang."""
+    with pytest.raises(AssertionError, match="did not say where it listens"):
+        Server("--no-such-flag")

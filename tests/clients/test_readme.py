@@ -1,0 +1,54 @@
+"""The examples of README.md run as they are printed, against a server on the port that they name.
+
+An example is a fenced block that follows the comment `<!-- run: python -->` or `<!-- run: node -->`.
+"""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT, running
+
+PORT = 4500
+FENCE = re.compile(r"<!-- run: (\w+) -->\s*```\w+\n(.*?)```", re.S)
+EXAMPLES = FENCE.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+COMMANDS = {
+    "python": [sys.executable, "-"],
+    # Node finds the `ws` of tests/clients/node_modules from the folder it is started in.
+    "node": ["node", "--input-type=module", "-"],
+}
+
+
+@pytest.fixture(scope="module")
+def wired_port():
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", PORT))
+        except OSError as error:
+            pytest.fail(f"port {PORT}, which the examples name, is taken: {error}; stop what listens there")
+    with running("--port", str(PORT)) as server:
+        yield server
+
+
+def test_there_are_examples_in_both_languages():
+    assert {language for language, _ in EXAMPLES} == set(COMMANDS)
+
+
+@pytest.mark.parametrize(("language", "code"), EXAMPLES, ids=[f"{n}-{e[0]}" for n, e in enumerate(EXAMPLES)])
+def test_example(wired_port, language, code):
+    result = subprocess.run(
+        COMMANDS[language],
+        input=code,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        cwd=ROOT / "tests" / "clients",
+        env={**os.environ, "PYTHONWARNINGS": "error"},
+    )
+    assert result.returncode == 0, result.stderr
+    assert "connected to monitor" in result.stdout or "cpu" in result.stdout.lower(), result.stdout
+    assert result.stderr == ""

@@ -1,0 +1,187 @@
+"""Workers: claimed exactly once, gone after 3 seconds, bounded in number; and how a stream is refused or paced."""
+
+import http.client
+import json
+import threading
+import time
+import uuid
+
+import pytest
+from conftest import WELCOME, running
+from frames import check_frame
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+LIMIT = 1024
+LIFETIME = 3.0
+
+
+def close_of(socket):
+    """Reads until the server closes: the texts before, the code and the reason."""
+    texts = []
+    with pytest.raises(ConnectionClosed) as closed:
+        while True:
+            texts.append(socket.recv(timeout=5))
+    return texts, closed.value.rcvd.code, closed.value.rcvd.reason
+
+
+def assert_refused(server, worker):
+    with server.connect(worker) as socket:
+        assert close_of(socket) == ([], 1008, "Invalid worker id")
+
+
+def test_worker_id_is_a_random_uuid(server):
+    ids = {server.worker() for _ in range(20)}
+    assert len(ids) == 20
+    assert all(uuid.UUID(worker).version == 4 for worker in ids)
+
+
+@pytest.mark.parametrize("worker", [str(uuid.uuid4()), "140077863837840", "nonsense", "%00", "a" * 500])
+def test_unknown_worker(server, worker):
+    assert_refused(server, worker)
+
+
+@pytest.mark.parametrize("path", ["/connect", "/ws"])
+def test_no_worker_is_an_http_error(server, path):
+    with pytest.raises(InvalidStatus) as refused, connect(server.ws(path)):
+        pass
+    response = refused.value.response
+    assert response.status_code == 400
+    assert json.loads(response.body)["error"]
+
+
+def test_worker_is_used_once(server):
+    worker = server.worker()
+    with server.connect(worker) as socket:
+        assert socket.recv(timeout=5) == WELCOME
+        assert_refused(server, worker)
+        check_frame(socket.recv(timeout=5))
+    assert_refused(server, worker)
+
+
+def test_worker_lives_three_seconds(server):
+    early_from = time.monotonic()
+    early = server.worker()
+    late = server.worker()
+    late_from = time.monotonic()
+    time.sleep(max(0, early_from + LIFETIME - 0.1 - time.monotonic()))
+    with server.connect(early) as socket:
+        assert socket.recv(timeout=5) == WELCOME
+    time.sleep(max(0, late_from + LIFETIME + 0.1 - time.monotonic()))
+    assert_refused(server, late)
+
+
+def test_two_clients_race_for_one_worker(server):
+    for _ in range(50):
+        worker, barrier, outcomes = server.worker(), threading.Barrier(2), []
+
+        def race(worker=worker, barrier=barrier, outcomes=outcomes):
+            barrier.wait()
+            with server.connect(worker) as socket:
+                try:
+                    outcomes.append(socket.recv(timeout=5))
+                except ConnectionClosed as closed:
+                    outcomes.append(closed.rcvd.code)
+
+        threads = [threading.Thread(target=race) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+        assert sorted(outcomes, key=str) == [1008, WELCOME]
+
+
+def test_interval_of_a_stream(server):
+    with (
+        server.connect(query="&interval=2s") as two,
+        server.connect(query="&interval=5s") as five,
+    ):
+        assert two.recv(timeout=5) == five.recv(timeout=5) == WELCOME
+        start = time.monotonic()
+        check_frame(five.recv(timeout=1))
+        check_frame(two.recv(timeout=1))
+        check_frame(two.recv(timeout=5))
+        assert time.monotonic() - start == pytest.approx(2, abs=1.1)
+        first = time.monotonic()
+        check_frame(two.recv(timeout=5))
+        assert time.monotonic() - first == pytest.approx(2, abs=0.6)
+        with pytest.raises(TimeoutError):
+            five.recv(timeout=max(0, start + 3.9 - time.monotonic()))
+
+
+def test_ten_thousand_workers_that_nobody_claims():
+    """Never more than the limit at once; the rest is told when to come back, and room returns by itself."""
+    with running() as server:
+        connection = http.client.HTTPConnection(server.host, server.port, timeout=10)
+        accepted, refused = [], 0
+        for _ in range(10_000):
+            sent = time.monotonic()
+            connection.request("POST", "/")
+            response = connection.getresponse()
+            body = json.loads(response.read())
+            if response.status == 200:
+                accepted.append((sent, time.monotonic()))
+                assert uuid.UUID(body["id"]) and body["status"] is None
+            else:
+                refused += 1
+                assert response.status == 503
+                assert 1 <= int(response.headers["Retry-After"]) <= LIFETIME
+                assert body.keys() == {"id", "status"}
+                assert body["id"] is None and isinstance(body["status"], str) and body["status"]
+        assert refused > 0 and len(accepted) >= LIMIT
+        # Of any 1,025 accepted in a row the first was gone before the last came.
+        for (sent, _), (_, answered) in zip(accepted, accepted[LIMIT:], strict=False):
+            assert answered - sent >= LIFETIME
+        time.sleep(LIFETIME + 0.1)
+        with server.connect() as socket:
+            assert socket.recv(timeout=5) == WELCOME
+
+
+def test_full_server_says_so():
+    with running("--max-connections", "3") as server:
+        sockets = [server.connect() for _ in range(3)]
+        assert [socket.recv(timeout=5) for socket in sockets] == [WELCOME] * 3
+        with server.connect() as socket:
+            texts, code, _ = close_of(socket)
+            assert (texts, code) == (["Server is at full capacity. Please try again later."], 1013)
+        sockets.pop().close()
+        # The place is free once the server has seen the close.
+        deadline = time.monotonic() + 5
+        while True:
+            with server.connect() as socket:
+                if socket.recv(timeout=5) == WELCOME:
+                    break
+            assert time.monotonic() < deadline
+        for socket in sockets:
+            socket.close()
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [("x" * (64 * 1024 + 1), 1009), (["x" * 1024] * 65, 1009), (["x"] * 1100, 1009)],
+    ids=["one frame", "many frames", "many fragments"],
+)
+def test_a_message_that_is_too_large(server, message, code):
+    with server.connect() as socket:
+        with pytest.raises(ConnectionClosed):
+            socket.send(message)
+            while True:
+                socket.recv(timeout=5)
+        assert socket.protocol.close_rcvd.code == code
+
+
+def test_the_largest_message_is_echoed(server):
+    message = "x" * (64 * 1024)
+    with server.connect() as socket:
+        socket.send(message)
+        assert f"message received {message}" in (socket.recv(timeout=5) for _ in range(4))
+
+
+def test_too_many_messages(server):
+    with server.connect() as socket:
+        with pytest.raises(ConnectionClosed):
+            for _ in range(300):
+                socket.send("x")
+            while True:
+                socket.recv(timeout=5)
+        assert socket.protocol.close_rcvd.code == 1008
