@@ -95,7 +95,7 @@ impl Reader {
             sockstat: sockstat::Reader::new(paths),
             softnet: softnet::Reader::new(paths),
             thermal: thermal::Reader::new(paths),
-            timex: timex::Reader::new(paths),
+            timex: timex::Reader::default(),
             udev: udev::Reader::new(paths),
             udp_queues: udp_queues::Reader::new(paths),
             uname: uname::Reader::new(paths),

@@ -13,7 +13,7 @@ use crate::model::Reading;
 use crate::model::kernel::hardware::UdevDevice;
 
 /// The keys that are kept.
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 19] = [
     "DM_LV_LAYER",
     "DM_LV_NAME",
     "DM_NAME",
@@ -30,11 +30,9 @@ const KEYS: [&str; 21] = [
     "ID_MODEL",
     "ID_PATH",
     "ID_REVISION",
-    "ID_SERIAL",
     "ID_SERIAL_SHORT",
     "ID_WWN",
     "SCSI_IDENT_SERIAL",
-    "DEVNAME",
 ];
 
 /// Major numbers of RAM disks and loop devices, about which udev knows nothing of use.

@@ -57,7 +57,7 @@ fn udev(writer: &mut Writer, disks: &[(&Disk, Option<&UdevDevice>)]) {
     }
     let mut family = writer.family("node_disk_info", Kind::Gauge, "Number, model and serial number, in labels.");
     for (disk, udev) in disks {
-        let serials = ["SCSI_IDENT_SERIAL", "ID_SERIAL_SHORT", "ID_SERIAL"].map(|name| key(*udev, name));
+        let serials = ["SCSI_IDENT_SERIAL", "ID_SERIAL_SHORT"].map(|name| key(*udev, name));
         let labels = [
             ("device", &*disk.name),
             ("major", &disk.major.to_string()),
