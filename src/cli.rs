@@ -48,6 +48,18 @@ pub struct Args {
     #[arg(long, value_name = "ORIGIN", env = "PSMONITOR_ALLOW_ORIGIN", value_delimiter = ',')]
     pub allow_origin: Vec<String>,
 
+    /// File with one token a line; every route but /healthz and the dashboard's own files then needs one of them
+    #[arg(long, value_name = "FILE", env = "PSMONITOR_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+
+    /// Listen beyond loopback without any token: everybody who can reach the port sees everything
+    #[arg(long, env = "PSMONITOR_NO_AUTH")]
+    pub no_auth: bool,
+
+    /// Let psiod clients that hold a token end processes (process.kill)
+    #[arg(long, env = "PSMONITOR_ALLOW_KILL")]
+    pub allow_kill: bool,
+
     /// Where /proc of the watched machine is
     #[arg(long, value_name = "FOLDER", env = "PSMONITOR_PROCFS", default_value = "/proc")]
     pub procfs: PathBuf,

@@ -5,6 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
+use crate::auth::{Secret, Sources};
 use crate::cli::Args;
 use crate::collect::Paths;
 use crate::error::StartupError;
@@ -27,6 +28,10 @@ pub struct Config {
     pub allow_hosts: Vec<String>,
     /// Foreign web pages that may read.
     pub allow_origins: AllowOrigins,
+    /// Where secrets come from.
+    pub secrets: Sources,
+    /// Whether psiod's `process.kill` works for those who hold a token.
+    pub allow_kill: bool,
     /// Where the machine's files are.
     pub paths: Paths,
 }
@@ -120,7 +125,10 @@ impl Config {
             rootfs: args.rootfs.clone(),
             ..Paths::host()
         };
-        Ok(Self {
+        let token = std::env::var("PSMONITOR_TOKEN").ok().filter(|token| !token.is_empty()).map(Secret);
+        let config = Self {
+            secrets: Sources { token_file: args.token_file.clone(), token },
+            allow_kill: args.allow_kill,
             listen,
             interval,
             limits,
@@ -128,7 +136,26 @@ impl Config {
             allow_hosts: args.allow_host.iter().map(|host| parse_host(host)).collect::<Result<_, _>>()?,
             allow_origins: parse_origins(&args.allow_origin)?,
             paths,
-        })
+        };
+        config.check_exposure(args.no_auth)?;
+        Ok(config)
+    }
+
+    /// Whoever can reach a wider address than loopback sees everything, unless a token is asked for.
+    fn check_exposure(&self, no_auth: bool) -> Result<(), StartupError> {
+        if self.is_loopback_only() || self.secrets.is_any() {
+            return Ok(());
+        }
+        let wide: Vec<_> = self.listen.iter().flat_map(|l| &l.addresses).filter(|a| !a.ip().is_loopback()).collect();
+        let address = wide.first().map(ToString::to_string).unwrap_or_default();
+        if no_auth {
+            log::warn!("--no-auth: everybody who can reach {address} sees everything this server tells");
+            return Ok(());
+        }
+        Err(StartupError::Config(format!(
+            "{address} can be reached from outside and no token is set; give --token-file FILE with a secret token, \
+             or say --no-auth if everybody may see everything"
+        )))
     }
 
     /// Whether every address is a loopback address.

@@ -17,6 +17,7 @@
 //! Imports run one way: `server -> dialect -> model` and `sampler -> collect -> model`. Only [`collect`] touches the
 //! machine; only `server` knows HTTP; a dialect has no clock and does no I/O.
 
+pub mod auth;
 pub mod cli;
 pub mod collect;
 pub mod config;

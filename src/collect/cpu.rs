@@ -1,29 +1,184 @@
-//! PLACEHOLDER.
-use super::Paths;
-use crate::model::{ReadError, Reading, sample::*};
+//! `/proc/stat` (`proc_stat(5)`): CPU time by mode, interrupts, context switches, forks and the boot time.
+//!
+//! Called by [`super::Collector`] at every tick. Counts only; shares and rates are made in [`crate::model`].
+//! A reader of our own because sysinfo tells neither the modes nor the event counters.
 
+use std::path::Path;
+
+use super::Paths;
+use super::file::{KeptFile, number, parse_error};
+use crate::model::Reading;
+use crate::model::sample::{RawCpu, RawCpuTicks};
+
+/// Keeps `/proc/stat` open.
 #[derive(Debug)]
-pub struct Reader {}
+pub struct Reader {
+    stat: KeptFile,
+    /// Cores of the last pass, so that the list is allocated once at its right size.
+    cores: usize,
+}
 
 impl Reader {
-    pub fn new(_paths: &Paths) -> Self {
-        Self {}
+    /// Opens nothing yet.
+    #[must_use]
+    pub fn new(paths: &Paths) -> Self {
+        Self { stat: KeptFile::new(paths.proc("stat")), cores: 0 }
     }
 
+    /// The counters now.
     pub fn read(&mut self) -> Reading<RawCpu> {
-        Err(ReadError::Unsupported { path: String::new() })
+        let capacity = self.cores;
+        let cpu = self.stat.read_text_with(|path, text| parse_into(path, text, Vec::with_capacity(capacity)))?;
+        self.cores = cpu.cores.len();
+        Ok(cpu)
     }
 }
 
-#[derive(Debug)]
-pub struct FrequencyReader {}
+/// The text of `/proc/stat`:
+///
+/// ```text
+/// cpu  6364 0 4025 227054 354 0 32 18 0 0
+/// cpu0 2960 0 1552 114341 60 0 10 8 0 0
+/// intr 146445 0 9 0 ...
+/// ctxt 288173
+/// btime 1700000000
+/// processes 5220
+/// procs_running 1
+/// procs_blocked 0
+/// softirq 107 ...
+/// ```
+///
+/// Ticks that an old kernel lacks are 0: steal came with Linux 2.6.11, guest with 2.6.24, `guest_nice` with 2.6.33. Lines
+/// that it lacks are `None`. Columns and lines that are not known here are skipped.
+pub fn parse_stat(path: &Path, text: &str) -> Reading<RawCpu> {
+    parse_into(path, text, Vec::new())
+}
 
-impl FrequencyReader {
-    pub fn new(_paths: &Paths) -> Self {
-        Self {}
+fn parse_into(path: &Path, text: &str, cores: Vec<(u32, RawCpuTicks)>) -> Reading<RawCpu> {
+    let mut cpu = RawCpu { cores, ..RawCpu::default() };
+    let mut has_total = false;
+    for (index, line) in text.lines().enumerate() {
+        let line_number = index + 1;
+        let Some((key, rest)) = line.split_once(' ') else { continue };
+        if let Some(core) = key.strip_prefix("cpu") {
+            let ticks = parse_ticks(path, line_number, rest)?;
+            if core.is_empty() {
+                cpu.total = ticks;
+                has_total = true;
+            } else {
+                cpu.cores.push((number(path, line_number, Some(core), "the number of a core")?, ticks));
+            }
+            continue;
+        }
+        let slot = match key {
+            // This line has a column for each interrupt there is, thousands on a large machine; the first is their sum.
+            "intr" => &mut cpu.interrupts,
+            "ctxt" => &mut cpu.context_switches,
+            "btime" => &mut cpu.boot_time_unix_seconds,
+            "processes" => &mut cpu.forks,
+            "procs_running" => &mut cpu.running,
+            "procs_blocked" => &mut cpu.blocked,
+            _ => continue,
+        };
+        *slot = Some(number(path, line_number, rest.split_ascii_whitespace().next(), key)?);
+    }
+    if has_total { Ok(cpu) } else { Err(parse_error(path, 0, "no line \"cpu\"")) }
+}
+
+fn parse_ticks(path: &Path, line: usize, columns: &str) -> Reading<RawCpuTicks> {
+    let mut ticks = [0_u64; 10];
+    let mut count = 0;
+    for (slot, word) in ticks.iter_mut().zip(columns.split_ascii_whitespace()) {
+        *slot = number(path, line, Some(word), "ticks")?;
+        count += 1;
+    }
+    if count < 4 {
+        return Err(parse_error(path, line, format!("expected at least 4 columns of ticks, found {count}")));
+    }
+    let [user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice] = ticks;
+    Ok(RawCpuTicks { user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ReadError;
+
+    fn parse(text: &str) -> Reading<RawCpu> {
+        parse_stat(Path::new("stat"), text)
     }
 
-    pub fn read(&mut self) -> Reading<Vec<RawFrequency>> {
-        Err(ReadError::Unsupported { path: String::new() })
+    fn wrong_line(text: &str) -> usize {
+        match parse(text) {
+            Err(ReadError::Parse { line, .. }) => line,
+            other => panic!("expected a complaint, found {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_laptop() {
+        let cpu = parse(include_str!("../../tests/fixtures/machine/proc/stat")).unwrap();
+        let total = RawCpuTicks {
+            user: 1_052_880,
+            nice: 3_312,
+            system: 301_456,
+            idle: 17_560_204,
+            iowait: 21_768,
+            irq: 0,
+            softirq: 25_416,
+            steal: 0,
+            guest: 840,
+            guest_nice: 0,
+        };
+        assert_eq!(cpu.total, total);
+        assert_eq!(cpu.cores.iter().map(|core| core.0).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        assert_eq!(cpu.cores[3].1.idle, 4_390_051);
+        assert_eq!(cpu.cores.iter().map(|core| core.1.user).sum::<u64>(), total.user);
+        assert_eq!(cpu.interrupts, Some(98_214_337));
+        assert_eq!(cpu.context_switches, Some(214_770_912));
+        assert_eq!(cpu.boot_time_unix_seconds, Some(1_767_225_600));
+        assert_eq!(cpu.forks, Some(187_342));
+        assert_eq!(cpu.running, Some(2));
+        assert_eq!(cpu.blocked, Some(1));
+    }
+
+    #[test]
+    fn an_old_kernel_has_fewer_columns_and_lines() {
+        let cpu = parse("cpu  10 2 3 400 5 6 7\ncpu0 10 2 3 400 5 6 7\ncpu2 1 2 3 4\nctxt 12\n").unwrap();
+        assert_eq!(cpu.total, RawCpuTicks { softirq: 7, irq: 6, iowait: 5, ..ticks(10, 2, 3, 400) });
+        assert_eq!(cpu.cores[1], (2, ticks(1, 2, 3, 4)));
+        assert_eq!((cpu.context_switches, cpu.running, cpu.interrupts), (Some(12), None, None));
+    }
+
+    fn ticks(user: u64, nice: u64, system: u64, idle: u64) -> RawCpuTicks {
+        RawCpuTicks { user, nice, system, idle, ..RawCpuTicks::default() }
+    }
+
+    #[test]
+    fn a_newer_kernel_may_add_columns() {
+        assert_eq!(parse("cpu  1 2 3 4 0 0 0 0 0 0 99 98\n").unwrap().total, ticks(1, 2, 3, 4));
+    }
+
+    #[test]
+    fn complaints_name_the_line() {
+        assert_eq!(wrong_line(""), 0);
+        assert_eq!(wrong_line("garbage\n"), 0);
+        assert_eq!(wrong_line("cpu  1 2 3\n"), 1);
+        assert_eq!(wrong_line("cpu  1 2 3 4\ncpu0 1 x 3 4\n"), 2);
+        assert_eq!(wrong_line("cpu  1 2 3 4\ncpux 1 2 3 4\n"), 2);
+        assert_eq!(wrong_line("cpu  1 2 3 4\ncpu0 1 2 3 4\nctxt -1\n"), 3);
+        assert_eq!(wrong_line("cpu  1 2 3 18446744073709551616\n"), 1);
+        assert_eq!(parse("cpu  1 2 3 18446744073709551615\n").unwrap().total.idle, u64::MAX);
+    }
+
+    #[test]
+    fn this_machine_has_the_cores_that_it_says() {
+        let mut reader = Reader::new(&Paths::host());
+        let first = reader.read().unwrap();
+        let second = reader.read().unwrap();
+        assert!(!first.cores.is_empty());
+        assert_eq!(first.cores.len(), second.cores.len());
+        assert!(second.context_switches >= first.context_switches && first.context_switches > Some(0));
+        assert!(second.total.user >= first.total.user);
     }
 }

@@ -72,6 +72,25 @@ pub fn text_of(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
+fn text_at<'a>(path: &Path, bytes: &'a [u8]) -> Reading<&'a str> {
+    std::str::from_utf8(bytes).map_err(|_| parse_error(path, 0, "not UTF-8"))
+}
+
+/// The number that `word` spells; `what` names it in the complaint about line `line` of `path`.
+pub fn number<T: std::str::FromStr>(path: &Path, line: usize, word: Option<&str>, what: &str) -> Reading<T> {
+    let word = word.ok_or_else(|| parse_error(path, line, format!("{what} is missing")))?;
+    word.parse().map_err(|_| parse_error(path, line, format!("expected {what}, found {word:?}")))
+}
+
+/// A number with a fraction. Not a number, infinite and negative are refused: no kernel file means them.
+pub fn fraction(path: &Path, line: usize, word: Option<&str>, what: &str) -> Reading<f64> {
+    let value: f64 = number(path, line, word, what)?;
+    if value.is_finite() && value >= 0.0 {
+        return Ok(value);
+    }
+    Err(parse_error(path, line, format!("expected {what}, found {value}")))
+}
+
 /// A file that is opened once and read from its start again and again.
 ///
 /// Kernel files are made anew for each read at offset 0, so one `pread` replaces open, read and close.
@@ -97,11 +116,21 @@ impl KeptFile {
 
     /// The text as it is now. A failure closes the file, so that the next read opens it anew.
     pub fn read(&mut self) -> Reading<&str> {
+        self.read_with(|path, bytes| text_at(path, bytes))
+    }
+
+    /// What `parse` makes of the path and the text as it is now.
+    pub fn read_text_with<T>(&mut self, parse: impl FnOnce(&Path, &str) -> Reading<T>) -> Reading<T> {
+        self.read_with(|path, bytes| parse(path, text_at(path, bytes)?))
+    }
+
+    /// What `parse` makes of the path and the bytes as they are now, for files that may hold any file name.
+    pub fn read_with<'a, T>(&'a mut self, parse: impl FnOnce(&'a Path, &'a [u8]) -> Reading<T>) -> Reading<T> {
         if let Err(error) = self.fill() {
             self.file = None;
             return Err(read_error(&self.path, &error));
         }
-        std::str::from_utf8(&self.buffer).map_err(|_| parse_error(&self.path, 0, "not UTF-8"))
+        parse(&self.path, &self.buffer)
     }
 
     fn fill(&mut self) -> io::Result<()> {
@@ -155,6 +184,33 @@ mod tests {
         let text = "0123456789\n".repeat(5_000);
         std::fs::write(&path, &text).unwrap();
         assert_eq!(KeptFile::new(path).read().unwrap(), text);
+    }
+
+    #[test]
+    fn numbers_and_fractions() {
+        let path = Path::new("file");
+        assert_eq!(number(path, 3, Some("42"), "a count"), Ok(42_u64));
+        assert_eq!(fraction(path, 3, Some("0.25"), "a share"), Ok(0.25));
+        let missing = number::<u64>(path, 3, None, "a count").unwrap_err();
+        assert_eq!(missing.to_string(), "file:3: a count is missing");
+        let wrong = number::<u8>(path, 3, Some("256"), "a count").unwrap_err();
+        assert_eq!(wrong.to_string(), "file:3: expected a count, found \"256\"");
+        for word in ["", "x", "-0.5", "nan", "inf", "1e999"] {
+            assert!(
+                matches!(fraction(path, 3, Some(word), "a share"), Err(ReadError::Parse { line: 3, .. })),
+                "{word}"
+            );
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("names");
+        std::fs::write(&path, b"a\xffb").unwrap();
+        let mut kept = KeptFile::new(path);
+        assert_eq!(kept.read_with(|_, bytes| Ok(bytes.to_vec())).unwrap(), b"a\xffb");
+        assert!(matches!(kept.read_text_with(|_, text| Ok(text.len())), Err(ReadError::Parse { line: 0, .. })));
     }
 
     #[test]

@@ -1,16 +1,288 @@
-//! PLACEHOLDER.
-use super::Paths;
-use crate::model::{ReadError, Reading, sample::*};
+//! Mounted file systems and how full they are: `/proc/PID/mountinfo` and statvfs(3).
+//!
+//! Called by [`super::Collector`] while somebody watches them. A reader of our own because `sysinfo::Disks` waits for ever
+//! on one dead mount, and tells nothing at all when one mount point is not UTF-8.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Paths;
+use super::file::KeptFile;
+use super::mountinfo::{Mount, parse_mountinfo};
+use super::statvfs::{self, Asker};
+use crate::model::sample::{RawFilesystem, RawFilesystemUsage};
+use crate::model::{ReadError, Reading};
+
+/// Keeps the mount table open, and the thread that asks the file systems.
 #[derive(Debug)]
-pub struct Reader {}
+pub struct Reader {
+    /// The mount table of the machine's first process; `None` where our own is the machine's.
+    first_process: Option<KeptFile>,
+    own: KeptFile,
+    rootfs: PathBuf,
+    asker: Asker,
+}
 
 impl Reader {
-    pub fn new(_paths: &Paths) -> Self {
-        Self {}
+    /// Opens nothing and starts no thread yet.
+    #[must_use]
+    pub fn new(paths: &Paths) -> Self {
+        Self::with_statvfs(paths, statvfs::TIME_LIMIT, statvfs::statvfs)
     }
 
+    /// A reader with another function in the place of statvfs(3), and another time limit.
+    #[must_use]
+    pub fn with_statvfs(
+        paths: &Paths,
+        limit: Duration,
+        call: impl Fn(&Path) -> io::Result<RawFilesystemUsage> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            // `self` below another procfs is this process all the same, with the mounts of its container.
+            first_process: (!paths.is_live()).then(|| KeptFile::new(paths.proc("1/mountinfo"))),
+            own: KeptFile::new(paths.proc("self/mountinfo")),
+            rootfs: paths.rootfs.clone(),
+            asker: Asker::new(Arc::new(call), limit),
+        }
+    }
+
+    /// The file systems that a device stands behind, one row a device, and the one at `/` whatever it is; in the order of
+    /// the mount table.
     pub fn read(&mut self) -> Reading<Vec<RawFilesystem>> {
-        Err(ReadError::Unsupported { path: String::new() })
+        let mounts = choose(self.mounts()?);
+        self.asker.begin();
+        let rows = mounts.into_iter().map(|mount| self.row(mount));
+        let rows: Vec<(PathBuf, RawFilesystem)> = rows.collect();
+        self.asker.end(|path| rows.iter().any(|(asked, _)| asked == path));
+        Ok(rows.into_iter().map(|(_, row)| row).collect())
+    }
+
+    fn row(&mut self, mount: Mount) -> (PathBuf, RawFilesystem) {
+        let below_root = mount.mount_point.strip_prefix("/").unwrap_or(&mount.mount_point);
+        let asked = self.rootfs.join(below_root);
+        let row = RawFilesystem {
+            device_backed: mount.is_device_backed(),
+            device: mount.source,
+            mount_point: mount.mount_point.to_string_lossy().into_owned(),
+            kind: mount.kind,
+            options: mount.options,
+            major_minor: mount.major_minor,
+            usage: self.asker.ask(&asked),
+        };
+        (asked, row)
+    }
+
+    fn mounts(&mut self) -> Reading<Vec<Mount>> {
+        if let Some(first_process) = &mut self.first_process {
+            match first_process.read_with(parse_mountinfo) {
+                // Hidden from us, or a procfs without it: the next best is what we see ourselves.
+                Err(ReadError::Unsupported { .. } | ReadError::Denied { .. } | ReadError::Vanished { .. }) => {}
+                reading => return reading,
+            }
+        }
+        let mounts = self.own.read_with(parse_mountinfo)?;
+        Ok(below(&self.rootfs, mounts))
+    }
+}
+
+/// Our own mounts as the machine at `rootfs` sees them: those below it, with its path taken off. Where none is, the table
+/// speaks of that machine already.
+fn below(rootfs: &Path, mut mounts: Vec<Mount>) -> Vec<Mount> {
+    if rootfs == Path::new("/") || !mounts.iter().any(|mount| mount.mount_point.starts_with(rootfs)) {
+        return mounts;
+    }
+    mounts.retain_mut(|mount| match mount.mount_point.strip_prefix(rootfs) {
+        Ok(rest) => {
+            mount.mount_point = Path::new("/").join(rest);
+            true
+        }
+        Err(_) => false,
+    });
+    mounts
+}
+
+/// One mount for each device, in the order of the table: `/` if it is mounted there, else where the whole of it is mounted
+/// rather than a part (a bind mount), else the shortest path, else the first. A mount that another one lies over at the
+/// same path cannot be reached and does not count.
+fn choose(mounts: Vec<Mount>) -> Vec<Mount> {
+    let mut top: HashMap<&Path, usize> = HashMap::new();
+    for (index, mount) in mounts.iter().enumerate() {
+        top.insert(&mount.mount_point, index);
+    }
+    let root = Path::new("/");
+    let rank = |mount: &Mount| (mount.mount_point != root, !mount.whole, mount.mount_point.as_os_str().len());
+    let mut best: HashMap<(u32, u32), usize> = HashMap::new();
+    for (index, mount) in mounts.iter().enumerate() {
+        let is_wanted = mount.is_device_backed() || mount.mount_point == root;
+        if !is_wanted || top.get(mount.mount_point.as_path()) != Some(&index) {
+            continue;
+        }
+        match best.entry(mount.major_minor) {
+            Entry::Vacant(entry) => drop(entry.insert(index)),
+            Entry::Occupied(mut entry) => {
+                if rank(mount) < rank(&mounts[*entry.get()]) {
+                    entry.insert(index);
+                }
+            }
+        }
+    }
+    let mut chosen: Vec<usize> = best.into_values().collect();
+    chosen.sort_unstable();
+    let mut chosen = chosen.into_iter().peekable();
+    let pick = |(index, mount)| chosen.next_if_eq(&index).map(|_| mount);
+    mounts.into_iter().enumerate().filter_map(pick).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt;
+    use std::sync::Mutex;
+    use std::sync::mpsc::sync_channel;
+    use std::time::Instant;
+
+    fn table(text: &[u8]) -> Vec<Mount> {
+        parse_mountinfo(Path::new("mountinfo"), text).unwrap()
+    }
+
+    fn chosen(text: &str) -> Vec<String> {
+        choose(table(text.as_bytes())).iter().map(|mount| mount.mount_point.display().to_string()).collect()
+    }
+
+    #[test]
+    fn a_laptop() {
+        let machine = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/machine");
+        let (procfs, rootfs) = (machine.join("proc"), machine.join("root"));
+        let paths = Paths { procfs, rootfs: rootfs.clone(), ..Paths::host() };
+        let mut reader = Reader::with_statvfs(&paths, Duration::from_secs(10), move |path| {
+            assert!(path.starts_with(&rootfs), "{path:?}");
+            let blocks = path.strip_prefix(&rootfs).unwrap().as_os_str().len() as u64;
+            Ok(RawFilesystemUsage { blocks, ..RawFilesystemUsage::default() })
+        });
+        let rows = reader.read().unwrap();
+        let brief =
+            |row: &RawFilesystem| (row.mount_point.clone(), row.device.clone(), row.usage.clone().unwrap().blocks);
+        let expected = [
+            ("/".to_owned(), "/dev/mapper/vg0-root".to_owned(), 0),
+            ("/boot".to_owned(), "/dev/nvme0n1p2".to_owned(), 4),
+            ("/boot/efi".to_owned(), "/dev/nvme0n1p1".to_owned(), 8),
+        ];
+        assert_eq!(rows.iter().map(brief).collect::<Vec<_>>(), expected);
+        assert!(rows.iter().all(|row| row.device_backed));
+        assert_eq!((rows[0].kind.as_str(), rows[0].major_minor), ("ext4", (253, 0)));
+        assert_eq!(rows[0].options, "rw,relatime,errors=remount-ro");
+    }
+
+    #[test]
+    fn one_row_a_device() {
+        let text = "1 1 8:1 /srv /a rw - ext4 /dev/sda1 rw\n\
+                    2 1 8:2 /x /b rw - ext4 /dev/sda2 rw\n\
+                    3 1 8:1 / / rw - ext4 /dev/sda1 rw\n\
+                    4 1 8:2 / /home/longer rw - ext4 /dev/sda2 rw\n\
+                    5 1 8:2 / /home rw - ext4 /dev/sda2 rw\n\
+                    6 1 8:2 / /hom2 rw - ext4 /dev/sda2 rw\n\
+                    7 1 8:3 /only/a/part /etc/hosts rw - ext4 /dev/sda3 rw\n";
+        assert_eq!(chosen(text), ["/", "/home", "/etc/hosts"]);
+    }
+
+    #[test]
+    fn a_mount_under_another_one_does_not_count() {
+        let text = "1 1 0:1 / / rw - rootfs rootfs rw\n\
+                    2 1 8:1 / / rw - ext4 /dev/sda1 rw\n\
+                    3 2 8:2 / /mnt rw - ext4 /dev/sda2 rw\n\
+                    4 3 8:3 / /mnt rw - ext4 /dev/sda3 rw\n";
+        let mounts = choose(table(text.as_bytes()));
+        assert_eq!(mounts.iter().map(|mount| mount.source.as_str()).collect::<Vec<_>>(), ["/dev/sda1", "/dev/sda3"]);
+    }
+
+    #[test]
+    fn the_root_of_a_container_has_a_row_without_a_device() {
+        let text = "1 1 0:40 / / rw - overlay overlay rw\n2 1 0:5 / /proc rw - proc proc rw\n";
+        let mounts = choose(table(text.as_bytes()));
+        assert_eq!(mounts.len(), 1);
+        assert!(mounts[0].mount_point == Path::new("/") && !mounts[0].is_device_backed());
+    }
+
+    #[test]
+    fn the_mounts_of_the_watched_machine() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths { procfs: dir.path().into(), rootfs: "/host".into(), ..Paths::host() };
+        let mut reader = Reader::with_statvfs(&paths, Duration::from_secs(10), |_| Ok(RawFilesystemUsage::default()));
+        assert!(matches!(reader.read(), Err(ReadError::Unsupported { .. })));
+        let mut points = || reader.read().unwrap().into_iter().map(|row| row.mount_point).collect::<Vec<_>>();
+        fs::create_dir(dir.path().join("self")).unwrap();
+        let own = "1 1 8:9 / / rw - ext4 /dev/sdc rw\n2 1 8:1 / /host rw - ext4 /dev/sda1 rw\n\
+                   3 2 8:2 / /host/home rw - ext4 /dev/sda2 rw\n4 1 8:3 / /hostile rw - ext4 /dev/sdb rw\n";
+        fs::write(dir.path().join("self/mountinfo"), own).unwrap();
+        assert_eq!(points(), ["/", "/home"], "our own table, as the host sees it");
+        fs::create_dir(dir.path().join("1")).unwrap();
+        fs::write(dir.path().join("1/mountinfo"), "1 1 8:1 / / rw - ext4 /dev/sda1 rw\n").unwrap();
+        assert_eq!(points(), ["/"], "the table of the host's first process");
+        fs::write(dir.path().join("1/mountinfo"), "garbage\n").unwrap();
+        assert!(matches!(reader.read(), Err(ReadError::Parse { line: 1, .. })));
+    }
+
+    #[test]
+    fn a_mount_point_that_is_no_text_is_asked_by_its_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("self")).unwrap();
+        fs::write(dir.path().join("self/mountinfo"), b"1 1 8:1 / /a\xff\\040b rw - ext4 /dev/sda1 rw\n").unwrap();
+        let (sender, asked) = sync_channel(1);
+        let sender = Mutex::new(sender);
+        let paths = Paths { procfs: dir.path().into(), ..Paths::host() };
+        let mut reader = Reader::with_statvfs(&paths, Duration::from_secs(10), move |path| {
+            sender.lock().unwrap().send(path.as_os_str().as_bytes().to_vec()).unwrap();
+            Err(io::Error::from_raw_os_error(5))
+        });
+        let rows = reader.read().unwrap();
+        assert_eq!(rows[0].mount_point, "/a\u{fffd} b");
+        assert!(matches!(rows[0].usage, Err(ReadError::Io { .. })));
+        assert_eq!(asked.recv().unwrap(), b"/a\xff b");
+    }
+
+    #[test]
+    fn a_hung_mount_has_a_row_and_the_others_have_their_numbers() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("self")).unwrap();
+        let text = "1 1 8:1 / /dead rw - ext4 /dev/sda1 rw\n2 1 8:2 / /alive rw - ext4 /dev/sda2 rw\n";
+        fs::write(dir.path().join("self/mountinfo"), text).unwrap();
+        let (release, released) = sync_channel::<()>(1);
+        let released = Mutex::new(released);
+        let paths = Paths { procfs: dir.path().into(), ..Paths::host() };
+        let mut reader = Reader::with_statvfs(&paths, Duration::from_secs(1), move |path| {
+            if path == Path::new("/dead") {
+                // Hangs until the other end is dropped; answers at once from then on.
+                released.lock().unwrap().recv().unwrap_err();
+            }
+            Ok(RawFilesystemUsage::default())
+        });
+        // In the first pass the dead one takes most of the time that there is for both.
+        assert!(matches!(reader.read().unwrap()[0].usage, Err(ReadError::Stuck { .. })));
+        for _ in 0..3 {
+            let rows = reader.read().unwrap();
+            assert!(matches!(&rows[0].usage, Err(ReadError::Stuck { path }) if path == "/dead"));
+            assert!(rows[1].usage.is_ok());
+        }
+        drop(release);
+        let give_up = Instant::now() + Duration::from_secs(10);
+        while reader.read().unwrap()[0].usage.is_err() {
+            assert!(Instant::now() < give_up, "it did not recover");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn this_machine_has_one_root() {
+        let mut reader = Reader::new(&Paths::host());
+        let rows = reader.read().unwrap();
+        let root: Vec<_> = rows.iter().filter(|row| row.mount_point == "/").collect();
+        assert_eq!(root.len(), 1);
+        let usage = root[0].usage.clone().unwrap();
+        assert!(usage.available <= usage.blocks);
     }
 }

@@ -1,29 +1,201 @@
-//! PLACEHOLDER.
-use super::Paths;
-use crate::model::{ReadError, Reading, sample::*};
+//! Facts about the host that do not change while it runs: names, versions, identity.
+//!
+//! Called by [`super::Collector`] once every few minutes. Each fact stands alone: one that cannot be read is `None` and
+//! the others are told. Not sysinfo, the architecture aside: it reads os-release of this root only.
 
+use std::time::Duration;
+
+use super::file::{read_number, read_text, read_word};
+use super::user::Users;
+use super::virtualization;
+use super::{Paths, cpuinfo};
+use crate::model::Reading;
+use crate::model::sample::{RawCpuModel, RawHost};
+
+/// How long the name services may take for the name of our own user. Later they may answer, but nobody asks again for
+/// minutes; a user in `/etc/passwd` takes no time at all.
+const OWN_NAME_LIMIT: Duration = Duration::from_millis(100);
+
+/// Reads the facts.
 #[derive(Debug)]
-pub struct Reader {}
+pub struct Reader {
+    paths: Paths,
+    users: Users,
+}
 
 impl Reader {
-    pub fn new(_paths: &Paths) -> Self {
-        Self {}
+    /// Opens nothing yet.
+    #[must_use]
+    pub fn new(paths: &Paths) -> Self {
+        Self { paths: paths.clone(), users: Users::new(paths) }
     }
 
+    /// Every fact there is. Never fails as a whole.
     pub fn read(&mut self) -> Reading<RawHost> {
-        Err(ReadError::Unsupported { path: String::new() })
+        let proc_word = |file: &str| read_word(&self.paths.proc(file)).ok().flatten();
+        let root_word = |file: &str| read_word(&self.paths.root(file)).ok().flatten();
+        let release = ["etc/os-release", "usr/lib/os-release"]
+            .iter()
+            .find_map(|file| read_text(&self.paths.root(file)).ok())
+            .unwrap_or_default();
+        let distribution_id = os_release(&release, "ID");
+        let exact =
+            distribution_id.as_deref().filter(|id| *id == "debian").and_then(|_| root_word("etc/debian_version"));
+        let virtualization = virtualization::detect(&self.paths);
+        let uid = rustix::process::getuid().as_raw();
+        Ok(RawHost {
+            hostname: proc_word("sys/kernel/hostname").filter(|name| name != "(none)"),
+            distribution: os_release(&release, "PRETTY_NAME").or_else(|| os_release(&release, "NAME")),
+            distribution_version: exact.or_else(|| os_release(&release, "VERSION_ID")),
+            distribution_like: os_release(&release, "ID_LIKE"),
+            distribution_id,
+            kernel: proc_word("sys/kernel/osrelease"),
+            // The file is there since Linux 6.1. Before that the kernel that runs us tells; it is the one that is watched.
+            architecture: proc_word("sys/kernel/arch").or_else(running_architecture),
+            machine_id: ["etc/machine-id", "var/lib/dbus/machine-id"]
+                .iter()
+                .find_map(|file| root_word(file).filter(|id| is_id(id))),
+            product_uuid: read_word(&self.paths.sys("class/dmi/id/product_uuid")).ok().flatten(),
+            virtualization: virtualization.system.map(str::to_owned),
+            virtualization_role: virtualization.role.map(str::to_owned),
+            own_user: self.users.name_within(uid, OWN_NAME_LIMIT).map(|name| name.to_string()),
+            cpu_models: self.cpu_models(),
+        })
     }
 }
 
-#[derive(Debug)]
-pub struct UptimeReader {}
+impl Reader {
+    /// What `/proc/cpuinfo` tells of each core, with the highest clock of the hardware where cpufreq knows it.
+    fn cpu_models(&self) -> Vec<RawCpuModel> {
+        let mut models = read_text(&self.paths.proc("cpuinfo")).map(|text| cpuinfo::models(&text)).unwrap_or_default();
+        for model in &mut models {
+            let file = format!("devices/system/cpu/cpu{}/cpufreq/cpuinfo_max_freq", model.core);
+            if let Ok(kilohertz) = read_number::<f64>(&self.paths.sys(&file)) {
+                model.mhz = Some(kilohertz / 1000.0);
+            }
+        }
+        models
+    }
+}
 
-impl UptimeReader {
-    pub fn new(_paths: &Paths) -> Self {
-        Self {}
+/// `uname -m`.
+fn running_architecture() -> Option<String> {
+    Some(sysinfo::System::cpu_arch()).filter(|name| !name.is_empty())
+}
+
+/// machine-id(5): 32 hexadecimal digits. `uninitialized` stands there until the first boot.
+fn is_id(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The value of `key` in the text of os-release(5): the last of several, as a shell would have it. Empty is `None`.
+fn os_release(text: &str, key: &str) -> Option<String> {
+    let value = |line: &str| Some(unquote(line.trim().strip_prefix(key)?.strip_prefix('=')?));
+    text.lines().filter_map(value).next_back().filter(|value| !value.is_empty())
+}
+
+/// A value with the quotes and backslashes of a shell taken off. In single quotes a backslash is one; in double quotes it
+/// guards only the quote, the dollar, the backtick and itself.
+fn unquote(value: &str) -> String {
+    let mut plain = String::with_capacity(value.len());
+    let mut quote = None;
+    let mut rest = value.chars();
+    while let Some(letter) = rest.next() {
+        match (letter, quote) {
+            ('\'' | '"', None) => quote = Some(letter),
+            (letter, Some(open)) if letter == open => quote = None,
+            ('\\', None) => plain.extend(rest.next()),
+            ('\\', Some('"')) => match rest.next() {
+                Some(guarded @ ('"' | '$' | '`' | '\\')) => plain.push(guarded),
+                other => {
+                    plain.push('\\');
+                    plain.extend(other);
+                }
+            },
+            _ => plain.push(letter),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn os_release_is_read_as_a_shell_reads_it() {
+        let text = "# a comment\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\nNAME='A \\ B'\nX=\"\\\"q\\\" \\$5 \\n\"\nID_LIKE=\nVERSION_ID=11\nVERSION_ID=\"12\"\n";
+        assert_eq!(os_release(text, "PRETTY_NAME").as_deref(), Some("Debian GNU/Linux 12 (bookworm)"));
+        assert_eq!(os_release(text, "ID").as_deref(), Some("debian"));
+        assert_eq!(os_release(text, "NAME").as_deref(), Some("A \\ B"));
+        assert_eq!(os_release(text, "X").as_deref(), Some("\"q\" $5 \\n"));
+        assert_eq!(os_release(text, "ID_LIKE"), None);
+        assert_eq!(os_release(text, "VERSION_ID").as_deref(), Some("12"), "the last one counts");
+        assert_eq!(os_release("", "ID"), None);
+        assert_eq!(os_release("\u{fffd}\nID\n=\nID=\"open", "ID").as_deref(), Some("open"));
     }
 
-    pub fn read(&mut self) -> Reading<f64> {
-        Err(ReadError::Unsupported { path: String::new() })
+    fn read(files: &[(&str, &[u8])]) -> RawHost {
+        let dir = tempfile::tempdir().unwrap();
+        for (file, text) in files {
+            let path = dir.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let at = |root: &str| dir.path().join(root);
+        Reader::new(&Paths { procfs: at("proc"), sysfs: at("sys"), rootfs: at("root"), ..Paths::host() })
+            .read()
+            .unwrap()
+    }
+
+    #[test]
+    fn what_is_not_there_is_unknown() {
+        let architecture = running_architecture();
+        assert!(architecture.is_some());
+        assert_eq!(read(&[]), RawHost { architecture, ..RawHost::default() });
+    }
+
+    #[test]
+    fn every_fact_has_its_file() {
+        let host = read(&[
+            ("proc/sys/kernel/hostname", b"lap\xfftop\n"),
+            ("proc/sys/kernel/osrelease", b"6.1.0-37-amd64\n"),
+            ("proc/sys/kernel/arch", b"riscv64\n"),
+            ("root/usr/lib/os-release", b"NAME=Arch\nID=arch\nID_LIKE=\"a b\"\nVERSION_ID=7\n"),
+            ("root/etc/debian_version", b"12.11\n"),
+            ("root/etc/machine-id", b"uninitialized\n"),
+            ("root/var/lib/dbus/machine-id", b"0123456789abcdef0123456789abcdef\n"),
+            ("sys/class/dmi/id/product_uuid", b"11111111-2222-4333-8444-555555555555\n"),
+        ]);
+        assert_eq!(host.hostname.as_deref(), Some("lap\u{fffd}top"));
+        assert_eq!((host.kernel.as_deref(), host.architecture.as_deref()), (Some("6.1.0-37-amd64"), Some("riscv64")));
+        assert_eq!((host.distribution.as_deref(), host.distribution_id.as_deref()), (Some("Arch"), Some("arch")));
+        assert_eq!(host.distribution_like.as_deref(), Some("a b"));
+        assert_eq!(host.distribution_version.as_deref(), Some("7"), "the file of Debian is of no meaning elsewhere");
+        assert_eq!(host.machine_id.as_deref(), Some("0123456789abcdef0123456789abcdef"));
+        assert_eq!(host.product_uuid.as_deref(), Some("11111111-2222-4333-8444-555555555555"));
+    }
+
+    #[test]
+    fn debian_tells_its_point_release() {
+        let release: &[u8] = b"ID=debian\nVERSION_ID=\"12\"\n";
+        let version = |files: &[(&str, &[u8])]| read(files).distribution_version;
+        assert_eq!(version(&[("root/etc/os-release", release)]).as_deref(), Some("12"));
+        assert_eq!(
+            version(&[("root/etc/os-release", release), ("root/etc/debian_version", b"12.11\n")]).as_deref(),
+            Some("12.11")
+        );
+    }
+
+    #[test]
+    fn this_machine_says_what_uname_says() {
+        let host = Reader::new(&Paths::host()).read().unwrap();
+        let uname = rustix::system::uname();
+        assert_eq!(host.hostname.as_deref(), uname.nodename().to_str().ok());
+        assert_eq!(host.kernel.as_deref(), uname.release().to_str().ok());
+        assert_eq!(host.architecture.as_deref(), uname.machine().to_str().ok());
+        let own = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().map(|user| user.name);
+        assert_eq!(host.own_user, own);
     }
 }

@@ -1,16 +1,86 @@
-//! PLACEHOLDER.
-use super::Paths;
-use crate::model::{ReadError, Reading, sample::*};
+//! `/proc/loadavg` (`proc_loadavg(5)`): load averages and the number of tasks.
+//!
+//! Called by [`super::Collector`] at every tick. A reader of our own because sysinfo tells the averages only.
 
+use std::path::Path;
+
+use super::Paths;
+use super::file::{KeptFile, fraction, number, parse_error};
+use crate::model::Reading;
+use crate::model::sample::RawLoad;
+
+/// Keeps `/proc/loadavg` open.
 #[derive(Debug)]
-pub struct Reader {}
+pub struct Reader {
+    loadavg: KeptFile,
+}
 
 impl Reader {
-    pub fn new(_paths: &Paths) -> Self {
-        Self {}
+    /// Opens nothing yet.
+    #[must_use]
+    pub fn new(paths: &Paths) -> Self {
+        Self { loadavg: KeptFile::new(paths.proc("loadavg")) }
     }
 
+    /// The averages now.
     pub fn read(&mut self) -> Reading<RawLoad> {
-        Err(ReadError::Unsupported { path: String::new() })
+        self.loadavg.read_text_with(parse_loadavg)
+    }
+}
+
+/// The text of `/proc/loadavg`, `0.20 0.18 0.12 1/80 11206`. The last number, the newest PID, is not used.
+pub fn parse_loadavg(path: &Path, text: &str) -> Reading<RawLoad> {
+    let mut words = text.split_ascii_whitespace();
+    let one = fraction(path, 1, words.next(), "the load of 1 minute")?;
+    let five = fraction(path, 1, words.next(), "the load of 5 minutes")?;
+    let fifteen = fraction(path, 1, words.next(), "the load of 15 minutes")?;
+    let (runnable, total) = words
+        .next()
+        .and_then(|word| word.split_once('/'))
+        .ok_or_else(|| parse_error(path, 1, "expected runnable and existing tasks as \"1/80\""))?;
+    Ok(RawLoad {
+        one,
+        five,
+        fifteen,
+        runnable: number(path, 1, Some(runnable), "the number of runnable tasks")?,
+        total: number(path, 1, Some(total), "the number of tasks")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ReadError;
+
+    #[test]
+    fn a_laptop() {
+        let text = include_str!("../../tests/fixtures/machine/proc/loadavg");
+        let load = RawLoad { one: 0.72, five: 0.58, fifteen: 0.44, runnable: 2, total: 1187 };
+        assert_eq!(parse_loadavg(Path::new("loadavg"), text), Ok(load));
+    }
+
+    #[test]
+    fn nothing_else_is_a_load() {
+        let texts = [
+            "",
+            "garbage\n",
+            "0.1 0.2\n",
+            "0.1 0.2 0.3\n",
+            "0.1 0.2 0.3 480 1\n",
+            "0.1 0.2 0.3 1/x 1\n",
+            "0.1 0.2 0.3 -1/80 1\n",
+            "nan 0.2 0.3 1/80 1\n",
+            "0.1 0.2 0.3 1/18446744073709551616 1\n",
+        ];
+        for text in texts {
+            let reading = parse_loadavg(Path::new("loadavg"), text);
+            assert!(matches!(reading, Err(ReadError::Parse { line: 1, .. })), "{text:?}: {reading:?}");
+        }
+    }
+
+    #[test]
+    fn this_machine_has_at_least_this_task() {
+        let load = Reader::new(&Paths::host()).read().unwrap();
+        assert!(load.runnable >= 1 && load.total >= load.runnable);
     }
 }

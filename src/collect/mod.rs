@@ -4,21 +4,30 @@
 //! kernel names its subject, has a `Reader` (made once from [`Paths`], kept between passes) and a parser that takes text.
 
 pub mod cpu;
+pub mod cpuinfo;
 pub mod disk;
 pub mod file;
 pub mod filesystem;
+pub mod frequency;
 pub mod host;
 pub mod kernel;
 pub mod limit;
+pub mod link;
 pub mod load;
 pub mod memory;
+pub mod mountinfo;
+pub mod netlink;
 pub mod network;
+pub mod nl80211;
 pub mod paths;
 pub mod pressure;
 pub mod process;
 pub mod sensor;
 pub mod socket;
+pub mod statvfs;
+pub mod uptime;
 pub mod user;
+pub mod virtualization;
 pub mod wireless;
 
 mod judge;
@@ -47,7 +56,7 @@ pub struct Collector {
     swap_io: memory::SwapIoReader,
     load: load::Reader,
     pressure: pressure::Reader,
-    uptime: host::UptimeReader,
+    uptime: uptime::Reader,
     network: network::Reader,
     disks: disk::Reader,
     processes: process::Reader,
@@ -66,7 +75,7 @@ impl Collector {
             swap_io: memory::SwapIoReader::new(paths),
             load: load::Reader::new(paths),
             pressure: pressure::Reader::new(paths),
-            uptime: host::UptimeReader::new(paths),
+            uptime: uptime::Reader::new(paths),
             network: network::Reader::new(paths),
             disks: disk::Reader::new(paths),
             processes: process::Reader::new(paths),

@@ -1,29 +1,184 @@
-//! PLACEHOLDER.
-use super::Paths;
-use crate::model::{ReadError, Reading, sample::*};
+//! Traffic counters of the network interfaces, from `/proc/net/dev`.
+//!
+//! Called by [`super::Collector`] on every tick; it must stay cheap and must not ask the interfaces anything else
+//! ([`super::link`] does). Not sysinfo: it has no drop and fifo counters, opens ten files of `/sys` per interface and
+//! cannot be pointed at another root.
+//!
+//! `/proc/net` is a link to `self/net`, so the counters are those of the network namespace that this process is in, under
+//! another root as well. The file is opened once; a kept descriptor stays with the namespace it was opened in.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Paths;
+use super::file::{KeptFile, parse_error, read_text};
+use crate::model::sample::RawInterfaceCounters;
+use crate::model::{ReadError, Reading};
+
+/// Reads `/proc/net/dev`. Keeps the file open and the names shared from one pass to the next.
 #[derive(Debug)]
-pub struct Reader {}
+pub struct Reader {
+    path: PathBuf,
+    file: KeptFile,
+    names: Vec<Arc<str>>,
+}
 
 impl Reader {
-    pub fn new(_paths: &Paths) -> Self {
-        Self {}
+    /// Opens nothing yet.
+    #[must_use]
+    pub fn new(paths: &Paths) -> Self {
+        let path = paths.proc("net/dev");
+        Self { file: KeptFile::new(path.clone()), path, names: Vec::new() }
     }
 
+    /// The counters of every interface, in the kernel's order.
     pub fn read(&mut self) -> Reading<Vec<RawInterfaceCounters>> {
-        Err(ReadError::Unsupported { path: String::new() })
+        let list = match self.file.read() {
+            Ok(text) => parse(&self.path, text, &self.names)?,
+            // An interface may be named with any bytes but white space, slash and colon.
+            Err(ReadError::Parse { line: 0, .. }) => parse(&self.path, &read_text(&self.path)?, &self.names)?,
+            Err(error) => return Err(error),
+        };
+        if list.len() != self.names.len()
+            || list.iter().zip(&self.names).any(|(now, kept)| !Arc::ptr_eq(&now.name, kept))
+        {
+            self.names = list.iter().map(|interface| Arc::clone(&interface.name)).collect();
+        }
+        Ok(list)
     }
 }
 
-#[derive(Debug)]
-pub struct LinkReader {}
+/// Reads the text of `/proc/net/dev` (`proc_pid_net(5)`): two head lines, then `name: 16 numbers` for each interface.
+///
+/// The colon that ends the name is the last one of the line, because an alias has one in its name (`eth0:1`); a number may
+/// follow it without a space. `names` are those of the last pass, most often the same in the same places.
+fn parse(path: &Path, text: &str, names: &[Arc<str>]) -> Reading<Vec<RawInterfaceCounters>> {
+    let mut list = Vec::with_capacity(names.len());
+    let mut lines = text.lines().enumerate();
+    // The head tells the columns apart. Kernels before 2.2 had fewer; no such kernel runs this program.
+    let head = lines.nth(1).map(|(_, line)| line);
+    if !head.is_some_and(|line| line.contains("bytes") && line.contains("compressed")) {
+        return Err(parse_error(path, 2, "expected the head line that names the columns"));
+    }
+    for (at, line) in lines {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let Some((name, numbers)) = line.rsplit_once(':') else {
+            return Err(parse_error(path, at + 1, "expected a name, a colon and numbers"));
+        };
+        let mut columns = [0_u64; 16];
+        let mut words = numbers.split_ascii_whitespace();
+        for column in &mut columns {
+            let word = words.next().ok_or_else(|| parse_error(path, at + 1, "expected 16 numbers"))?;
+            *column = word.parse().map_err(|_| parse_error(path, at + 1, format!("not a counter: {word:?}")))?;
+        }
+        let mut received = [0; 8];
+        let mut sent = [0; 8];
+        received.copy_from_slice(&columns[..8]);
+        sent.copy_from_slice(&columns[8..]);
+        list.push(RawInterfaceCounters { name: shared(name.trim(), names, list.len()), received, sent });
+    }
+    Ok(list)
+}
 
-impl LinkReader {
-    pub fn new(_paths: &Paths) -> Self {
-        Self {}
+/// `name` as the last pass had it, looked for first where it was then.
+fn shared(name: &str, names: &[Arc<str>], place: usize) -> Arc<str> {
+    let kept = names.get(place).filter(|kept| ***kept == *name);
+    kept.or_else(|| names.iter().find(|kept| ***kept == *name)).map_or_else(|| Arc::from(name), Arc::clone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "Inter-|   Receive                                                |  Transmit\n face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n";
+
+    fn read(text: &str) -> Reading<Vec<RawInterfaceCounters>> {
+        parse(Path::new("dev"), &format!("{HEAD}{text}"), &[])
     }
 
-    pub fn read(&mut self) -> Reading<Vec<RawLink>> {
-        Err(ReadError::Unsupported { path: String::new() })
+    #[test]
+    fn every_column_has_its_place() {
+        let list = read("  eth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n    lo:  17 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0\n")
+            .unwrap();
+        assert_eq!(list.len(), 2);
+        assert_eq!(&*list[0].name, "eth0");
+        assert_eq!(list[0].received, [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(list[0].sent, [9, 10, 11, 12, 13, 14, 15, 16]);
+        assert_eq!((&*list[1].name, list[1].received[0]), ("lo", 17));
+    }
+
+    #[test]
+    fn old_kernels_leave_no_space_and_aliases_have_a_colon() {
+        let list = read("eth0:1:18446744073709551615 2 0 0 0 0 0 0 5 6 0 0 0 0 0 0\n").unwrap();
+        assert_eq!(&*list[0].name, "eth0:1");
+        assert_eq!(list[0].received[..2], [u64::MAX, 2]);
+    }
+
+    #[test]
+    fn a_machine_without_interfaces_has_an_empty_list() {
+        assert_eq!(read(""), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_is_not_the_file_is_an_error_with_its_line() {
+        let line = |text: &str| match parse(Path::new("dev"), text, &[]) {
+            Err(ReadError::Parse { line, .. }) => line,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(line(""), 2);
+        assert_eq!(line("garbage\nmore garbage\n"), 2);
+        assert_eq!(line(&format!("{HEAD} eth0: 1 2 3\n")), 3);
+        assert_eq!(line(&format!("{HEAD} eth0\n")), 3);
+        let overflow = "18446744073709551616 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0";
+        assert_eq!(line(&format!("{HEAD} lo: 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n eth0: {overflow}\n")), 4);
+    }
+
+    #[test]
+    fn names_are_shared_between_passes_even_when_they_move() {
+        let zeros = "0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0";
+        let first = read(&format!("a: {zeros}\nb: {zeros}\n")).unwrap();
+        let names: Vec<_> = first.iter().map(|i| Arc::clone(&i.name)).collect();
+        let second = parse(Path::new("dev"), &format!("{HEAD}b: {zeros}\na: {zeros}\nc: {zeros}\n"), &names).unwrap();
+        assert!(Arc::ptr_eq(&second[0].name, &first[1].name));
+        assert!(Arc::ptr_eq(&second[1].name, &first[0].name));
+        assert_eq!(&*second[2].name, "c");
+    }
+
+    #[test]
+    fn a_name_that_is_not_text_is_still_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut paths = Paths::host();
+        paths.procfs = dir.path().to_owned();
+        std::fs::create_dir(dir.path().join("net")).unwrap();
+        let mut bytes = HEAD.as_bytes().to_vec();
+        bytes.extend_from_slice(b" w\xff: 7 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n");
+        std::fs::write(dir.path().join("net/dev"), bytes).unwrap();
+        let list = Reader::new(&paths).read().unwrap();
+        assert_eq!((&*list[0].name, list[0].received[0]), ("w\u{fffd}", 7));
+    }
+
+    #[test]
+    fn this_machine_agrees_with_sysfs() {
+        let mut reader = Reader::new(&Paths::host());
+        reader.read().unwrap();
+        let list = reader.read().unwrap();
+        assert!(list.iter().zip(&reader.names).all(|(now, kept)| Arc::ptr_eq(&now.name, kept)));
+        for interface in list {
+            let file = format!("/sys/class/net/{}/statistics/rx_packets", interface.name);
+            let packets: u64 = std::fs::read_to_string(file).unwrap().trim().parse().unwrap();
+            assert!(packets >= interface.received[1], "{}: {packets}", interface.name);
+        }
+    }
+
+    #[test]
+    fn the_laptop_has_five_interfaces() {
+        let procfs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/machine/proc");
+        let list = Reader::new(&Paths { procfs, ..Paths::host() }).read().unwrap();
+        let told: Vec<_> = list.iter().map(|i| (&*i.name, i.received[0], i.sent[0])).collect();
+        assert_eq!(told[1], ("eth0", 9_821_734_412, 1_203_948_210));
+        assert_eq!((list[1].received[3], list[1].sent[6]), (12, 1), "dropped, carrier");
+        assert_eq!((told.len(), told[4]), (5, ("enp0s20f0u1", 0, 0)));
     }
 }

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use super::{Paths, Runner, cpu, filesystem, kernel, network, sensor, socket, wireless};
+use super::{Paths, Runner, filesystem, frequency, kernel, link, sensor, socket, wireless};
 use crate::model::{Sample, Subjects};
 
 /// What a slow reader brings back: it lays its reading over a sample.
@@ -46,8 +46,8 @@ macro_rules! lane {
 #[must_use]
 pub fn slow_readers(paths: &Paths, epoch: Instant) -> Vec<SlowReader> {
     vec![
-        lane!(epoch, Subjects::FREQUENCY, "frequency", cpu::FrequencyReader::new(paths), frequency),
-        lane!(epoch, Subjects::INTERFACES, "link", network::LinkReader::new(paths), links),
+        lane!(epoch, Subjects::FREQUENCY, "frequency", frequency::Reader::new(paths), frequency),
+        lane!(epoch, Subjects::INTERFACES, "link", link::Reader::new(paths), links),
         lane!(epoch, Subjects::WIRELESS, "wireless", wireless::Reader::new(paths), wireless),
         lane!(epoch, Subjects::FILESYSTEMS, "filesystem", filesystem::Reader::new(paths), filesystems),
         lane!(epoch, Subjects::SENSORS, "sensor", sensor::Reader::new(paths), sensors),

@@ -397,7 +397,7 @@ pub struct RawDisk {
     pub discards: Option<[u64; 4]>,
     /// Flushes completed and milliseconds; since Linux 5.5.
     pub flushes: Option<[u64; 2]>,
-    /// Serial number, `/sys/block/NAME/serial` or `device/serial`.
+    /// Serial number, `/sys/block/NAME/serial`, `device/serial` or `device/vpd_pg80`.
     pub serial: Option<Arc<str>>,
     /// Label of the device-mapper device, `/sys/block/NAME/dm/name`.
     pub label: Option<Arc<str>>,

@@ -12,7 +12,7 @@ use super::lane::Lanes;
 use super::{Frame, Observer, SLOW, Settings, Shared};
 use crate::collect::{Collector, Judge, Paths};
 use crate::model::sample::RawProcesses;
-use crate::model::{Gathered, Sample, Subjects, derive};
+use crate::model::{AverageRing, Gathered, Sample, Subjects, derive};
 
 /// How long a tick waits for the slow lanes, so that in the usual case a frame holds values of one moment.
 const SLOW_LANE_GRACE: Duration = Duration::from_millis(20);
@@ -31,6 +31,7 @@ pub(super) struct Clock {
     background_at: Option<Instant>,
     observers: Vec<Observer>,
     judge: Judge,
+    averages: AverageRing,
     /// Here between passes, on the blocking pool while it reads.
     collector: Option<Collector>,
     lanes: Lanes,
@@ -54,6 +55,7 @@ impl Clock {
             background_at: None,
             observers: settings.observers,
             judge: Judge::default(),
+            averages: AverageRing::new(),
             collector: None,
             current: None,
             before: None,
@@ -182,7 +184,16 @@ impl Clock {
         let mut sample = current.clone();
         self.lay_over(&mut sample);
         self.judge.judge(&sample.runs);
-        let snapshot = derive(self.before.as_ref(), &sample);
+        let mut snapshot = derive(self.before.as_ref(), &sample);
+        if is_tick {
+            self.averages.push(
+                sample.at,
+                snapshot.interval_seconds.unwrap_or(0.0),
+                snapshot.cpu.as_ref().and_then(|cpu| cpu.total.busy_ratio),
+                snapshot.memory.map(|memory| memory.used_bytes),
+            );
+        }
+        snapshot.averages = self.averages.averages(sample.at);
         if is_tick {
             for observer in &mut self.observers {
                 observer(&snapshot);

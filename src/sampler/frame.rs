@@ -18,10 +18,32 @@ pub enum Encoding {
     PsmonitorSystem,
     /// psmonitor's `/network`.
     PsmonitorNetwork,
+    /// Heartbeat's `/api/cpu`.
+    HeartbeatCpu,
+    /// Heartbeat's `/api/memory`.
+    HeartbeatMemory,
+    /// Heartbeat's `/api/disk`.
+    HeartbeatDisk,
+    /// Heartbeat's `/api/diskio`.
+    HeartbeatDiskio,
+    /// Heartbeat's `/api/network`.
+    HeartbeatNetwork,
+    /// Heartbeat's `/api/uptime`.
+    HeartbeatUptime,
+    /// Heartbeat's `/api/platform`.
+    HeartbeatPlatform,
+    /// Heartbeat's `/api/cpumodel`.
+    HeartbeatCpumodel,
+    /// Process Monitor's event.
+    ProcessMonitorEvent,
+    /// Process Monitor's object.
+    ProcessMonitorObject,
+    /// psiod's `process.getall`.
+    PsiodProcesses,
 }
 
 impl Encoding {
-    const COUNT: usize = Self::PsmonitorNetwork as usize + 1;
+    const COUNT: usize = Self::PsiodProcesses as usize + 1;
 }
 
 /// A snapshot with its encodings. Immutable but for the encodings, which are each set once.

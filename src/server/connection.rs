@@ -33,6 +33,9 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// Bodies are handed to actix in pieces of this size, so that "the last byte was taken" means what it says.
 const PIECE_BYTES: usize = 64 * 1024;
 
+/// What the kernel may hold for a stream's client.
+const SEND_BUFFER_BYTES: usize = 128 * 1024;
+
 /// A connection, as the handlers of its thread see it.
 #[derive(Debug)]
 pub struct Connection {
@@ -104,6 +107,13 @@ impl Connection {
     pub fn cut(&self) {
         if let Some(socket) = &self.socket {
             let _ = rustix::net::shutdown(socket, Shutdown::Both);
+        }
+    }
+
+    /// Keeps the kernel from holding more than a few events for a client that does not take them.
+    pub fn bound_send_buffer(&self) {
+        if let Some(socket) = &self.socket {
+            let _ = rustix::net::sockopt::set_socket_send_buffer_size(socket, SEND_BUFFER_BYTES);
         }
     }
 

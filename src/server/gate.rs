@@ -16,17 +16,23 @@ use crate::config::Limits;
 pub enum Kind {
     /// psmonitor's WebSocket.
     Psmonitor,
+    /// Process Monitor's event stream.
+    ProcessMonitor,
+    /// psiod's WebSocket.
+    Psiod,
 }
 
 impl Kind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 1] = [Self::Psmonitor];
+    pub const ALL: [Self; 3] = [Self::Psmonitor, Self::ProcessMonitor, Self::Psiod];
 
     /// The kind's name, as metrics and logs spell it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Psmonitor => "psmonitor",
+            Self::ProcessMonitor => "process_monitor",
+            Self::Psiod => "psiod",
         }
     }
 }

@@ -11,11 +11,14 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{HttpResponse, ResponseError, web};
+use actix_web::{HttpMessage, HttpResponse, ResponseError, web};
+use uuid::Uuid;
 
 use super::connection::{AnsweringBody, Connection};
 use super::origin::{self, Origin};
+use super::routes::{self, Access};
 use super::state::State;
+use super::websocket;
 use crate::config::{AllowOrigins, Config};
 use crate::error::ApiError;
 
@@ -134,7 +137,10 @@ fn admit(req: &ServiceRequest, connection: Option<&Connection>) -> Result<Admitt
         )));
     }
     let mut origins = req.headers().get_all(header::ORIGIN);
-    let Some(origin) = origins.next() else { return Ok(Admitted { origin: None }) };
+    let Some(origin) = origins.next() else {
+        authorize(req, state)?;
+        return Ok(Admitted { origin: None });
+    };
     let scheme = if req.app_config().secure() { "https" } else { "http" };
     let text = origin.to_str().unwrap_or_default();
     if origins.next().is_some() || !state.policy.admits(text, scheme, host, local) {
@@ -142,7 +148,38 @@ fn admit(req: &ServiceRequest, connection: Option<&Connection>) -> Result<Admitt
             "pages from {text:?} may not read from this server; if they should, start it with --allow-origin ORIGIN"
         )));
     }
+    authorize(req, state)?;
     Ok(Admitted { origin: Some(origin.clone()) })
+}
+
+/// Where anybody must prove who they are: a token in the header, or for streams a ticket that works once. Who it is goes
+/// into the request's extensions.
+fn authorize(req: &ServiceRequest, state: &State) -> Result<(), ApiError> {
+    if !state.auth.is_on() {
+        return Ok(());
+    }
+    let header = req.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if let Some(identity) = state.auth.identify(header) {
+        req.extensions_mut().insert(identity);
+        return Ok(());
+    }
+    let access = routes::access(req.method(), req.path(), websocket::is_upgrade(req.request()));
+    let is_admitted = match access {
+        Access::Open | Access::Worker => true,
+        // A preflight carries no token by design and is answered with nothing but permissions.
+        _ if req.method() == Method::OPTIONS => true,
+        Access::Stream => ticket(req.query_string()).is_some_and(|id| state.workers.claim(&id).is_some()),
+        Access::Token => false,
+    };
+    if is_admitted {
+        return Ok(());
+    }
+    Err(ApiError::Unauthorized("this needs a token; send it as `Authorization: Bearer TOKEN`".to_owned()))
+}
+
+/// The worker id of `?ticket=`.
+fn ticket(query: &str) -> Option<Uuid> {
+    query.split('&').find_map(|pair| pair.strip_prefix("ticket="))?.parse().ok()
 }
 
 /// The raw `Host`, exactly one. `X-Forwarded-Host` is whatever somebody wrote and is never looked at.

@@ -5,11 +5,15 @@
 mod assets;
 mod body;
 mod connection;
+mod events;
 mod frame_guard;
 mod gate;
 mod guard;
+mod heartbeat;
 mod listener;
 mod origin;
+mod process_monitor;
+mod psiod;
 mod psmonitor;
 pub mod routes;
 mod state;
@@ -23,11 +27,13 @@ use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use bytestring::ByteString;
+use serde::Serialize;
 use tokio::sync::watch;
 
 pub use gate::{Gate, Kind};
 pub use origin::host_name;
 
+use crate::auth::Auth;
 use crate::collect;
 use crate::config::Config;
 use crate::error::StartupError;
@@ -51,6 +57,7 @@ pub struct Server {
 /// Starts to listen and to sample. Must be called inside an actix system.
 pub fn start(config: &Config) -> Result<Server, StartupError> {
     collect::file::read_text(&config.paths.proc("stat")).map_err(StartupError::Unreadable)?;
+    let auth = Auth::load(&config.secrets)?;
     let listeners = listener::listen(&config.listen)?;
     let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let url = url(config, &addresses);
@@ -79,6 +86,9 @@ pub fn start(config: &Config) -> Result<Server, StartupError> {
         workers,
         gate: Arc::new(Gate::new(&config.limits)),
         policy: Policy::new(config),
+        auth,
+        allow_kill: config.allow_kill,
+        paths: config.paths.clone(),
         stopping: stopped,
     });
     let user_timeout = config.limits.stalled_time;
@@ -135,4 +145,12 @@ fn url(config: &Config, addresses: &[SocketAddr]) -> String {
 /// A JSON answer from bytes that many share.
 fn json_response(body: ByteString) -> HttpResponse {
     HttpResponse::Ok().insert_header(psmonitor::JSON).body(body.into_bytes())
+}
+
+/// JSON text of a value that has only text keys.
+fn json_text(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_else(|error| {
+        log::error!("an answer could not be encoded: {error}");
+        "{\"error\":\"the answer could not be encoded\"}".to_owned()
+    })
 }

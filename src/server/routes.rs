@@ -3,7 +3,8 @@
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, Route, guard, web};
 
-use super::{assets, psmonitor};
+use super::state::State;
+use super::{assets, heartbeat, process_monitor, psiod, psmonitor, websocket};
 use crate::error::ApiError;
 
 /// Who may use a route once tokens are set.
@@ -13,8 +14,10 @@ pub enum Access {
     Open,
     /// Whoever holds a token.
     Token,
-    /// Whoever holds a worker id, which is a ticket that works once.
-    Ticket,
+    /// Whoever holds a token, or a worker id as `?ticket=`, which works once.
+    Stream,
+    /// Whoever holds a worker id as `?id=`; the route itself takes it.
+    Worker,
 }
 
 /// One route: method, path, who may use it, and what answers.
@@ -32,7 +35,7 @@ const fn on(method: Method, path: &'static str, access: Access, route: fn() -> R
     Endpoint { method, path, access, route }
 }
 
-use Access::{Open, Ticket, Token};
+use Access::{Open, Stream, Token, Worker};
 
 /// The routes. Order matters only within one path.
 pub static ENDPOINTS: &[Endpoint] = &[
@@ -40,8 +43,19 @@ pub static ENDPOINTS: &[Endpoint] = &[
     on(Method::POST, "/", Token, || web::to(psmonitor::create)),
     on(Method::GET, "/system", Token, || web::to(psmonitor::system)),
     on(Method::GET, "/network", Token, || web::to(psmonitor::network)),
-    on(Method::GET, "/connect", Ticket, || web::to(psmonitor::connect)),
-    on(Method::GET, "/ws", Ticket, || web::to(psmonitor::connect)),
+    on(Method::GET, "/connect", Worker, || web::to(psmonitor::connect)),
+    on(Method::GET, "/ws", Worker, || web::to(psmonitor::connect)),
+    on(Method::GET, "/api/cpu", Token, || web::to(heartbeat::cpu)),
+    on(Method::GET, "/api/memory", Token, || web::to(heartbeat::memory)),
+    on(Method::GET, "/api/disk", Token, || web::to(heartbeat::disk)),
+    on(Method::GET, "/api/diskio", Token, || web::to(heartbeat::diskio)),
+    on(Method::GET, "/api/network", Token, || web::to(heartbeat::network)),
+    on(Method::GET, "/api/uptime", Token, || web::to(heartbeat::uptime)),
+    on(Method::GET, "/api/process", Token, || web::to(heartbeat::process)),
+    on(Method::GET, "/api/platform", Token, || web::to(heartbeat::platform)),
+    on(Method::GET, "/api/cpumodel", Token, || web::to(heartbeat::cpumodel)),
+    on(Method::GET, "/api/processes", Stream, || web::to(process_monitor::processes)),
+    on(Method::GET, "/healthz", Open, || web::to(health)),
     on(Method::GET, "/static/{name}", Open, || web::to(asset)),
     on(Method::GET, "/favicon.ico", Open, || web::to(favicon)),
 ];
@@ -66,8 +80,47 @@ pub fn configure(app: &mut web::ServiceConfig) {
     app.default_service(web::to(not_found));
 }
 
-async fn index(req: HttpRequest) -> Result<HttpResponse, ApiError> {
+/// Who may use a path with a method. A path that does not exist is for those with a token: a stranger learns nothing.
+#[must_use]
+pub fn access(method: &Method, path: &str, is_upgrade: bool) -> Access {
+    let is = |endpoint: &&Endpoint| endpoint.path == path || fits(endpoint.path, path);
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    let found = ENDPOINTS.iter().filter(is).find(|endpoint| endpoint.method == *method);
+    match found.map(|endpoint| endpoint.access) {
+        // The dashboard's address is also psiod's.
+        Some(Open) if is_upgrade => Stream,
+        Some(access) => access,
+        None => Token,
+    }
+}
+
+/// Whether `path` fits a pattern with `{name}` for one segment.
+fn fits(pattern: &str, path: &str) -> bool {
+    let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return true,
+            (Some(wanted), Some(given)) if wanted.starts_with('{') && !given.is_empty() || wanted == given => {}
+            _ => return false,
+        }
+    }
+}
+
+/// `GET /`: the dashboard, or psiod's WebSocket.
+async fn index(req: HttpRequest, payload: web::Payload, state: web::Data<State>) -> Result<HttpResponse, ApiError> {
+    if websocket::is_upgrade(&req) {
+        return psiod::connect(req, payload, state).await;
+    }
     assets::index(&req)
+}
+
+/// `GET /healthz`: whether the sampler is alive, and nothing else.
+async fn health(state: web::Data<State>) -> HttpResponse {
+    if state.sampler.is_alive() {
+        HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n")
+    } else {
+        HttpResponse::ServiceUnavailable().content_type("text/plain; charset=utf-8").body("the sampler stands still\n")
+    }
 }
 
 async fn asset(req: HttpRequest, name: web::Path<String>) -> Result<HttpResponse, ApiError> {

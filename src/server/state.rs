@@ -6,6 +6,8 @@ use tokio::sync::watch;
 
 use super::gate::Gate;
 use super::guard::Policy;
+use crate::auth::Auth;
+use crate::collect::Paths;
 use crate::config::Limits;
 use crate::sampler::Sampler;
 use crate::worker::Registry;
@@ -22,6 +24,12 @@ pub struct State {
     pub gate: Arc<Gate>,
     /// Who gets in.
     pub policy: Policy,
+    /// Who somebody is.
+    pub auth: Auth,
+    /// Whether `process.kill` works.
+    pub allow_kill: bool,
+    /// Where the machine's files are.
+    pub paths: Paths,
     /// Turns true once, when the server stops. Written by the server, read by every stream.
     pub stopping: watch::Receiver<bool>,
 }

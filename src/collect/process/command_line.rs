@@ -3,6 +3,7 @@
 //! Read on a client's request only, never with a sample. What is shown to anybody goes through
 //! [`crate::model::redact::redact`] first.
 
+use super::parse::{CUT_NAME_BYTES, complete_name, parse_stat};
 use crate::collect::{Paths, file};
 use crate::model::{ReadError, Reading};
 
@@ -15,6 +16,22 @@ pub fn command_line(paths: &Paths, pid: u32) -> Reading<Vec<String>> {
         Err(ReadError::Unsupported { path }) => Err(ReadError::Vanished { path }),
         Err(error) => Err(error),
     }
+}
+
+/// Name of process `pid`, as in the process table. [`ReadError::Vanished`] when there is no such process.
+pub fn name(paths: &Paths, pid: u32) -> Reading<String> {
+    let path = paths.proc(&format!("{pid}/stat"));
+    let stat = std::fs::read(&path).map_err(|error| match file::read_error(&path, &error) {
+        ReadError::Unsupported { path } => ReadError::Vanished { path },
+        other => other,
+    })?;
+    let comm = parse_stat(&stat).map_err(|reason| file::parse_error(&path, 1, reason))?.comm;
+    let line = if comm.len() >= CUT_NAME_BYTES {
+        std::fs::read(paths.proc(&format!("{pid}/cmdline")))
+    } else {
+        Ok(Vec::new())
+    };
+    Ok(String::from_utf8_lossy(complete_name(comm, &line.unwrap_or_default())).into_owned())
 }
 
 /// Arguments end at a NUL each; a process that wrote its own title may have left the last one off.

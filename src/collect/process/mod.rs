@@ -19,7 +19,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, PROC_SUPER_MAGIC};
 use rustix::io::Errno;
 
-pub use command_line::command_line;
+pub use command_line::{command_line, name};
 
 use super::Paths;
 use super::file::{parse_error, read_error};

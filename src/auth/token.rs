@@ -1,0 +1,90 @@
+//! The token file: one token a line, `#` begins a comment line, compared in constant time.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use subtle::ConstantTimeEq;
+
+use crate::error::StartupError;
+
+/// Shortest token that is taken: a guessable one is worse than none, because it looks like protection.
+const SHORTEST: usize = 16;
+
+/// The tokens that open the door.
+#[derive(Default)]
+pub struct Tokens(Vec<Box<[u8]>>);
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} tokens", self.0.len())
+    }
+}
+
+impl Tokens {
+    /// Reads a token file. Warns about one that other users of the machine can read.
+    pub fn from_file(path: &Path) -> Result<Self, StartupError> {
+        let problem = |what: String| StartupError::Config(format!("--token-file {}: {what}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
+        if let Ok(metadata) = std::fs::metadata(path)
+            && metadata.permissions().mode() & 0o077 != 0
+        {
+            log::warn!("{} can be read by others; chmod 600 it", path.display());
+        }
+        Self::from_text(&text, &format!("--token-file {}", path.display()))
+    }
+
+    /// Takes the tokens out of a text; `name` is how complaints call it.
+    pub fn from_text(text: &str, name: &str) -> Result<Self, StartupError> {
+        let mut tokens = Vec::new();
+        for (at, line) in text.lines().map(str::trim).enumerate() {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let is_well = line.len() >= SHORTEST && line.bytes().all(|byte| byte.is_ascii_graphic());
+            if !is_well {
+                return Err(StartupError::Config(format!(
+                    "{name}, line {}: a token has at least {SHORTEST} characters, printable ASCII without spaces; \
+                     `openssl rand -hex 32` makes a good one",
+                    at + 1
+                )));
+            }
+            tokens.push(line.as_bytes().into());
+        }
+        if tokens.is_empty() {
+            return Err(StartupError::Config(format!("{name}: there is no token in it; put one on a line of its own")));
+        }
+        Ok(Self(tokens))
+    }
+
+    /// Whether `given` is one of the tokens. All are compared, whichever fits; only the length can be timed.
+    #[must_use]
+    pub fn contains(&self, given: &str) -> bool {
+        self.0.iter().fold(subtle::Choice::from(0), |found, token| found | token.ct_eq(given.as_bytes())).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_comments_and_tokens() {
+        let tokens = Tokens::from_text("# for the dashboard\n\n0123456789abcdef\n  fedcba9876543210  \n", "f").unwrap();
+        assert!(tokens.contains("0123456789abcdef") && tokens.contains("fedcba9876543210"));
+        for wrong in ["", "0123456789abcde", "0123456789abcdefg", "# for the dashboard", "0123456789ABCDEF"] {
+            assert!(!tokens.contains(wrong), "{wrong}");
+        }
+        assert_eq!(format!("{tokens:?}"), "2 tokens");
+    }
+
+    #[test]
+    fn a_file_that_protects_nothing_is_refused() {
+        for (text, hint) in
+            [("", "no token"), ("# only this\n", "no token"), ("a\n", "line 1"), ("# x\nwith space in it!\n", "line 2")]
+        {
+            let error = Tokens::from_text(text, "tokens.txt").unwrap_err().to_string();
+            assert!(error.contains("tokens.txt") && error.contains(hint), "{error}");
+            assert!(!error.contains("with space"), "a token must not be repeated: {error}");
+        }
+    }
+}

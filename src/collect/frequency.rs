@@ -1,0 +1,194 @@
+//! The clock of each core: cpufreq under `/sys/devices/system/cpu` (Documentation/admin-guide/pm/cpufreq.rst), else the
+//! `cpu MHz` lines of `/proc/cpuinfo`.
+//!
+//! Called by [`super::Collector`] while somebody watches the frequency. Absent on most virtual machines that are not x86.
+
+use std::path::Path;
+
+use super::Paths;
+use super::cpuinfo;
+use super::file::{KeptFile, fraction, optional, parse_error, read_number};
+use crate::model::sample::RawFrequency;
+use crate::model::{ReadError, Reading};
+
+/// Keeps the file of each core open.
+#[derive(Debug)]
+pub struct Reader {
+    paths: Paths,
+    online: KeptFile,
+    /// The text of `online` that `cores` was made from.
+    listed: String,
+    cores: Vec<Core>,
+    cpuinfo: KeptFile,
+}
+
+/// One core with a cpufreq policy.
+#[derive(Debug)]
+struct Core {
+    number: u32,
+    current: KeptFile,
+    min_mhz: Option<f64>,
+    max_mhz: Option<f64>,
+}
+
+impl Reader {
+    /// Opens nothing yet.
+    #[must_use]
+    pub fn new(paths: &Paths) -> Self {
+        Self {
+            paths: paths.clone(),
+            online: KeptFile::new(paths.sys("devices/system/cpu/online")),
+            listed: String::new(),
+            cores: Vec::new(),
+            cpuinfo: KeptFile::new(paths.proc("cpuinfo")),
+        }
+    }
+
+    /// The clocks now, by number of the core. A core that does not tell has no row.
+    pub fn read(&mut self) -> Reading<Vec<RawFrequency>> {
+        self.list()?;
+        let mut clocks = Vec::with_capacity(self.cores.len());
+        for core in &mut self.cores {
+            // A core that went offline between the list and the read, or whose driver prints "<unknown>", has no clock.
+            if let Ok(current_mhz) = core.current.read_text_with(parse_kilohertz) {
+                let (min_mhz, max_mhz) = (core.min_mhz, core.max_mhz);
+                clocks.push(RawFrequency { core: core.number, current_mhz, min_mhz, max_mhz });
+            }
+        }
+        if !clocks.is_empty() {
+            return Ok(clocks);
+        }
+        let models = self.cpuinfo.read_text_with(|_, text| Ok(cpuinfo::clocks(text)))?;
+        if models.is_empty() {
+            return Err(ReadError::Unsupported { path: self.paths.sys("devices/system/cpu").display().to_string() });
+        }
+        let clock = |(core, current_mhz)| RawFrequency { core, current_mhz, min_mhz: None, max_mhz: None };
+        Ok(models.into_iter().map(clock).collect())
+    }
+
+    /// Makes the list of cores anew when the kernel's own list of cores that are online has changed.
+    fn list(&mut self) -> Reading<()> {
+        let Some(online) = optional(self.online.read())? else {
+            self.cores.clear();
+            self.listed.clear();
+            return Ok(());
+        };
+        if online == self.listed {
+            return Ok(());
+        }
+        let numbers = parse_online(&self.paths.sys("devices/system/cpu/online"), online)?;
+        self.listed = online.to_owned();
+        let paths = &self.paths;
+        self.cores = numbers
+            .into_iter()
+            .map(|number| {
+                let file = |name| paths.sys(&format!("devices/system/cpu/cpu{number}/cpufreq/{name}"));
+                let limit = |name| read_number::<u32>(&file(name)).ok().map(|kilohertz| f64::from(kilohertz) / 1000.0);
+                Core {
+                    number,
+                    current: KeptFile::new(file("scaling_cur_freq")),
+                    min_mhz: limit("cpuinfo_min_freq"),
+                    max_mhz: limit("cpuinfo_max_freq"),
+                }
+            })
+            .collect();
+        Ok(())
+    }
+}
+
+/// The text of `scaling_cur_freq`, kHz, as MHz.
+pub fn parse_kilohertz(path: &Path, text: &str) -> Reading<f64> {
+    Ok(fraction(path, 1, Some(text.trim()), "kHz")? / 1000.0)
+}
+
+/// More cores than any kernel is built for (`CONFIG_NR_CPUS` ends at 8192); bounds what a wrong text can ask for.
+const MOST_CORES: usize = 1 << 16;
+
+/// The text of `online`, a list of ranges such as `0-3,6`.
+pub fn parse_online(path: &Path, text: &str) -> Reading<Vec<u32>> {
+    let mut cores = Vec::new();
+    for range in text.trim().split(',').filter(|range| !range.is_empty()) {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (Ok(first), Ok(last)) = (first.parse::<u32>(), last.parse::<u32>()) else {
+            return Err(parse_error(path, 1, format!("expected ranges of cores as \"0-3,6\", found {range:?}")));
+        };
+        if last.saturating_sub(first) as usize + cores.len() >= MOST_CORES {
+            return Err(parse_error(path, 1, format!("too many cores: {range:?}")));
+        }
+        cores.extend(first..=last);
+    }
+    Ok(cores)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn fixture() -> Paths {
+        let machine = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/machine");
+        Paths {
+            procfs: machine.join("proc"),
+            sysfs: machine.join("sys"),
+            rootfs: machine.join("root"),
+            ..Paths::host()
+        }
+    }
+
+    #[test]
+    fn a_laptop() {
+        let clocks = Reader::new(&fixture()).read().unwrap();
+        let row = |core, current_mhz| RawFrequency {
+            core,
+            current_mhz,
+            min_mhz: Some(400.0),
+            max_mhz: Some(if core < 2 { 4200.0 } else { 4100.0 }),
+        };
+        assert_eq!(clocks, [row(0, 1800.204), row(1, 2399.998), row(2, 800.0), row(3, 1100.5)]);
+    }
+
+    #[test]
+    fn without_cpufreq_cpuinfo_tells() {
+        let dir = tempfile::tempdir().unwrap();
+        let clocks = Reader::new(&Paths { sysfs: dir.path().into(), ..fixture() }).read().unwrap();
+        let expected = RawFrequency { core: 1, current_mhz: 2399.998, min_mhz: None, max_mhz: None };
+        assert_eq!((clocks.len(), clocks[1]), (4, expected));
+    }
+
+    #[test]
+    fn without_either_there_is_no_clock() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths { sysfs: dir.path().into(), procfs: dir.path().into(), ..fixture() };
+        assert!(matches!(Reader::new(&paths).read(), Err(ReadError::Unsupported { .. })));
+        fs::write(dir.path().join("cpuinfo"), "processor\t: 0\nBogoMIPS\t: 108.00\n").unwrap();
+        assert!(matches!(Reader::new(&paths).read(), Err(ReadError::Unsupported { .. })));
+    }
+
+    #[test]
+    fn a_core_that_comes_and_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let cpu = dir.path().join("devices/system/cpu");
+        for (core, text) in [("cpu0", "1000000\n"), ("cpu1", "<unknown>\n"), ("cpu2", "3000000\n")] {
+            fs::create_dir_all(cpu.join(core).join("cpufreq")).unwrap();
+            fs::write(cpu.join(core).join("cpufreq/scaling_cur_freq"), text).unwrap();
+        }
+        let mut reader = Reader::new(&Paths { sysfs: dir.path().into(), ..fixture() });
+        let mut cores_of = |online: &str| {
+            fs::write(cpu.join("online"), online).unwrap();
+            reader.read().unwrap().iter().map(|clock| clock.core).collect::<Vec<_>>()
+        };
+        assert_eq!(cores_of("0-1\n"), [0]);
+        assert_eq!(cores_of("0-2\n"), [0, 2]);
+        assert_eq!(cores_of("2\n"), [2]);
+    }
+
+    #[test]
+    fn lists_of_cores() {
+        let parse = |text| parse_online(Path::new("online"), text);
+        assert_eq!(parse("0-3,6,8-9\n"), Ok(vec![0, 1, 2, 3, 6, 8, 9]));
+        assert_eq!(parse("\n"), Ok(vec![]));
+        for text in ["x\n", "0-\n", "1;2\n", "0-4294967295\n", "4294967296\n"] {
+            assert!(matches!(parse(text), Err(ReadError::Parse { line: 1, .. })), "{text:?}");
+        }
+    }
+}

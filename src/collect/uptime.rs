@@ -1,0 +1,62 @@
+//! `/proc/uptime` (`proc_uptime(5)`): how long the machine has been up.
+//!
+//! Called by [`super::Collector`] at every tick. It does not look at the clock: inside a container the file may tell the
+//! container's own uptime, and that is what its owner wants to see.
+
+use std::path::Path;
+
+use super::Paths;
+use super::file::{KeptFile, fraction};
+use crate::model::Reading;
+
+/// Keeps `/proc/uptime` open.
+#[derive(Debug)]
+pub struct Reader {
+    uptime: KeptFile,
+}
+
+impl Reader {
+    /// Opens nothing yet.
+    #[must_use]
+    pub fn new(paths: &Paths) -> Self {
+        Self { uptime: KeptFile::new(paths.proc("uptime")) }
+    }
+
+    /// Seconds since boot, time spent in suspend included.
+    pub fn read(&mut self) -> Reading<f64> {
+        self.uptime.read_text_with(parse_uptime)
+    }
+}
+
+/// The text of `/proc/uptime`, `350735.47 234388.90`: seconds since boot, and idle seconds summed over the cores, which
+/// are not used here.
+pub fn parse_uptime(path: &Path, text: &str) -> Reading<f64> {
+    fraction(path, 1, text.split_ascii_whitespace().next(), "seconds since boot")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ReadError;
+
+    #[test]
+    fn a_laptop() {
+        let text = include_str!("../../tests/fixtures/machine/proc/uptime");
+        assert_eq!(parse_uptime(Path::new("uptime"), text), Ok(189_412.37));
+    }
+
+    #[test]
+    fn nothing_else_is_an_uptime() {
+        for text in ["", "\n", "up 3 days\n", "-1.00 2.00\n", "nan 0\n", "inf 0\n", "1e999 0\n"] {
+            let reading = parse_uptime(Path::new("uptime"), text);
+            assert!(matches!(reading, Err(ReadError::Parse { line: 1, .. })), "{text:?}: {reading:?}");
+        }
+    }
+
+    #[test]
+    fn this_machine_is_up() {
+        let mut reader = Reader::new(&Paths::host());
+        let first = reader.read().unwrap();
+        assert!(first > 0.0 && reader.read().unwrap() >= first);
+    }
+}

@@ -1,0 +1,114 @@
+//! Server-sent events: one event at once, then one every period, from the frames that everybody shares.
+//!
+//! The stream is pulled: actix asks for the next piece only when the client has taken the one before, so a slow client
+//! skips events and costs nothing.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use actix_web::web::{self, Bytes};
+use actix_web::{HttpRequest, HttpResponse};
+use bytestring::ByteString;
+use futures_util::stream;
+use tokio::sync::watch;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+
+use super::connection::Connection;
+use super::gate::{Kind, Pass};
+use super::state::State;
+use crate::error::ApiError;
+use crate::model::Subjects;
+use crate::sampler::Frame;
+
+/// A comment goes out when nothing else did for this long, so that proxies keep the connection open.
+const COMMENT_EVERY: Duration = Duration::from_secs(12);
+
+/// When a client that found no room should come back.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// How a stream of events is made.
+pub struct Events {
+    /// Whose clients these are.
+    pub kind: Kind,
+    /// What must be gathered.
+    pub needs: Subjects,
+    /// Time between two events.
+    pub period: Duration,
+    /// One event's bytes, `data: ...` and the blank line.
+    pub event: fn(&Frame) -> ByteString,
+}
+
+struct Stream {
+    events: Events,
+    state: Arc<State>,
+    ticker: Interval,
+    stopping: watch::Receiver<bool>,
+    last: Instant,
+    _pass: Pass,
+}
+
+/// The streaming answer.
+pub fn respond(req: &HttpRequest, state: &web::Data<State>, events: Events) -> Result<HttpResponse, ApiError> {
+    let connection = req.conn_data::<Rc<Connection>>();
+    let address = connection.map_or([0, 0, 0, 0].into(), |connection| connection.peer_ip());
+    let pass = state.gate.enter(events.kind, address).map_err(|_| ApiError::Unavailable {
+        message: "the server is at full capacity; try again later".to_owned(),
+        retry_after: RETRY_AFTER,
+    })?;
+    if let Some(connection) = connection {
+        connection.bound_send_buffer();
+    }
+    let mut ticker = tokio::time::interval(events.period);
+    ticker.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let stream = Stream {
+        events,
+        state: Arc::clone(state),
+        ticker,
+        stopping: state.stopping.clone(),
+        last: Instant::now(),
+        _pass: pass,
+    };
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, HeaderValue::from_static("text/event-stream")))
+        .insert_header(("X-Accel-Buffering", "no"))
+        .streaming(stream::unfold(stream, |mut stream| async move {
+            let piece = stream.next().await?;
+            Some((Ok::<_, actix_web::Error>(piece), stream))
+        })))
+}
+
+/// Whether the client asks for the object once, as plain JSON: its `Accept` names that and no event stream.
+#[must_use]
+pub fn wants_json_once(req: &HttpRequest) -> bool {
+    let names = |what: &str| {
+        let mut all = req.headers().get_all(ACCEPT).filter_map(|value| value.to_str().ok());
+        all.any(|value| value.split(',').any(|kind| kind.split(';').next().unwrap_or("").trim() == what))
+    };
+    names("application/json") && !names("text/event-stream")
+}
+
+impl Stream {
+    /// The next piece: an event when one is due, else a comment. `None` when the server stops.
+    async fn next(&mut self) -> Option<Bytes> {
+        let comment_at = self.last + COMMENT_EVERY;
+        let piece = tokio::select! {
+            stopping = self.stopping.wait_for(|stopping| *stopping) => {
+                drop(stopping);
+                return None;
+            }
+            _ = self.ticker.tick() => match self.state.sampler.latest(self.events.needs).await {
+                Ok(frame) => {
+                    self.state.gate.sent.fetch_add(1, Ordering::Relaxed);
+                    (self.events.event)(&frame).into_bytes()
+                }
+                Err(error) => Bytes::from(format!(": {error}\n\n")),
+            },
+            () = tokio::time::sleep_until(comment_at) => Bytes::from_static(b": still here\n\n"),
+        };
+        self.last = Instant::now();
+        Some(piece)
+    }
+}

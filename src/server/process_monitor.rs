@@ -1,0 +1,41 @@
+//! Carries Process Monitor's words: the event stream of `/api/processes`, or the object once.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::events::{self, Events};
+use super::gate::Kind;
+use super::json_response;
+use super::state::State;
+use crate::dialect::process_monitor as words;
+use crate::error::ApiError;
+use crate::model::Snapshot;
+use crate::sampler::Encoding;
+
+/// Time between two events.
+const PERIOD: Duration = Duration::from_secs(3);
+
+/// `GET /api/processes`.
+pub async fn processes(req: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, ApiError> {
+    if events::wants_json_once(&req) {
+        let frame = state.sampler.latest(words::NEEDS).await?;
+        return Ok(json_response(frame.encoded(Encoding::ProcessMonitorObject, object)));
+    }
+    events::respond(
+        &req,
+        &state,
+        Events {
+            kind: Kind::ProcessMonitor,
+            needs: words::NEEDS,
+            period: PERIOD,
+            event: |frame| {
+                frame.encoded(Encoding::ProcessMonitorEvent, |snapshot| format!("data: {}\n\n", object(snapshot)))
+            },
+        },
+    )
+}
+
+fn object(snapshot: &Snapshot) -> String {
+    super::json_text(&words::processes(snapshot))
+}

@@ -1,0 +1,123 @@
+//! Carries psiod's words: commands and answers over the WebSocket at `/`, and the one command that does something.
+
+use std::rc::Rc;
+
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use actix_ws::CloseCode;
+use bytestring::ByteString;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::connection::Connection;
+use super::gate::{Kind, Pass};
+use super::json_text;
+use super::state::State;
+use super::websocket::{self, Event, Gone, Socket};
+use crate::auth::Identity;
+use crate::dialect::psiod as words;
+use crate::dialect::psiod::{Command, Refusal};
+use crate::dialect::psmonitor::AT_CAPACITY;
+use crate::error::ApiError;
+use crate::sampler::{Encoding, Frame};
+
+/// The client at the other end, as far as the log and `process.kill` care.
+struct Client {
+    address: String,
+    identity: Option<Identity>,
+}
+
+/// `WS /`.
+pub async fn connect(
+    req: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    let connection = req.conn_data::<Rc<Connection>>();
+    let client = Client {
+        address: connection.map_or_else(|| "-".to_owned(), |connection| connection.peer.to_string()),
+        identity: req.extensions().get::<Identity>().cloned(),
+    };
+    let address = connection.map_or([0, 0, 0, 0].into(), |connection| connection.peer_ip());
+    let (response, mut socket) = websocket::accept(&req, &mut payload.into_inner(), &state)?;
+    let pass = state.gate.enter(Kind::Psiod, address);
+    actix_rt::spawn(async move {
+        match pass {
+            Ok(pass) => {
+                let _ = serve(socket, &state, &client, pass).await;
+            }
+            Err(_) => {
+                let _ = socket.say(AT_CAPACITY).await;
+                socket.close_with(CloseCode::Again, "at capacity").await;
+                socket.drain().await;
+            }
+        }
+    });
+    Ok(response)
+}
+
+async fn serve(mut socket: Socket, state: &State, client: &Client, _pass: Pass) -> Result<(), Gone> {
+    loop {
+        let answer = match socket.next().await? {
+            Event::Text(text) => answer(&text, state, client).await,
+            Event::Binary(bytes) => answer(&String::from_utf8_lossy(&bytes), state, client).await,
+        };
+        if let Some(answer) = answer {
+            socket.say(answer).await?;
+        }
+    }
+}
+
+/// The text to send back, if any.
+async fn answer(text: &str, state: &State, client: &Client) -> Option<ByteString> {
+    let refused = |refusal: &Refusal| Some(json_text(refusal).into());
+    let command = match words::parse(text, std::process::id()) {
+        Ok(command) => command,
+        Err(refusal) => return refused(&refusal),
+    };
+    if let Command::Kill { pid } = command {
+        return end_process(pid, state, client).err().and_then(|why| refused(&Refusal::of(command, why)));
+    }
+    match state.sampler.latest(words::needs(command)).await {
+        Ok(frame) => match encode(command, &frame) {
+            Ok(answer) => answer,
+            Err(refusal) => refused(&refusal),
+        },
+        Err(error) => refused(&Refusal::of(command, error.to_string())),
+    }
+}
+
+/// Answers that are large and the same for everybody are encoded once a frame.
+fn encode(command: Command, frame: &Frame) -> Result<Option<ByteString>, Refusal> {
+    if command == Command::Processes {
+        return Ok(Some(frame.encoded(Encoding::PsiodProcesses, |snapshot| {
+            words::answer(Command::Processes, snapshot).map_or_else(|refusal| json_text(&refusal), |a| json_text(&a))
+        })));
+    }
+    Ok(words::answer(command, frame.snapshot())?.map(|answer| json_text(&answer).into()))
+}
+
+/// Sends SIGTERM, if the operator allows it and the client proved who it is. The PID is at least 2 and not our own: a
+/// negative one would address a group, -1 everybody.
+fn end_process(pid: i64, state: &State, client: &Client) -> Result<(), String> {
+    if !state.allow_kill {
+        return Err("process.kill is switched off; the server must be started with --allow-kill".to_owned());
+    }
+    let Some(identity) = &client.identity else {
+        return Err("process.kill needs a token; start the server with --token-file and connect with \
+                    `Authorization: Bearer TOKEN`"
+            .to_owned());
+    };
+    let is_ours = pid == i64::from(std::process::id());
+    let target = i32::try_from(pid).ok().filter(|pid| *pid > 1 && !is_ours).and_then(Pid::from_raw);
+    let Some(target) = target else { return Err(format!("process {pid} is never ended")) };
+    let who = identity.name();
+    match kill_process(target, Signal::TERM) {
+        Ok(()) => {
+            log::warn!("process.kill: SIGTERM to {pid}, asked by {} ({who})", client.address);
+            Ok(())
+        }
+        Err(error) => {
+            log::warn!("process.kill: {pid} refused by the kernel ({error}), asked by {} ({who})", client.address);
+            Err(format!("the kernel refuses to end process {pid}: {error}"))
+        }
+    }
+}
