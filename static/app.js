@@ -67,9 +67,7 @@ function showState(state) {
   if (previous === "live" && state.name !== "live") view.gap(Date.now());
   document.body.dataset.state = state.name;
   document.title = `${state.name === "live" ? "" : "(not connected) "}psmonitor \u00b7 ${location.host}`;
-  const connected = state.name === "live" || state.name === "connecting";
-  at("socket-open").disabled = connected;
-  at("socket-close").disabled = state.name === "stopped" || state.name === "locked";
+  enable(state.name);
   showToken(state);
   if (state.name === "live" && previous !== "live") learnFacts();
   previous = state.name;
@@ -79,7 +77,17 @@ function showState(state) {
   repaint();
 }
 
-/** Once while there are no data: the countdown and the charts move on. */
+/** Only the button that would do something can be pressed. The keyboard's focus is not lost with the other. */
+function enable(name) {
+  const [open, close] = [at("socket-open"), at("socket-close")];
+  const focused = document.activeElement;
+  open.disabled = name === "live" || name === "connecting";
+  close.disabled = name === "stopped" || name === "locked";
+  if (focused === close && close.disabled) open.focus();
+  if (focused === open && open.disabled) close.focus();
+}
+
+/** Twice a second while there are no data: the countdown and the charts move on. */
 function tick() {
   if (connection.state.name === "live") {
     clearInterval(ticker);

@@ -16,7 +16,7 @@ export class InterfaceTable {
   #button;
   #entries = new Map();
   #all = false;
-  #orderedAt = 0;
+  #orderedAt = -Infinity;
   #latest = null;
 
   constructor(body, note, button) {
@@ -43,7 +43,7 @@ export class InterfaceTable {
     }
     for (const key of names) {
       if (!this.#entries.has(key)) {
-        this.#entries.set(key, newEntry(key));
+        this.#entries.set(key, newEntry(key, now));
         changed = true;
       }
       update(this.#entries.get(key), object(object(network.statistics)[key]), object(object(network.averages)[key]), now);
@@ -54,7 +54,7 @@ export class InterfaceTable {
   #order(now) {
     this.#orderedAt = now;
     const sorted = [...this.#entries.values()].sort(
-      (a, b) => b.recent - a.recent || b.total - a.total || a.key.localeCompare(b.key),
+      (a, b) => (b.recent ?? 0) - (a.recent ?? 0) || b.total - a.total || a.key.localeCompare(b.key),
     );
     const busy = sorted.filter((entry) => entry.total > 0 && now - entry.movedAt < IDLE_AFTER_MS).slice(0, MOST_SHOWN);
     const shown = this.#all || busy.length === 0 ? sorted.slice(0, this.#all ? undefined : MOST_SHOWN) : busy;
@@ -68,7 +68,7 @@ export class InterfaceTable {
     attribute(this.#button, "aria-expanded", String(this.#all));
     this.#note.hidden = shown.length > 0 && rest === 0;
     if (sorted.length === 0) {
-      write(this.#note, this.#latest?.interfaces === undefined ? "The server sent no interfaces." : "No network interface.");
+      write(this.#note, Array.isArray(this.#latest?.interfaces) ? "No network interface." : "The server sent no interfaces.");
     } else {
       write(this.#note, `${rest} idle or less busy ${rest === 1 ? "interface is" : "interfaces are"} hidden.`);
     }
@@ -97,7 +97,7 @@ export function traffic(network) {
   return sums;
 }
 
-function newEntry(key) {
+function newEntry(key, now) {
   const cells = {
     key: cell("name", "Interface", "rowheader"),
     in: cell("number", "In"),
@@ -110,8 +110,7 @@ function newEntry(key) {
   const line = make("tr", "", ...Object.values(cells).map(({ td }) => td));
   line.setAttribute("role", "row");
   name(cells.key.place, key);
-  const now = performance.now();
-  return { key, line, cells, recent: 0, total: 0, moved: null, movedAt: now, seenAt: now };
+  return { key, line, cells, recent: null, total: 0, moved: null, movedAt: now, seenAt: now };
 }
 
 function update(entry, statistics, average, now) {
@@ -123,9 +122,9 @@ function update(entry, statistics, average, now) {
   const flow = (incoming ?? 0) + (outgoing ?? 0);
   if (flow > 0 || (entry.moved !== null && entry.moved !== entry.total)) entry.movedAt = now;
   entry.moved = entry.total;
-  // A mean that forgets with time: independent of how often messages come.
-  const keep = Math.exp(-(now - entry.seenAt) / MEMORY_MS);
-  entry.recent = entry.recent * keep + flow * (1 - keep);
+  // A mean that forgets with time, however often messages come. The first known rate starts it.
+  const keep = entry.recent === null ? 0 : Math.exp(-(now - entry.seenAt) / MEMORY_MS);
+  if (incoming !== null || outgoing !== null) entry.recent = (entry.recent ?? 0) * keep + flow * (1 - keep);
   entry.seenAt = now;
 
   value(entry.cells.in.place, rate(incoming));
