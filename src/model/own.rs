@@ -4,8 +4,12 @@
 /// Counters of the running server, as they stand when `/metrics` is asked.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OwnStats {
-    /// One entry a dialect, whether or not it has clients now.
-    pub dialects: Vec<DialectStats>,
+    /// Streams that are open now, by dialect: one entry a dialect, whether or not it has clients.
+    pub clients: Vec<(&'static str, u64)>,
+    /// Frames sent to streams since the start.
+    pub frames_sent: u64,
+    /// Frames that were passed over because a client was slower than the ticks.
+    pub frames_skipped: u64,
     /// Ticks of the sampler since the start.
     pub ticks: u64,
     /// Ticks left out because the one before took too long.
@@ -22,19 +26,6 @@ pub struct OwnStats {
     pub workers_refused: u64,
     /// Workers that wait for their client now.
     pub workers_waiting: u64,
-}
-
-/// Counters of one dialect.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DialectStats {
-    /// Its name, as in the routes: `psmonitor`, `heartbeat`, `process_monitor`, `psiod`, `native`.
-    pub name: &'static str,
-    /// Streams open now.
-    pub clients: u64,
-    /// Frames sent since the start.
-    pub frames_sent: u64,
-    /// Frames that were passed over because a client was slower than the ticks.
-    pub frames_skipped: u64,
 }
 
 /// This process, from `/proc/self/stat` and its limits.

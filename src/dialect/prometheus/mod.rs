@@ -20,9 +20,12 @@ pub mod writer;
 pub use writer::Format;
 use writer::{Kind, Writer};
 
-use crate::model::Snapshot;
 use crate::model::kernel::KernelTables;
 use crate::model::own::OwnStats;
+use crate::model::{Snapshot, Subjects};
+
+/// What the page is made of, beyond the vitals.
+pub const NEEDS: Subjects = Subjects::KERNEL.with(Subjects::FILESYSTEMS);
 
 /// One collector.
 struct Collector {

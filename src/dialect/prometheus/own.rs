@@ -3,30 +3,20 @@
 use super::tables;
 use super::writer::{Kind, Writer};
 use crate::model::Snapshot;
-use crate::model::own::{DialectStats, OwnStats};
+use crate::model::own::OwnStats;
 
 /// All families, whatever the filter: they cost nothing.
 pub fn own(writer: &mut Writer, snapshot: &Snapshot, own: &OwnStats) {
     process(writer, snapshot);
     let labels = [("version", env!("CARGO_PKG_VERSION"))];
     writer.family("psmonitor_build_info", Kind::Gauge, "Version of this program, in labels.").sample(&labels, 1_u64);
-    type Pick = fn(&DialectStats) -> u64;
-    let families: [(&str, Kind, &str, Pick); 3] = [
-        ("psmonitor_clients", Kind::Gauge, "Streams that are open, by dialect.", |d| d.clients),
-        ("psmonitor_frames_sent_total", Kind::Counter, "Frames sent, by dialect.", |d| d.frames_sent),
-        (
-            "psmonitor_frames_skipped_total",
-            Kind::Counter,
-            "Frames passed over because a client was slower than the ticks, by dialect.",
-            |d| d.frames_skipped,
-        ),
-    ];
-    for (name, kind, help, pick) in families {
-        let mut family = writer.family(name, kind, help);
-        for dialect in &own.dialects {
-            family.sample(&[("dialect", dialect.name)], pick(dialect));
-        }
+    let mut family = writer.family("psmonitor_clients", Kind::Gauge, "Streams that are open, by dialect.");
+    for (dialect, clients) in &own.clients {
+        family.sample(&[("dialect", dialect)], *clients);
     }
+    let help = "Frames passed over because a client was slower than the ticks.";
+    writer.counter("psmonitor_frames_skipped_total", help, Some(own.frames_skipped));
+    writer.counter("psmonitor_frames_sent_total", "Frames sent to streams.", Some(own.frames_sent));
     let help = "How late the last tick began, seconds.";
     writer.gauge("psmonitor_tick_lateness_seconds", help, Some(own.tick_lateness_seconds));
     writer.counter("psmonitor_ticks_total", "Ticks of the sampler.", Some(own.ticks));

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::*;
 use crate::collect::{Paths, kernel};
 use crate::model::kernel::hardware::{HwmonChip, HwmonSensor, PowerSupply};
-use crate::model::own::DialectStats;
 use crate::model::snapshot::{Cpu, Disk, Filesystem, Interface, Reader};
 
 fn snapshot() -> Snapshot {
@@ -56,8 +55,7 @@ fn snapshot() -> Snapshot {
 }
 
 fn page(filter: Option<&[&str]>, format: Format) -> String {
-    let dialects = vec![DialectStats { name: "psiod", clients: 3, frames_sent: 4, frames_skipped: 5 }];
-    let own = OwnStats { dialects, ticks: 9, ..OwnStats::default() };
+    let own = OwnStats { clients: vec![("psiod", 3)], frames_skipped: 5, ticks: 9, ..OwnStats::default() };
     String::from_utf8(encode(&snapshot(), &own, filter, format).unwrap()).unwrap()
 }
 
@@ -106,7 +104,7 @@ fn words_of_a_snapshot() {
         "node_scrape_collector_success{collector=\"diskstats\"} 0",
         "node_scrape_collector_duration_seconds{collector=\"stat\"} 0.25",
         "psmonitor_clients{dialect=\"psiod\"} 3",
-        "psmonitor_frames_skipped_total{dialect=\"psiod\"} 5",
+        "psmonitor_frames_skipped_total 5",
         "psmonitor_ticks_total 9",
     ] {
         assert!(page.lines().any(|found| found == line), "{line} is missing from\n{page}");
