@@ -1,5 +1,7 @@
 //! The command line exactly as typed. Each comment is the text of `--help`; what it means is [`crate::config`]'s business.
 
+#![expect(clippy::doc_markdown, rustdoc::bare_urls, reason = "these comments are the text of --help")]
+
 use std::path::PathBuf;
 
 use clap::Parser;

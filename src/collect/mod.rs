@@ -46,6 +46,10 @@ use crate::model::{Gathered, Reading, Sample, Subjects};
 /// How often facts that do not change are looked at again (a renamed host, an upgraded distribution).
 const HOST_FACTS_AGE: Duration = Duration::from_secs(300);
 
+/// How long the processes' files stay open after nobody wants them any more: a page that is reloaded finds them open, an
+/// idle server holds no descriptors.
+const PROCESSES_KEPT: Duration = Duration::from_secs(30);
+
 /// The fast readers, with what they keep open between passes: vitals, processes, and host facts now and then.
 #[derive(Debug)]
 pub struct Collector {
@@ -60,6 +64,8 @@ pub struct Collector {
     network: network::Reader,
     disks: disk::Reader,
     processes: process::Reader,
+    /// When processes were last wanted; `None` when nothing is kept open for them.
+    processes_at: Option<Duration>,
     host: host::Reader,
 }
 
@@ -79,6 +85,7 @@ impl Collector {
             network: network::Reader::new(paths),
             disks: disk::Reader::new(paths),
             processes: process::Reader::new(paths),
+            processes_at: None,
             host: host::Reader::new(paths),
         }
     }
@@ -106,9 +113,15 @@ impl Collector {
 
     /// Reads the processes as far as `wanted` names them, and puts them into `sample`.
     pub fn add_processes(&mut self, sample: &mut Sample, wanted: Subjects) {
+        let now = self.epoch.elapsed();
         if !wanted.intersects(Subjects::ALL_PROCESSES) {
+            if self.processes_at.is_some_and(|at| now.saturating_sub(at) > PROCESSES_KEPT) {
+                self.processes.release();
+                self.processes_at = None;
+            }
             return;
         }
+        self.processes_at = Some(now);
         // Where the ten largest are known already, what is left of "all" is the one bit beyond them.
         let all = wanted.intersects(Subjects::ALL_PROCESSES.without(Subjects::TOP_PROCESSES));
         let mut run = Runner { epoch: self.epoch, runs: Vec::with_capacity(1) };

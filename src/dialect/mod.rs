@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod cost;
 pub mod heartbeat;
+pub mod native;
 mod number;
 pub mod process_monitor;
 pub mod prometheus;

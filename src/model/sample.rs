@@ -175,7 +175,7 @@ pub struct RunReport {
     pub error: Option<ReadError>,
 }
 
-/// CPU time by mode in clock ticks, one line of `/proc/stat` (proc_stat(5)). Fields that an old kernel lacks are 0.
+/// CPU time by mode in clock ticks, one line of `/proc/stat` (`proc_stat(5)`). Fields that an old kernel lacks are 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RawCpuTicks {
     /// User mode. Includes `guest`.
@@ -504,7 +504,7 @@ pub struct RawProcess {
     pub user: Option<Arc<str>>,
 }
 
-/// `/proc/PID/stat` (proc_pid_stat(5)).
+/// `/proc/PID/stat` (`proc_pid_stat(5)`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RawProcessStat {
     /// Field 2, completed from the command line where the kernel cut it at 15 bytes.
@@ -534,7 +534,7 @@ pub struct RawSocket {
     pub local: SocketEnd,
     /// Remote end.
     pub remote: SocketEnd,
-    /// State by the kernel's number (include/net/tcp_states.h); for UDP and UNIX sockets as the file prints it.
+    /// State by the kernel's number (`include/net/tcp_states.h`); for UDP and UNIX sockets as the file prints it.
     pub state: u8,
     /// Inode, 0 for a socket that no process holds any more.
     pub inode: u64,
@@ -623,7 +623,8 @@ pub struct RawCpuModel {
     pub mhz: Option<f64>,
     /// `cache size`, KiB.
     pub cache_kibibytes: Option<u64>,
-    /// `flags`. All cores of one machine share one list.
+    /// `flags`. All cores of one machine share one list. Too long to be part of every native answer.
+    #[serde(skip)]
     pub flags: Arc<[String]>,
     /// `microcode`.
     pub microcode: String,

@@ -40,10 +40,14 @@ pub enum Encoding {
     ProcessMonitorObject,
     /// psiod's `process.getall`.
     PsiodProcesses,
+    /// Our own snapshot.
+    NativeSnapshot,
+    /// Our own event.
+    NativeEvent,
 }
 
 impl Encoding {
-    const COUNT: usize = Self::PsiodProcesses as usize + 1;
+    const COUNT: usize = Self::NativeEvent as usize + 1;
 }
 
 /// A snapshot with its encodings. Immutable but for the encodings, which are each set once.

@@ -101,7 +101,6 @@ pub struct Watch {
 
 impl Sampler {
     /// A handle, and the task that does the work until it is dropped.
-    #[must_use]
     pub fn new(settings: Settings) -> (Self, impl Future<Output = ()> + use<>) {
         let shared = Arc::new(Shared {
             interval: settings.interval,
@@ -233,7 +232,7 @@ impl Stride {
     }
 
     fn takes(self, tick: u64) -> bool {
-        tick > self.first && (tick - self.first) % self.every == 0
+        tick > self.first && (tick - self.first).is_multiple_of(self.every)
     }
 }
 

@@ -21,7 +21,7 @@ use super::gate::{Kind, Pass};
 use super::state::State;
 use crate::error::ApiError;
 use crate::model::Subjects;
-use crate::sampler::Frame;
+use crate::sampler::{Frame, Sampler, StandsStill, Stride, Watch};
 
 /// A comment goes out when nothing else did for this long, so that proxies keep the connection open.
 const COMMENT_EVERY: Duration = Duration::from_secs(12);
@@ -35,16 +35,31 @@ pub struct Events {
     pub kind: Kind,
     /// What must be gathered.
     pub needs: Subjects,
-    /// Time between two events.
-    pub period: Duration,
+    /// When an event is due.
+    pub pace: Pace,
     /// One event's bytes, `data: ...` and the blank line.
     pub event: fn(&Frame) -> ByteString,
+}
+
+/// When an event is due.
+#[derive(Clone, Copy, Debug)]
+pub enum Pace {
+    /// At once and then every so often, whatever the sampling interval.
+    Timer(Duration),
+    /// At once and then with the sampler's ticks, every so often.
+    Ticks(Duration),
+}
+
+/// What tells that an event is due.
+enum Source {
+    Timer(Interval),
+    Ticks { watch: Watch, wanted: Duration, stride: Option<Stride> },
 }
 
 struct Stream {
     events: Events,
     state: Arc<State>,
-    ticker: Interval,
+    source: Source,
     stopping: watch::Receiver<bool>,
     last: Instant,
     _pass: Pass,
@@ -61,12 +76,18 @@ pub fn respond(req: &HttpRequest, state: &web::Data<State>, events: Events) -> R
     if let Some(connection) = connection {
         connection.bound_send_buffer();
     }
-    let mut ticker = tokio::time::interval(events.period);
-    ticker.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let source = match events.pace {
+        Pace::Timer(period) => {
+            let mut ticker = tokio::time::interval(period);
+            ticker.set_missed_tick_behavior(MissedTickBehavior::Skip);
+            Source::Timer(ticker)
+        }
+        Pace::Ticks(wanted) => Source::Ticks { watch: state.sampler.watch(events.needs), wanted, stride: None },
+    };
     let stream = Stream {
         events,
         state: Arc::clone(state),
-        ticker,
+        source,
         stopping: state.stopping.clone(),
         last: Instant::now(),
         _pass: pass,
@@ -90,6 +111,26 @@ pub fn wants_json_once(req: &HttpRequest) -> bool {
     names("application/json") && !names("text/event-stream")
 }
 
+impl Source {
+    /// The frame of the next event. May be dropped while it waits.
+    async fn next(&mut self, sampler: &Sampler, needs: Subjects) -> Result<Arc<Frame>, StandsStill> {
+        match self {
+            Self::Timer(ticker) => {
+                ticker.tick().await;
+                sampler.latest(needs).await
+            }
+            Self::Ticks { watch, wanted, stride } => {
+                let Some(stride) = *stride else {
+                    let first = watch.first().await?;
+                    *stride = Some(Stride::new(first.tick(), *wanted, sampler.interval()));
+                    return Ok(first);
+                };
+                watch.next(stride).await.ok_or(StandsStill)
+            }
+        }
+    }
+}
+
 impl Stream {
     /// The next piece: an event when one is due, else a comment. `None` when the server stops.
     async fn next(&mut self) -> Option<Bytes> {
@@ -99,7 +140,7 @@ impl Stream {
                 drop(stopping);
                 return None;
             }
-            _ = self.ticker.tick() => match self.state.sampler.latest(self.events.needs).await {
+            frame = self.source.next(&self.state.sampler, self.events.needs) => match frame {
                 Ok(frame) => {
                     self.state.gate.sent.fetch_add(1, Ordering::Relaxed);
                     (self.events.event)(&frame).into_bytes()

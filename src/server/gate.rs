@@ -20,11 +20,13 @@ pub enum Kind {
     ProcessMonitor,
     /// psiod's WebSocket.
     Psiod,
+    /// Our own event stream.
+    Native,
 }
 
 impl Kind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::Psmonitor, Self::ProcessMonitor, Self::Psiod];
+    pub const ALL: [Self; 4] = [Self::Psmonitor, Self::ProcessMonitor, Self::Psiod, Self::Native];
 
     /// The kind's name, as metrics and logs spell it.
     #[must_use]
@@ -33,6 +35,7 @@ impl Kind {
             Self::Psmonitor => "psmonitor",
             Self::ProcessMonitor => "process_monitor",
             Self::Psiod => "psiod",
+            Self::Native => "native",
         }
     }
 }

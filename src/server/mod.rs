@@ -11,6 +11,7 @@ mod gate;
 mod guard;
 mod heartbeat;
 mod listener;
+mod native;
 mod origin;
 mod process_monitor;
 mod psiod;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::events::{self, Events};
+use super::events::{self, Events, Pace};
 use super::gate::Kind;
 use super::json_response;
 use super::state::State;
@@ -28,7 +28,7 @@ pub async fn processes(req: HttpRequest, state: web::Data<State>) -> Result<Http
         Events {
             kind: Kind::ProcessMonitor,
             needs: words::NEEDS,
-            period: PERIOD,
+            pace: Pace::Timer(PERIOD),
             event: |frame| {
                 frame.encoded(Encoding::ProcessMonitorEvent, |snapshot| format!("data: {}\n\n", object(snapshot)))
             },

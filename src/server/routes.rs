@@ -4,7 +4,7 @@ use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, Route, guard, web};
 
 use super::state::State;
-use super::{assets, heartbeat, process_monitor, psiod, psmonitor, websocket};
+use super::{assets, heartbeat, native, process_monitor, psiod, psmonitor, websocket};
 use crate::error::ApiError;
 
 /// Who may use a route once tokens are set.
@@ -55,6 +55,8 @@ pub static ENDPOINTS: &[Endpoint] = &[
     on(Method::GET, "/api/platform", Token, || web::to(heartbeat::platform)),
     on(Method::GET, "/api/cpumodel", Token, || web::to(heartbeat::cpumodel)),
     on(Method::GET, "/api/processes", Stream, || web::to(process_monitor::processes)),
+    on(Method::GET, "/api/v1/snapshot", Token, || web::to(native::snapshot)),
+    on(Method::GET, "/api/v1/stream", Stream, || web::to(native::stream)),
     on(Method::GET, "/healthz", Open, || web::to(health)),
     on(Method::GET, "/static/{name}", Open, || web::to(asset)),
     on(Method::GET, "/favicon.ico", Open, || web::to(favicon)),

@@ -52,7 +52,8 @@ class Server:
         self.host, port = self.address.rsplit(":", 1)
         self.port = int(port)
         # Whatever else is said on stdout must not fill the pipe.
-        threading.Thread(target=self._drain, args=(self.process.stdout,), daemon=True).start()
+        self._stdout = threading.Thread(target=self._drain, args=(self.process.stdout,), daemon=True)
+        self._stdout.start()
 
     def _address(self):
         watchdog = threading.Timer(20, self.process.kill)
@@ -64,15 +65,14 @@ class Server:
                     return found[1]
         finally:
             watchdog.cancel()
-        self.process.kill()
-        self.process.wait()
-        self._stderr.join(5)
+        self.kill()
         raise AssertionError("the server did not say where it listens: " + "".join(self.errors))
 
     def _drain(self, pipe):
-        for line in pipe:
-            if pipe is self.process.stderr:
-                self.errors.append(line)
+        with pipe:
+            for line in pipe:
+                if pipe is self.process.stderr:
+                    self.errors.append(line)
 
     @property
     def pid(self):
@@ -92,7 +92,8 @@ class Server:
 
     def connect(self, worker=None, path="/connect", query="", **options):
         """A WebSocket for a worker, a new one unless it is given."""
-        return connect(self.ws(f"{path}?id={worker or self.worker()}{query}"), open_timeout=5, **options)
+        address = self.ws(f"{path}?id={worker or self.worker()}{query}")
+        return connect(address, open_timeout=5, close_timeout=2, legacy=True, **options)
 
     def stop(self):
         """SIGTERM; the exit code and how long it took."""
@@ -102,9 +103,15 @@ class Server:
         try:
             return self.process.wait(STOP_SECONDS), time.monotonic() - start
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            self.kill()
             raise AssertionError(f"the server still ran {STOP_SECONDS} s after SIGTERM: {''.join(self.errors)}") from None
+
+    def kill(self):
+        """Ends it at once, if it still runs."""
+        self.process.kill()
+        self.process.wait()
+        self._stderr.join(5)
+        self.process.stdout.close()
 
 
 @contextlib.contextmanager
@@ -114,9 +121,7 @@ def running(*arguments, **options):
     try:
         yield server
     except BaseException:
-        if server.process.poll() is None:
-            server.process.kill()
-            server.process.wait()
+        server.kill()
         raise
     if server.process.poll() is None:
         code, _ = server.stop()

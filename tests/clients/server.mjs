@@ -8,7 +8,10 @@ import { createInterface } from "node:readline";
 export async function start(...flags) {
   const program = process.env.PSMONITOR_BIN;
   if (!program) throw new Error("PSMONITOR_BIN is not set; start these tests with tests/run js");
-  const child = spawn(program, ["--listen", "127.0.0.1:0", ...flags], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(program, ["--listen", "127.0.0.1:0", ...flags], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, RUST_LOG: "warn" },
+  });
   const ended = once(child, "exit");
   // A test that fails must not leave it running.
   process.once("exit", () => child.kill("SIGKILL"));

@@ -1,5 +1,6 @@
 """HTTP manners: methods, errors, CORS, and who is let in."""
 
+import contextlib
 import http.client
 import json
 
@@ -101,11 +102,11 @@ def test_a_local_page_may_stream(server):
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:4500", "127.0.0.1.evil.example"])
 def test_a_foreign_host_name_is_refused(server, host):
     """DNS rebinding: the address is ours, the name is not. What a proxy says about the name counts for nothing."""
-    connection = http.client.HTTPConnection(server.host, server.port, timeout=5)
-    connection.request("GET", "/system", headers={"Host": host, "X-Forwarded-Host": "localhost"})
-    response = connection.getresponse()
-    assert 400 <= response.status < 500
-    assert json.loads(response.read())["error"]
+    with contextlib.closing(http.client.HTTPConnection(server.host, server.port, timeout=5)) as connection:
+        connection.request("GET", "/system", headers={"Host": host, "X-Forwarded-Host": "localhost"})
+        response = connection.getresponse()
+        assert 400 <= response.status < 500
+        assert json.loads(response.read())["error"]
 
 
 def test_known_host_names_are_served(server):

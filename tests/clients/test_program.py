@@ -46,6 +46,33 @@ def test_bad_value(arguments):
     assert arguments[0] in result.stderr or arguments[1] in result.stderr
 
 
+def test_a_wide_address_wants_a_token():
+    result = run("--listen", "0.0.0.0:0")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "--token-file" in result.stderr and "--no-auth" in result.stderr
+
+
+def test_with_tokens_only_their_holders_get_in(tmp_path):
+    """The worker of a holder is the ticket for the stream."""
+    tokens = tmp_path / "tokens"
+    tokens.write_text("a-secret-of-the-test\n")
+    tokens.chmod(0o600)
+    with running("--token-file", str(tokens)) as server:
+        holder = {"Authorization": "Bearer a-secret-of-the-test"}
+        for method, path in [("POST", "/"), ("GET", "/system"), ("GET", "/network"), ("GET", "/no/such/route")]:
+            for headers in ({}, {"Authorization": "Bearer wrong"}):
+                refused = requests.request(method, server.url + path, headers=headers, timeout=5)
+                assert refused.status_code == 401, (method, path)
+                assert refused.json()["error"]
+        assert requests.get(f"{server.url}/healthz", timeout=5).status_code == 200
+        assert requests.get(f"{server.url}/system", headers=holder, timeout=5).status_code == 200
+        worker = requests.post(server.url, headers=holder, timeout=5).json()["id"]
+        with server.connect(worker) as stream:
+            assert stream.recv(timeout=5) == WELCOME
+        code, _ = server.stop()
+        assert code == 0 and "a-secret" not in "".join(server.errors)
+
+
 def test_port_taken():
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
@@ -112,12 +139,12 @@ def test_descriptors_are_flat_after_200_streams():
             targets = (os.readlink(entry) for entry in folder.iterdir() if entry.is_symlink())
             return sum(1 for target in targets if target.startswith("socket:"))
 
-        for _ in range(5):
-            server.connect().close()
-        time.sleep(0.5)
+        for socket in [server.connect() for _ in range(5)]:
+            socket.close_socket()
+        time.sleep(2)
         before = others()
-        for _ in range(200):
-            server.connect().close()
+        for socket in [server.connect() for _ in range(200)]:
+            socket.close_socket()
         deadline = time.monotonic() + 5
         while others() > before and time.monotonic() < deadline:
             time.sleep(0.1)

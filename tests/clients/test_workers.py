@@ -72,23 +72,24 @@ def test_worker_lives_three_seconds(server):
 
 
 def test_two_clients_race_for_one_worker(server):
-    for _ in range(50):
-        worker, barrier, outcomes = server.worker(), threading.Barrier(2), []
+    """Fifty workers, two clients for each: one of them is served, the other refused."""
 
-        def race(worker=worker, barrier=barrier, outcomes=outcomes):
-            barrier.wait()
-            with server.connect(worker) as socket:
-                try:
-                    outcomes.append(socket.recv(timeout=5))
-                except ConnectionClosed as closed:
-                    outcomes.append(closed.rcvd.code)
+    def race(worker, barrier, outcomes):
+        barrier.wait()
+        with server.connect(worker) as socket:
+            try:
+                outcomes.append(socket.recv(timeout=10))
+            except ConnectionClosed as closed:
+                outcomes.append(closed.rcvd.code)
 
-        threads = [threading.Thread(target=race) for _ in range(2)]
+    for _ in range(5):
+        races = [(server.worker(), threading.Barrier(2), []) for _ in range(10)]
+        threads = [threading.Thread(target=race, args=one) for one in races for _ in range(2)]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(10)
-        assert sorted(outcomes, key=str) == [1008, WELCOME]
+            thread.join(20)
+        assert [sorted(outcomes, key=str) for _, _, outcomes in races] == [[1008, WELCOME]] * 10
 
 
 def test_interval_of_a_stream(server):
@@ -133,6 +134,7 @@ def test_ten_thousand_workers_that_nobody_claims():
         for (sent, _), (_, answered) in zip(accepted, accepted[LIMIT:], strict=False):
             assert answered - sent >= LIFETIME
         time.sleep(LIFETIME + 0.1)
+        connection.close()
         with server.connect() as socket:
             assert socket.recv(timeout=5) == WELCOME
 

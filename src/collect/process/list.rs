@@ -9,7 +9,7 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::{RawDir, SeekFrom};
 use rustix::io::Errno;
 
-use super::parse::decimal;
+pub(in crate::collect) use super::parse::decimal;
 
 /// Room for the names of one system call. 2,000 processes take two calls.
 const BUFFER_BYTES: usize = 32 << 10;

@@ -4,6 +4,7 @@
 //! descriptors of each are read in a third of the time that opening them takes. Memory of all processes is read in each
 //! pass; the rest of all, or of the ten largest only. Command lines are never part of a sample.
 
+mod arrivals;
 pub mod command_line;
 mod kept;
 pub(super) mod list;
@@ -27,6 +28,7 @@ use super::user::Users;
 use crate::model::sample::{RawProcess, RawProcessStat, RawProcesses};
 use crate::model::snapshot::TOP;
 use crate::model::{ReadError, Reading};
+use arrivals::Arrivals;
 use kept::Keeper;
 use list::Lister;
 use table::Table;
@@ -54,6 +56,7 @@ pub struct Reader {
     users: Users,
     folder: Option<Folder>,
     lister: Lister,
+    arrivals: Arrivals,
     keeper: Keeper,
     table: Table,
     pids: Vec<u32>,
@@ -102,6 +105,7 @@ impl Reader {
             users: Users::new(paths),
             folder: None,
             lister: Lister::new(),
+            arrivals: Arrivals::default(),
             keeper,
             table: Table::default(),
             pids: Vec::new(),
@@ -114,6 +118,7 @@ impl Reader {
     /// Closes everything that is kept open, for when nobody watches processes any more. The next pass opens it anew.
     pub fn release(&mut self) {
         self.folder = None;
+        self.arrivals = Arrivals::default();
         self.table = Table::default();
     }
 
@@ -165,20 +170,19 @@ impl Reader {
         self.end(list, false)
     }
 
-    /// Lists the processes and brings the table in line with them.
+    /// Brings the table in line with the processes that there are.
     fn begin(&mut self) -> Reading<()> {
         let path = self.paths.procfs.clone();
-        let listed = self.open_folder().and_then(|()| self.list());
-        if let Err(error) = listed {
-            self.folder = None;
+        self.pass = self.pass.wrapping_add(1);
+        let updated = self.open_folder().and_then(|()| self.update());
+        if let Err(error) = updated {
+            self.release();
             return Err(read_error(&path, &error.into()));
         }
-        if self.pass.is_multiple_of(VISIBILITY_AGE) {
+        if self.pass % VISIBILITY_AGE == 1 {
             self.hidden = visible::hides_others(&path);
         }
-        self.pass = self.pass.wrapping_add(1);
         self.complaint = None;
-        self.table.update(&self.pids, self.pass);
         let on_procfs = self.folder.as_ref().is_some_and(|folder| folder.is_procfs);
         self.keeper.begin(self.table.kept(), on_procfs);
         Ok(())
@@ -194,14 +198,19 @@ impl Reader {
         Ok(())
     }
 
-    /// The PIDs in ascending order. The kernel lists them so; a plain folder may not.
-    fn list(&mut self) -> Result<(), Errno> {
+    /// Lists the PIDs in ascending order, if there may be new ones. The kernel lists them so; a plain folder may not.
+    fn update(&mut self) -> Result<(), Errno> {
         let folder = self.folder.as_ref().ok_or(Errno::BADF)?;
+        let last_pid = if folder.is_procfs { arrivals::last_pid(folder.fd.as_fd()) } else { None };
+        if !self.arrivals.possible(last_pid) {
+            return Ok(());
+        }
         self.pids.clear();
         self.lister.numbers(folder.fd.as_fd(), |pid, _| self.pids.push(pid))?;
         if !self.pids.is_sorted() {
             self.pids.sort_unstable();
         }
+        self.table.update(&self.pids, self.pass);
         Ok(())
     }
 

@@ -1,0 +1,254 @@
+//! Which process holds which socket, by which descriptor: the links `socket:[INODE]` of `/proc/PID/fd`.
+//!
+//! Used by the socket reader. Looking at every descriptor costs more than everything else about sockets, so a process is
+//! walked through only when there is reason to: it is new, its number of descriptors has changed (the size of the folder
+//! `/proc/PID/fd`, since Linux 6.2), one of its sockets is gone, or a socket has come up that nobody is known to hold. A
+//! socket with several holders is looked at in each. What slips through, as long as its number of descriptors stays the
+//! same, is a process that moves a socket to another descriptor or gets one that others hold as well; a walk through all
+//! processes every sixteenth pass sets it right.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::collect::process::list::{Lister, ShortPath, decimal};
+use crate::model::sample::RawSocket;
+
+/// Passes from one walk through all processes to the next.
+const FULL_WALK: u32 = 16;
+
+/// What is known about the holders, between passes.
+#[derive(Debug)]
+pub(super) struct Holders {
+    /// Whether the kernel tells of changes: not in plain folders.
+    live: bool,
+    processes: Lister,
+    descriptors: Lister,
+    /// By PID.
+    known: Vec<Process>,
+    /// Sockets without a holder that we could see, after the last walk through all processes.
+    orphans: HashSet<u64>,
+    pass: u32,
+}
+
+/// One process as it was last walked through.
+#[derive(Debug)]
+struct Process {
+    pid: u32,
+    /// Inode and size of `/proc/PID/fd`. Another process of the same PID has another inode.
+    identity: Option<(u64, u64)>,
+    /// Descriptor and socket.
+    holds: Vec<(u32, u64)>,
+    /// Whether it was walked through in this pass.
+    walked: bool,
+}
+
+impl Holders {
+    pub(super) fn new(live: bool) -> Self {
+        Self {
+            live,
+            processes: Lister::new(),
+            descriptors: Lister::new(),
+            known: Vec::new(),
+            orphans: HashSet::new(),
+            pass: 0,
+        }
+    }
+
+    /// Fills in the holders of every socket of `list`, ordered by PID and descriptor. `root` is `/proc`.
+    pub(super) fn find(&mut self, root: BorrowedFd<'_>, list: &mut [RawSocket]) -> Result<(), Errno> {
+        let places: HashMap<u64, usize> =
+            list.iter().enumerate().filter(|(_, socket)| socket.inode != 0).map(|(at, s)| (s.inode, at)).collect();
+        self.update(root, &places)?;
+        let mut claims = self.claims(&places, list.len());
+        for index in 0..self.known.len() {
+            let shared = |(_, inode): &(u32, u64)| places.get(inode).is_some_and(|place| claims[*place] > 1);
+            let process = &self.known[index];
+            let still = |hold: &(u32, u64)| held_by(root, process.pid, hold.0) == Some(hold.1);
+            if !process.walked && !process.holds.iter().filter(|hold| shared(hold)).all(still) {
+                self.walk(root, index, &places);
+            }
+        }
+        claims = self.claims(&places, list.len());
+        let unknown = |socket: &RawSocket, claims: &u32| {
+            socket.inode != 0 && *claims == 0 && !self.orphans.contains(&socket.inode)
+        };
+        let full = self.pass.is_multiple_of(FULL_WALK);
+        if full || list.iter().zip(&claims).any(|(socket, claims)| unknown(socket, claims)) {
+            for index in 0..self.known.len() {
+                if !self.known[index].walked {
+                    self.walk(root, index, &places);
+                }
+            }
+            claims = self.claims(&places, list.len());
+            let orphan = |(socket, claims): (&RawSocket, &u32)| (*claims == 0).then_some(socket.inode);
+            self.orphans = list.iter().zip(&claims).filter_map(orphan).collect();
+        }
+        self.pass = self.pass.wrapping_add(1);
+        for (socket, claims) in list.iter_mut().zip(claims) {
+            socket.holders.reserve_exact(claims as usize);
+        }
+        for process in &mut self.known {
+            process.holds.sort_unstable();
+            for (descriptor, inode) in &process.holds {
+                if let Some(place) = places.get(inode) {
+                    list[*place].holders.push((process.pid, *descriptor));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings the processes in line with `/proc`, walking through those that have changed.
+    fn update(&mut self, root: BorrowedFd<'_>, places: &HashMap<u64, usize>) -> Result<(), Errno> {
+        let mut pids = Vec::with_capacity(self.known.len());
+        self.processes.numbers(root, |pid, _| pids.push(pid))?;
+        pids.sort_unstable();
+        let mut earlier = std::mem::take(&mut self.known).into_iter().peekable();
+        for pid in pids {
+            while earlier.next_if(|process| process.pid < pid).is_some() {}
+            let identity = if self.live { identity(root, pid) } else { None };
+            let unchanged = |process: &Process| {
+                process.pid == pid
+                    && identity.is_some()
+                    && process.identity == identity
+                    && process.holds.iter().all(|(_, inode)| places.contains_key(inode))
+            };
+            match earlier.next_if(unchanged) {
+                Some(process) => self.known.push(Process { walked: false, ..process }),
+                None => {
+                    self.known.push(Process { pid, identity, holds: Vec::new(), walked: false });
+                    self.walk(root, self.known.len() - 1, places);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many known descriptors each socket has.
+    fn claims(&self, places: &HashMap<u64, usize>, length: usize) -> Vec<u32> {
+        let mut claims = vec![0; length];
+        for (_, inode) in self.known.iter().flat_map(|process| &process.holds) {
+            if let Some(place) = places.get(inode) {
+                claims[*place] += 1;
+            }
+        }
+        claims
+    }
+
+    /// Looks at every descriptor of a process. One that ended meanwhile, or is another user's, holds nothing that we could
+    /// see.
+    fn walk(&mut self, root: BorrowedFd<'_>, index: usize, places: &HashMap<u64, usize>) {
+        let process = &mut self.known[index];
+        process.walked = true;
+        process.holds.clear();
+        let Ok(folder) = open(root, process.pid) else {
+            return;
+        };
+        let holds = &mut process.holds;
+        // A process that ends while its descriptors are listed has let go of those that were not reached.
+        let _ = self.descriptors.numbers(folder.as_fd(), |descriptor, name| {
+            if let Some(inode) = link(folder.as_fd(), name).filter(|inode| places.contains_key(inode)) {
+                holds.push((descriptor, inode));
+            }
+        });
+    }
+}
+
+fn open(root: BorrowedFd<'_>, pid: u32) -> Result<OwnedFd, Errno> {
+    let path = ShortPath::of(pid, "fd");
+    rustix::fs::openat(root, path.as_c_str(), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// `None` where the folder's size does not tell the number of descriptors: before Linux 6.2 it is 0.
+fn identity(root: BorrowedFd<'_>, pid: u32) -> Option<(u64, u64)> {
+    let stat = rustix::fs::statat(root, ShortPath::of(pid, "fd").as_c_str(), AtFlags::empty()).ok()?;
+    let size = u64::try_from(stat.st_size).ok().filter(|size| *size > 0)?;
+    Some((stat.st_ino, size))
+}
+
+fn held_by(root: BorrowedFd<'_>, pid: u32, descriptor: u32) -> Option<u64> {
+    link(root, ShortPath::of(pid, &format!("fd/{descriptor}")).as_c_str())
+}
+
+/// The socket behind a link, if it is one.
+fn link(folder: BorrowedFd<'_>, name: &CStr) -> Option<u64> {
+    let mut target = [0; 64];
+    let length = rustix::fs::readlinkat_raw(folder, name, &mut target[..]).ok()?;
+    inode_of(&target[..length])
+}
+
+/// `socket:[12345]`.
+fn inode_of(target: &[u8]) -> Option<u64> {
+    decimal(target.strip_prefix(b"socket:[")?.strip_suffix(b"]")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixDatagram;
+
+    use super::*;
+    use crate::collect::Paths;
+    use crate::collect::socket::Reader;
+
+    #[test]
+    fn only_sockets_have_a_sockets_inode() {
+        assert_eq!(inode_of(b"socket:[12345]"), Some(12_345));
+        for other in [&b"socket:[]"[..], b"pipe:[1]", b"/dev/null", b"socket:[1", b"anon_inode:[eventpoll]"] {
+            assert_eq!(inode_of(other), None);
+        }
+    }
+
+    /// Descriptors of this process that hold the same socket as `socket` does.
+    fn holders(reader: &mut Reader, socket: &UnixDatagram) -> Vec<u32> {
+        let own = std::process::id();
+        let number = u32::try_from(socket.as_raw_fd()).unwrap();
+        let list = reader.read().unwrap();
+        let found = list.iter().find(|socket| socket.holders.contains(&(own, number))).expect("no such socket");
+        found.holders.iter().filter(|(pid, _)| *pid == own).map(|(_, descriptor)| *descriptor).collect()
+    }
+
+    #[test]
+    fn changes_between_passes_are_seen_in_the_next() {
+        let mut reader = Reader::new(&Paths::host());
+        let first = UnixDatagram::unbound().unwrap();
+        assert_eq!(holders(&mut reader, &first).len(), 1);
+        assert_eq!(holders(&mut reader, &first).len(), 1);
+        let twin = first.try_clone().unwrap();
+        assert_eq!(holders(&mut reader, &first).len(), 2, "one more descriptor");
+        drop(twin);
+        // One closed and one opened: the number of descriptors is as before.
+        let second = UnixDatagram::unbound().unwrap();
+        assert_eq!(holders(&mut reader, &second).len(), 1);
+        assert_eq!(holders(&mut reader, &first).len(), 1);
+        drop(second);
+        let file = std::fs::File::open("/dev/null").unwrap();
+        assert_eq!(holders(&mut reader, &first).len(), 1);
+        drop(file);
+        for _ in 0..2 * FULL_WALK {
+            assert_eq!(holders(&mut reader, &first), [u32::try_from(first.as_raw_fd()).unwrap()]);
+        }
+    }
+
+    #[test]
+    fn a_remembered_process_tells_what_a_fresh_look_tells() {
+        let mut reader = Reader::new(&Paths::host());
+        reader.read().unwrap();
+        let held = |list: Vec<RawSocket>| -> HashMap<u64, Vec<(u32, u32)>> {
+            // Process 1 outlasts the test, unlike sockets of other tests.
+            let first =
+                |socket: RawSocket| (socket.inode, socket.holders.into_iter().filter(|(pid, _)| *pid == 1).collect());
+            list.into_iter().map(first).filter(|(_, holders): &(u64, Vec<_>)| !holders.is_empty()).collect()
+        };
+        let before = held(Reader::new(&Paths::host()).read().unwrap());
+        let remembered = held(reader.read().unwrap());
+        let after = held(Reader::new(&Paths::host()).read().unwrap());
+        for (inode, holders) in before.iter().filter(|(inode, holders)| after.get(inode) == Some(holders)) {
+            assert_eq!(remembered.get(inode), Some(holders));
+        }
+    }
+}

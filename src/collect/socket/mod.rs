@@ -1,0 +1,235 @@
+//! Sockets: `/proc/net/{tcp,tcp6,udp,udp6,unix}` and their holders from `/proc/PID/fd`.
+//!
+//! Called by [`super::Collector`] when somebody watches sockets. A reader of our own: sysinfo has no sockets. The tables
+//! are those of our own network name space. Descriptors of other users' processes may be read by root only; their sockets
+//! then have no holders.
+
+mod diag;
+mod holders;
+mod parse;
+
+use std::os::fd::AsFd;
+
+use rustix::fs::{Mode, OFlags};
+
+use super::Paths;
+use super::file::{optional, read_error, read_text};
+use crate::model::sample::{RawSocket, SocketKind};
+use crate::model::{ReadError, Reading};
+use holders::Holders;
+
+/// The tables of TCP sockets.
+const TCP: [(&str, SocketKind); 2] = [("net/tcp", SocketKind::Tcp4), ("net/tcp6", SocketKind::Tcp6)];
+
+/// The tables of UDP sockets.
+const UDP: [(&str, SocketKind); 2] = [("net/udp", SocketKind::Udp4), ("net/udp6", SocketKind::Udp6)];
+
+/// Reads all sockets. Keeps nothing open between passes, but remembers who holds what.
+#[derive(Debug)]
+pub struct Reader {
+    paths: Paths,
+    /// Whether TCP sockets come over netlink: on the live machine, until it fails.
+    netlink: bool,
+    holders: Holders,
+}
+
+impl Reader {
+    /// Opens nothing yet.
+    #[must_use]
+    pub fn new(paths: &Paths) -> Self {
+        Self { paths: paths.clone(), netlink: paths.is_live(), holders: Holders::new(paths.is_live()) }
+    }
+
+    /// All sockets in the order of the files: TCP, TCP over IPv6, UDP, UDP over IPv6, UNIX. A table that this kernel lacks
+    /// (no IPv6) is left out; with none at all the subject is [`ReadError::Unsupported`].
+    pub fn read(&mut self) -> Reading<Vec<RawSocket>> {
+        let mut list = Vec::new();
+        let mut tables = 0;
+        if self.tcp_by_netlink(&mut list) {
+            tables += 1;
+        } else {
+            tables += self.read_tables(&TCP, &mut list)?;
+        }
+        tables += self.read_tables(&UDP, &mut list)?;
+        let path = self.paths.proc("net/unix");
+        if let Some(text) = optional(read_text(&path))? {
+            parse::parse_unix(&path, &text, &mut list)?;
+            tables += 1;
+        }
+        if tables == 0 {
+            return Err(ReadError::Unsupported { path: self.paths.proc("net").display().to_string() });
+        }
+        self.find_holders(&mut list)?;
+        Ok(list)
+    }
+
+    /// TCP sockets the cheaper way. False where only the files can tell: another machine's or no `sock_diag`.
+    fn tcp_by_netlink(&mut self, list: &mut Vec<RawSocket>) -> bool {
+        if !self.netlink {
+            return false;
+        }
+        if let Err(error) = diag::tcp_sockets(list) {
+            log::debug!("sock_diag: {error}; reading /proc/net/tcp instead");
+            self.netlink = false;
+        }
+        self.netlink
+    }
+
+    fn read_tables(&self, tables: &[(&str, SocketKind)], list: &mut Vec<RawSocket>) -> Reading<usize> {
+        let mut found = 0;
+        for (file, kind) in tables {
+            let path = self.paths.proc(file);
+            if let Some(text) = optional(read_text(&path))? {
+                parse::parse_inet(&path, &text, *kind, list)?;
+                found += 1;
+            }
+        }
+        Ok(found)
+    }
+
+    fn find_holders(&mut self, list: &mut [RawSocket]) -> Reading<()> {
+        let path = &self.paths.procfs;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::open(path, flags, Mode::empty())
+            .and_then(|root| self.holders.find(root.as_fd(), list))
+            .map_err(|error| read_error(path, &error.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::path::Path;
+
+    use super::*;
+    use crate::model::Machine;
+    use crate::model::sample::SocketEnd;
+
+    fn fixture() -> Paths {
+        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/machine"));
+        Paths {
+            procfs: root.join("proc"),
+            sysfs: root.join("sys"),
+            rootfs: root.join("rootfs"),
+            machine: Machine { page_bytes: 4096, ticks_per_second: 100 },
+        }
+    }
+
+    fn inet(address: &str) -> SocketEnd {
+        let address: SocketAddr = address.parse().unwrap();
+        SocketEnd::Inet(address.ip(), address.port())
+    }
+
+    #[test]
+    #[cfg_attr(target_endian = "big", ignore = "the fixture is of a little-endian machine")]
+    fn the_fixture_machine_has_its_sockets_and_holders() {
+        let list = Reader::new(&fixture()).read().unwrap();
+        assert_eq!(list.len(), 5 + 3 + 2 + 1 + 5);
+        let of = |inode: u64| list.iter().find(|socket| socket.inode == inode).unwrap();
+        assert_eq!(of(20_110).local, inet("0.0.0.0:22"));
+        assert_eq!(of(20_300).holders, [(701, 6), (702, 6)]);
+        let client = of(48_211);
+        assert_eq!((&client.local, &client.remote), (&inet("192.168.1.20:80"), &inet("192.168.1.77:51514")));
+        assert_eq!((client.state, client.uid, &client.holders[..]), (1, Some(33), &[(702, 11)][..]));
+        let waiting = list.iter().find(|socket| socket.state == 6).unwrap();
+        assert_eq!((waiting.inode, waiting.uid, waiting.holders.len()), (0, Some(0), 0));
+        let six = of(61_000);
+        assert_eq!((six.kind, &six.remote), (SocketKind::Tcp6, &inet("[2001:db8::7]:443")));
+        assert_eq!((of(21_051).kind, &of(21_051).local), (SocketKind::Udp6, &inet("[::1]:53")));
+        let journal = of(18_002);
+        assert_eq!((journal.kind, &journal.holders[..]), (SocketKind::Unix(1), &[(1, 25), (412, 5)][..]));
+        assert_eq!(journal.local, SocketEnd::Path("/run/systemd/journal/stdout".into()));
+        assert_eq!(of(18_010).local, SocketEnd::Path("/run/udev/control with space".into()));
+        assert_eq!((&of(40_120).local, of(40_120).uid), (&SocketEnd::Path("".into()), None));
+    }
+
+    #[test]
+    fn our_own_sockets_are_found_with_process_and_descriptor() {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let twin = client.try_clone().unwrap();
+        let (server, _) = listener.accept().unwrap();
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let path = folder.path().join("a socket");
+        let unix = UnixListener::bind(&path).unwrap();
+        let (pair, _other) = UnixStream::pair().unwrap();
+        let list = Reader::new(&Paths::host()).read().unwrap();
+        let own = |descriptor: i32| (std::process::id(), u32::try_from(descriptor).unwrap());
+        let held = |fd: i32| list.iter().find(|socket| socket.holders.contains(&own(fd))).expect("no such socket");
+        let end = |address: SocketAddr| SocketEnd::Inet(address.ip(), address.port());
+
+        let found = held(listener.as_raw_fd());
+        assert_eq!(
+            (found.kind, &found.local, found.state),
+            (SocketKind::Tcp4, &end(listener.local_addr().unwrap()), 10)
+        );
+        assert_eq!(found.uid, Some(rustix::process::getuid().as_raw()));
+        let found = held(client.as_raw_fd());
+        assert_eq!(
+            (&found.local, &found.remote),
+            (&end(client.local_addr().unwrap()), &end(client.peer_addr().unwrap()))
+        );
+        assert_eq!(found.state, 1);
+        let mut holders = [own(client.as_raw_fd()), own(twin.as_raw_fd())];
+        holders.sort_unstable();
+        assert_eq!(found.holders, holders);
+        assert_eq!(held(server.as_raw_fd()).remote, end(client.local_addr().unwrap()));
+        let found = held(udp.as_raw_fd());
+        assert_eq!((found.kind, &found.local), (SocketKind::Udp4, &end(udp.local_addr().unwrap())));
+        let found = held(unix.as_raw_fd());
+        assert_eq!((found.kind, &found.local), (SocketKind::Unix(1), &SocketEnd::Path(path.to_str().unwrap().into())));
+        assert_eq!(held(pair.as_raw_fd()).local, SocketEnd::Path("".into()));
+    }
+
+    #[test]
+    fn netlink_and_files_tell_the_same() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let local = SocketEnd::Inet(listener.local_addr().unwrap().ip(), listener.local_addr().unwrap().port());
+        let mut reader = Reader::new(&Paths::host());
+        let by_netlink = reader.read().unwrap();
+        assert!(reader.netlink, "this kernel has no sock_diag");
+        reader.netlink = false;
+        let by_file = reader.read().unwrap();
+        let ours = |list: Vec<RawSocket>| -> Vec<_> {
+            let touches = |socket: &RawSocket| socket.local == local || socket.remote == local;
+            let mut ours: Vec<_> = list.into_iter().filter(touches).collect();
+            ours.sort_by_key(|socket| (socket.inode, socket.state));
+            ours
+        };
+        let (by_netlink, by_file) = (ours(by_netlink), ours(by_file));
+        assert_eq!(by_netlink.len(), 3);
+        assert_eq!(by_netlink, by_file);
+    }
+
+    #[test]
+    fn ipv6_addresses_are_those_that_were_bound() {
+        // A machine without IPv6 has no such socket to look at, and no table.
+        let Ok(listener) = TcpListener::bind("[::1]:0") else {
+            assert!(
+                !Path::new("/proc/net/if_inet6").exists() || std::fs::read("/proc/net/if_inet6").unwrap().is_empty()
+            );
+            return;
+        };
+        let list = Reader::new(&Paths::host()).read().unwrap();
+        let local = SocketEnd::Inet(IpAddr::from(std::net::Ipv6Addr::LOCALHOST), listener.local_addr().unwrap().port());
+        assert!(list.iter().any(|socket| socket.kind == SocketKind::Tcp6 && socket.local == local));
+    }
+
+    #[test]
+    fn missing_tables_are_left_out_and_bad_ones_told() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths { procfs: root.path().to_owned(), ..fixture() };
+        assert!(matches!(Reader::new(&paths).read(), Err(ReadError::Unsupported { .. })));
+        std::fs::create_dir(root.path().join("net")).unwrap();
+        std::fs::copy(fixture().proc("net/udp"), root.path().join("net/udp")).unwrap();
+        assert_eq!(Reader::new(&paths).read().map(|list| list.len()), Ok(2));
+        std::fs::write(root.path().join("net/tcp"), "").unwrap();
+        let path = root.path().join("net/tcp").display().to_string();
+        let outcome = Reader::new(&paths).read();
+        assert!(matches!(&outcome, Err(ReadError::Parse { path: told, line: 1, .. }) if *told == path), "{outcome:?}");
+    }
+}

@@ -1,0 +1,81 @@
+//! Our own words: the snapshot as it stands. Field names carry their unit; what is unknown is `null`.
+//!
+//! Called by the server, once a frame.
+
+use crate::model::{Snapshot, Subjects};
+
+/// What a snapshot holds: everything but the sockets, which are `/api/network`'s.
+pub const NEEDS: Subjects = Subjects::ALL_PROCESSES
+    .with(Subjects::INTERFACES)
+    .with(Subjects::WIRELESS)
+    .with(Subjects::FILESYSTEMS)
+    .with(Subjects::SENSORS)
+    .with(Subjects::FREQUENCY);
+
+/// Body of `GET /api/v1/snapshot`.
+///
+/// # Errors
+/// None that a snapshot can cause: its maps have text keys.
+pub fn snapshot(snapshot: &Snapshot) -> Result<String, serde_json::Error> {
+    serde_json::to_string(snapshot)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::snapshot;
+    use crate::dialect::testing;
+    use crate::model::Snapshot;
+
+    /// A number whose name has none of these ends would leave its reader guessing.
+    const UNITS: [&str; 12] = [
+        "_bytes",
+        "_seconds",
+        "_ratio",
+        "_per_second",
+        "_mhz",
+        "_celsius",
+        "_dbm",
+        "_kibibytes",
+        "rpm",
+        "mhz",
+        "celsius",
+        "_ratios",
+    ];
+
+    #[test]
+    fn nothing_known_is_null_and_no_key_is_absent() {
+        let full: Value = serde_json::from_str(&snapshot(&testing::snapshot()).unwrap()).unwrap();
+        let empty: Value = serde_json::from_str(&snapshot(&Snapshot::default()).unwrap()).unwrap();
+        let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(keys(&full), keys(&empty));
+        assert!(empty["cpu"].is_null() && empty["memory"].is_null() && empty["processes"].is_null());
+    }
+
+    /// Floating point numbers are measures, and a measure has a unit in its name or in the name of what holds it.
+    #[test]
+    fn every_measure_carries_its_unit() {
+        fn walk(path: &str, has_unit: bool, value: &Value, bare: &mut Vec<String>) {
+            match value {
+                Value::Object(map) => {
+                    for (key, value) in map {
+                        let unit = has_unit
+                            || UNITS.iter().any(|unit| key.ends_with(unit))
+                            || matches!(key.as_str(), "seconds" | "ratios");
+                        walk(&format!("{path}.{key}"), unit, value, bare);
+                    }
+                }
+                Value::Array(list) => list.iter().for_each(|value| walk(path, has_unit, value, bare)),
+                Value::Number(number) if number.is_f64() && !has_unit => bare.push(path.to_owned()),
+                _ => {}
+            }
+        }
+        let value: Value = serde_json::from_str(&snapshot(&testing::snapshot()).unwrap()).unwrap();
+        let mut bare = Vec::new();
+        walk("", false, &value, &mut bare);
+        // Load averages are counts of tasks and have no unit.
+        bare.retain(|path| !path.starts_with(".load."));
+        assert_eq!(bare, Vec::<String>::new());
+    }
+}
