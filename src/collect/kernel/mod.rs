@@ -136,7 +136,7 @@ impl Reader {
             frequencies: run.one("cpufreq", || self.processor.read_frequencies()),
             throttles: run.one("cpu", || self.processor.read_throttles()),
             udev: run.one("diskstats", || self.udev.read()),
-            memory_filesystems: run.one("filesystem", || self.mounts.read()),
+            mounts: run.one("filesystem", || self.mounts.read()),
             own: run.one("psmonitor", || self.own.read()),
             runs: run.runs,
         }

@@ -1,47 +1,62 @@
-//! Local file systems that have no block device: tmpfs and its kin, from the mount table and statvfs(3).
+//! Every mount, from `/proc/PID/mountinfo`, with the use of those file systems that live in memory (statvfs(3)).
 //!
-//! The file system reader lists what a block device stands behind. These few live in memory, or manage their disks
-//! themselves, and answer at once; file systems of the network and of FUSE, which may hang, are not asked here.
+//! The file system reader lists one mount a device; here are all of them, bind mounts too. File systems in memory answer at
+//! once and are asked here; those of the network and of FUSE may hang and are not.
 
 use std::path::Path;
 
 use crate::collect::Paths;
-use crate::collect::file::{KeptFile, parse_error, read_error};
+use crate::collect::file::{KeptFile, read_error};
+use crate::collect::filesystem::below;
+use crate::collect::mountinfo::{Mount, parse_mountinfo};
 use crate::model::Reading;
-use crate::model::sample::{RawFilesystem, RawFilesystemUsage};
+use crate::model::kernel::system::MountRow;
+use crate::model::sample::RawFilesystemUsage;
 
-/// Types that answer without leaving the kernel.
-const LOCAL_TYPES: [&str; 5] = ["tmpfs", "ramfs", "rootfs", "zfs", "efivarfs"];
+/// Types that live in memory.
+const MEMORY_TYPES: [&str; 4] = ["tmpfs", "ramfs", "rootfs", "efivarfs"];
 
 /// Keeps the mount tables open.
 #[derive(Debug)]
 pub struct Reader {
     paths: Paths,
-    /// That of the first process is the host's even from within a container; where it cannot be read, our own.
-    tables: [KeptFile; 2],
+    /// The table of the machine's first process, where a container looks at its host.
+    first_process: Option<KeptFile>,
+    own: KeptFile,
 }
 
 impl Reader {
     /// Opens nothing yet.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
-        let tables = [KeptFile::new(paths.proc("1/mounts")), KeptFile::new(paths.proc("self/mounts"))];
-        Self { paths: paths.clone(), tables }
+        Self {
+            first_process: (!paths.is_live()).then(|| KeptFile::new(paths.proc("1/mountinfo"))),
+            own: KeptFile::new(paths.proc("self/mountinfo")),
+            paths: paths.clone(),
+        }
     }
 
-    /// The mounted ones with their use.
-    pub fn read(&mut self) -> Reading<Vec<RawFilesystem>> {
-        let [first, own] = &mut self.tables;
-        let path = own.path().to_owned();
-        let text = match first.read() {
-            Ok(text) => text,
-            Err(_) => own.read()?,
+    /// All mounts in the order of the table.
+    pub fn read(&mut self) -> Reading<Vec<MountRow>> {
+        let first = self.first_process.as_mut().and_then(|table| table.read_with(parse_mountinfo).ok());
+        let mounts = match first {
+            Some(mounts) => mounts,
+            None => below(&self.paths.rootfs, self.own.read_with(parse_mountinfo)?),
         };
-        let mut mounts = parse_mounts(&path, text)?;
-        for mount in &mut mounts {
-            mount.usage = usage(&self.paths.root(&mount.mount_point));
+        Ok(mounts.into_iter().map(|mount| self.row(mount)).collect())
+    }
+
+    fn row(&self, mount: Mount) -> MountRow {
+        let mount_point = mount.mount_point.to_string_lossy().into_owned();
+        let lives_in_memory = MEMORY_TYPES.contains(&mount.kind.as_str());
+        MountRow {
+            memory_usage: lives_in_memory.then(|| usage(&self.paths.root(&mount_point))),
+            mount_point,
+            device: mount.source,
+            kind: mount.kind,
+            major_minor: mount.major_minor,
+            read_only: mount.options.split(',').any(|option| option == "ro"),
         }
-        Ok(mounts)
     }
 }
 
@@ -58,70 +73,25 @@ fn usage(path: &Path) -> Reading<RawFilesystemUsage> {
     })
 }
 
-fn parse_mounts(path: &Path, text: &str) -> Reading<Vec<RawFilesystem>> {
-    let mut mounts = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let mut words = line.split(' ');
-        let (Some(device), Some(mount_point), Some(kind), Some(options)) =
-            (words.next(), words.next(), words.next(), words.next())
-        else {
-            return Err(parse_error(path, index + 1, "expected device, mount point, type and options"));
-        };
-        if LOCAL_TYPES.contains(&kind) {
-            mounts.push(RawFilesystem {
-                device: unescape(device),
-                mount_point: unescape(mount_point),
-                kind: kind.to_owned(),
-                options: options.to_owned(),
-                major_minor: (0, 0),
-                device_backed: false,
-                usage: Ok(RawFilesystemUsage::default()),
-            });
-        }
-    }
-    Ok(mounts)
-}
-
-/// Undoes the octal escapes of the mount table: `\040` is a space.
-fn unescape(field: &str) -> String {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        let octal = |digits: &[u8]| {
-            let text = str::from_utf8(digits).ok()?;
-            u8::from_str_radix(text, 8).ok()
-        };
-        match tail.first_chunk::<3>().filter(|_| byte == b'\\').and_then(|digits| octal(digits)) {
-            Some(value) => {
-                bytes.push(value);
-                rest = &tail[3..];
-            }
-            None => {
-                bytes.push(byte);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn only_local_types_and_spaces_come_back() {
-        let text = "/dev/vda / ext4 rw 0 0\ntmpfs /tmp/a\\040b tmpfs rw,size=4k 0 0\nsrv:/x /net nfs4 rw 0 0\n";
-        let mounts = parse_mounts(Path::new("m"), text).unwrap();
-        assert_eq!(mounts.len(), 1);
-        assert_eq!((&*mounts[0].mount_point, &*mounts[0].options), ("/tmp/a b", "rw,size=4k"));
-        assert!(parse_mounts(Path::new("m"), "tmpfs /tmp\n").is_err());
-    }
-
-    #[test]
-    fn escapes_are_octal() {
-        assert_eq!(unescape("a\\011b\\134c\\"), "a\tb\\c\\");
-        assert_eq!(unescape("\\9x"), "\\9x");
+    fn only_file_systems_in_memory_are_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("proc/1");
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::create_dir(dir.path().join("tmp")).unwrap();
+        let table = "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 8:1 /x /bind ro,nosuid - ext4 /dev/sda1 rw\n\
+                     3 1 0:9 / /tmp rw - tmpfs tmpfs rw\n4 1 0:8 / /net rw - nfs4 srv:/x rw\n";
+        std::fs::write(place.join("mountinfo"), table).unwrap();
+        let paths = Paths { procfs: dir.path().join("proc"), rootfs: dir.path().into(), ..Paths::host() };
+        let rows = Reader::new(&paths).read().unwrap();
+        let flat: Vec<_> =
+            rows.iter().map(|row| (&*row.mount_point, row.read_only, row.memory_usage.is_some())).collect();
+        assert_eq!(flat, [("/", false, false), ("/bind", true, false), ("/tmp", false, true), ("/net", false, false)]);
+        assert!(rows[2].memory_usage.as_ref().unwrap().is_ok());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::tables;
 use super::writer::{Kind, Value, Writer};
 use crate::model::Snapshot;
 use crate::model::kernel::hardware::UdevDevice;
-use crate::model::sample::RawFilesystem;
+use crate::model::kernel::system::MountRow;
 use crate::model::snapshot::{Disk, FilesystemUsage};
 
 /// Counters of the block devices, and what udev knows about them.
@@ -135,18 +135,11 @@ fn is_excluded_disk(name: &str) -> bool {
 /// One row of the collector: device, mount point, type, numbers.
 type Row<'a> = (&'a str, &'a str, &'a str, Option<FilesystemUsage>);
 
-/// Size and use of the file systems.
+/// Size and use of the file systems, one row a mount.
 pub fn filesystem(writer: &mut Writer, snapshot: &Snapshot) {
-    let disks = snapshot.filesystems.iter().flatten();
-    let disks = disks.map(|fs| (&*fs.device, &*fs.mount_point, &*fs.kind, fs.usage));
-    let memory = tables(snapshot).and_then(|tables| tables.memory_filesystems.as_deref()).unwrap_or_default();
-    let memory = memory.iter().map(|fs: &RawFilesystem| {
-        let usage = fs.usage.as_ref().ok().map(|usage| FilesystemUsage::from(*usage));
-        (&*fs.device, &*fs.mount_point, &*fs.kind, usage)
-    });
     let mut seen = HashSet::new();
-    let rows: Vec<Row<'_>> = disks
-        .chain(memory)
+    let rows: Vec<Row<'_>> = rows(snapshot)
+        .into_iter()
         .filter(|row| !is_excluded_mount(row.1) && !EXCLUDED_TYPES.contains(&row.2))
         .filter(|row| seen.insert((row.0, row.1, row.2)))
         .collect();
@@ -163,6 +156,23 @@ pub fn filesystem(writer: &mut Writer, snapshot: &Snapshot) {
     family("node_filesystem_free_bytes", "Free, with what is reserved for root.", &|u| Some(u?.free_bytes));
     family("node_filesystem_readonly", "Whether it is read-only.", &|u| Some(u64::from(u?.read_only)));
     family("node_filesystem_size_bytes", "Size.", &|u| Some(u?.total_bytes));
+}
+
+/// Every mount whose numbers are known, or ought to be: in memory, or of a device that the file system reader asked.
+fn rows<'s>(snapshot: &'s Snapshot) -> Vec<Row<'s>> {
+    let asked = snapshot.filesystems.as_deref().unwrap_or_default();
+    let Some(mounts) = tables(snapshot).and_then(|tables| tables.mounts.as_deref()) else {
+        return asked.iter().map(|fs| (&*fs.device, &*fs.mount_point, &*fs.kind, fs.usage)).collect();
+    };
+    let usage = |mount: &MountRow| {
+        let usage = match &mount.memory_usage {
+            Some(usage) => usage.as_ref().ok().map(|usage| FilesystemUsage::from(*usage)),
+            None => asked.iter().find(|fs| (fs.major, fs.minor) == mount.major_minor)?.usage,
+        };
+        Some(usage.map(|usage| FilesystemUsage { read_only: mount.read_only, ..usage }))
+    };
+    let row = |mount: &'s MountRow| Some((&*mount.device, &*mount.mount_point, &*mount.kind, usage(mount)?));
+    mounts.iter().filter_map(row).collect()
 }
 
 /// File systems that hold no data of their own, or whose numbers mean nothing.

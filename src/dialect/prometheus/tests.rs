@@ -6,11 +6,21 @@ use std::sync::Arc;
 use super::*;
 use crate::collect::{Paths, kernel};
 use crate::model::kernel::hardware::{HwmonChip, HwmonSensor, PowerSupply};
+use crate::model::kernel::system::MountRow;
 use crate::model::snapshot::{Cpu, Disk, Filesystem, Interface, Reader};
 
 fn snapshot() -> Snapshot {
     let read = kernel::Reader::new(&Paths::host()).read().unwrap();
     let mut tables = KernelTables::clone(&read);
+    let mount = |mount_point: &str, major_minor| MountRow {
+        device: "/dev/vda".to_owned(),
+        mount_point: mount_point.to_owned(),
+        kind: "ext4".to_owned(),
+        major_minor,
+        read_only: false,
+        memory_usage: None,
+    };
+    tables.mounts = Some(vec![mount("/", (254, 0)), mount("/bind", (254, 0)), mount("/net", (0, 77))]);
     tables.hwmon = Some(vec![HwmonChip {
         chip: "platform_coretemp_0".to_owned(),
         name: Some("coretemp".to_owned()),
@@ -95,6 +105,7 @@ fn words_of_a_snapshot() {
         "node_cpu_seconds_total{cpu=\"0\",mode=\"idle\"} 0",
         "node_network_receive_bytes_total{device=\"eth7\"} 0",
         "node_filesystem_device_error{device=\"/dev/vda\",fstype=\"ext4\",mountpoint=\"/\"} 1",
+        "node_filesystem_device_error{device=\"/dev/vda\",fstype=\"ext4\",mountpoint=\"/bind\"} 1",
         "node_hwmon_chip_names{chip=\"platform_coretemp_0\",chip_name=\"coretemp\"} 1",
         "node_hwmon_sensor_label{chip=\"platform_coretemp_0\",label=\"Package \\\"0\\\"\",sensor=\"temp1\"} 1",
         "node_hwmon_temp_celsius{chip=\"platform_coretemp_0\",sensor=\"temp1\"} 42",
@@ -110,6 +121,7 @@ fn words_of_a_snapshot() {
         assert!(page.lines().any(|found| found == line), "{line} is missing from\n{page}");
     }
     assert!(!page.contains("node_network_receive_bytes_total{device=\"lo\"}"));
+    assert!(!page.contains("mountpoint=\"/net\""), "nobody asked it");
     assert!(!page.contains("node_filesystem_size_bytes{device=\"/dev/vda\""), "its numbers are unknown");
 }
 

@@ -9,10 +9,9 @@ pub mod network;
 pub mod system;
 
 use crate::model::own::OwnProcess;
-use crate::model::sample::RawFilesystem;
 use hardware::{Dmi, FrequencyLimits, HwmonChip, PowerSupply, Thermal, Throttles, UdevDevice};
 use network::{Conntrack, NetClass, NetstatField, SockstatField, SoftnetRow, UdpQueue};
-use system::{Clock, Entropy, FileHandles, OsRelease, SchedstatRow, Selinux, Timex, Uname};
+use system::{Clock, Entropy, FileHandles, MountRow, OsRelease, SchedstatRow, Selinux, Timex, Uname};
 
 /// A name as the kernel prints it, and its number.
 pub type Named = (Box<str>, u64);
@@ -69,8 +68,8 @@ pub struct KernelTables {
     pub throttles: Option<Throttles>,
     /// `/run/udev/data/b*`: what udev knows about block devices.
     pub udev: Option<Vec<UdevDevice>>,
-    /// Mounted local file systems without a block device (tmpfs and the like), which the file system reader leaves out.
-    pub memory_filesystems: Option<Vec<RawFilesystem>>,
+    /// `/proc/PID/mountinfo`: every mount, where the file system reader has one a device.
+    pub mounts: Option<Vec<MountRow>>,
     /// This process itself.
     pub own: Option<OwnProcess>,
     /// How each table's reading went.

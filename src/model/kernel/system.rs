@@ -1,5 +1,26 @@
 //! Tables about the running system. Filled by [`crate::collect::kernel`]; plain data, no behaviour.
 
+use crate::model::Reading;
+use crate::model::sample::RawFilesystemUsage;
+
+/// One mount.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MountRow {
+    /// Device, as the mount table names it.
+    pub device: String,
+    /// Mount point.
+    pub mount_point: String,
+    /// Type.
+    pub kind: String,
+    /// Device number of the file system.
+    pub major_minor: (u32, u32),
+    /// Mounted read-only here.
+    pub read_only: bool,
+    /// The answer of statvfs(3) for a file system that lives in memory. `None` for any other: those of devices are asked by
+    /// the file system reader, those of the network and of FUSE, which may hang, by nobody.
+    pub memory_usage: Option<Reading<RawFilesystemUsage>>,
+}
+
 /// One CPU of `/proc/schedstat` (Documentation/scheduler/sched-stats.rst). Absent without `CONFIG_SCHEDSTATS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SchedstatRow {
