@@ -1,7 +1,7 @@
 //! `GET /metrics`: a snapshot in the words of Prometheus, with the names, labels, types and units of `node_exporter` (1.5.0),
 //! so that its dashboards and alert rules work unchanged.
 //!
-//! Called by the server with the latest snapshot. [`COLLECTORS`] is the index: one row a collector, by `node_exporter`'s
+//! Called by the server with the latest snapshot. `COLLECTORS` is the index: one row a collector, by `node_exporter`'s
 //! name, with the function that writes its families and the reader whose time and fate stand for it.
 
 mod clock;

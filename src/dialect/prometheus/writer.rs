@@ -243,7 +243,7 @@ mod tests {
         let mut family = writer.family("node_x_total", Kind::Counter, "A \"b\" \\ c\nd");
         family.sample(&[("device", "a\\b\"c\nd"), ("mode", "é")], 1_u64);
         family.sample(&[], 0.5);
-        drop(writer.family("node_empty", Kind::Gauge, "Never seen"));
+        let _: Family<'_> = writer.family("node_empty", Kind::Gauge, "Never seen");
         writer.gauge("node_y", "Y", Some(-3_i64));
         writer.gauge("node_z", "Z", None::<u64>);
         writer.family("node_u", Kind::Untyped, "U").sample(&[], f64::INFINITY);
