@@ -28,7 +28,8 @@ const SLOW: Subjects = Subjects::SOCKETS
     .with(Subjects::INTERFACES)
     .with(Subjects::FILESYSTEMS)
     .with(Subjects::SENSORS)
-    .with(Subjects::FREQUENCY);
+    .with(Subjects::FREQUENCY)
+    .with(Subjects::KERNEL);
 
 /// How long a single request waits for values of the slow lane before it is answered with what there is.
 const SLOW_LANE_PATIENCE: Duration = Duration::from_millis(1_500);

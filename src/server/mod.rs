@@ -12,6 +12,7 @@ mod guard;
 mod heartbeat;
 mod listener;
 mod login;
+mod metrics;
 mod native;
 mod origin;
 mod process_monitor;
