@@ -229,6 +229,7 @@ impl Socket {
     /// The close code for what a client did wrong: the guard's verdict, or what actix-ws complains about.
     fn verdict(&self, error: Option<&ProtocolError>) -> (CloseCode, &'static str) {
         match (self.verdict.get(), error) {
+            (Some(CloseCode::Protocol), _) => (CloseCode::Protocol, "not a WebSocket frame"),
             (Some(CloseCode::Policy), _) => (CloseCode::Policy, "too many messages"),
             (Some(CloseCode::Size), _) | (_, Some(ProtocolError::Overflow)) => (CloseCode::Size, "message too big"),
             (None, Some(ProtocolError::Io(error))) if error.kind() == std::io::ErrorKind::InvalidData => {
