@@ -56,6 +56,8 @@ pub struct Socket {
     stalled_time: Duration,
     next_ping: Instant,
     unanswered_since: Option<Instant>,
+    /// Number of the last ping, which is what it carries. Only a pong that repeats it says that the client reads.
+    ping: u64,
 }
 
 /// Upgrades the request.
@@ -73,16 +75,21 @@ pub fn accept(
         .max_frame_size(state.limits.message_bytes)
         .aggregate_continuations()
         .max_continuation_size(state.limits.message_bytes);
+    let connection = req.conn_data::<Rc<Connection>>().cloned();
+    if let Some(connection) = &connection {
+        connection.bound_send_buffer();
+    }
     let socket = Socket {
         session: Some(session),
         messages,
         verdict,
-        connection: req.conn_data::<Rc<Connection>>().cloned(),
+        connection,
         gate: Arc::clone(&state.gate),
         stopping: state.stopping.clone(),
         stalled_time: state.limits.stalled_time,
         next_ping: Instant::now(),
         unanswered_since: None,
+        ping: 0,
     };
     Ok((response, socket))
 }
@@ -153,9 +160,11 @@ impl Socket {
                     return self.cut();
                 }
             }
-            AggregatedMessage::Pong(_) => {
-                self.unanswered_since = None;
-                self.next_ping = Instant::now() + PING_EVERY;
+            AggregatedMessage::Pong(bytes) => {
+                if self.unanswered_since.is_some() && *bytes == self.ping.to_be_bytes() {
+                    self.unanswered_since = None;
+                    self.next_ping = Instant::now() + PING_EVERY;
+                }
             }
             AggregatedMessage::Close(reason) => {
                 self.close(reason).await;
@@ -173,7 +182,8 @@ impl Socket {
         }
         let session = self.session.as_mut().ok_or(Gone)?;
         self.unanswered_since = Some(Instant::now());
-        if !matches!(timeout(self.stalled_time, session.ping(b"")).await, Ok(Ok(()))) {
+        self.ping += 1;
+        if !matches!(timeout(self.stalled_time, session.ping(&self.ping.to_be_bytes())).await, Ok(Ok(()))) {
             return self.cut();
         }
         Ok(())
@@ -229,7 +239,6 @@ impl Socket {
     /// The close code for what a client did wrong: the guard's verdict, or what actix-ws complains about.
     fn verdict(&self, error: Option<&ProtocolError>) -> (CloseCode, &'static str) {
         match (self.verdict.get(), error) {
-            (Some(CloseCode::Protocol), _) => (CloseCode::Protocol, "not a WebSocket frame"),
             (Some(CloseCode::Policy), _) => (CloseCode::Policy, "too many messages"),
             (Some(CloseCode::Size), _) | (_, Some(ProtocolError::Overflow)) => (CloseCode::Size, "message too big"),
             (None, Some(ProtocolError::Io(error))) if error.kind() == std::io::ErrorKind::InvalidData => {
