@@ -20,6 +20,9 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::Bytes;
 use rustix::net::Shutdown;
 
+use crate::collect::limit::descriptor_limit;
+use crate::collect::process::descriptor_budget;
+
 /// Keep-alive of actix: how long it waits for another head on a quiet connection.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(7);
 
@@ -27,11 +30,23 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(7);
 /// their polite answers come first.
 const IDLE_LIMIT: Duration = Duration::from_secs(8);
 
+/// How long a connection lives after an answer that ends it: time to read the answer, for a client that goes on sending.
+const FAREWELL_LIMIT: Duration = Duration::from_secs(2);
+
 /// How often idle connections are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// Bodies are handed to actix in pieces of this size, so that "the last byte was taken" means what it says.
 const PIECE_BYTES: usize = 64 * 1024;
+
+/// Descriptors of listeners, threads, the log and whatever a reader opens for a moment.
+const OWN_DESCRIPTORS: usize = 96;
+
+/// A connection's own descriptor and the one to cut it with.
+const DESCRIPTORS_EACH: usize = 2;
+
+/// Connections of one thread, however many descriptors there are.
+const MOST_PER_WORKER: usize = 25_600;
 
 /// What the kernel may hold for a stream's client.
 const SEND_BUFFER_BYTES: usize = 128 * 1024;
@@ -47,6 +62,7 @@ pub struct Connection {
     pub local: SocketAddr,
     answering: Cell<u32>,
     idle_since: Cell<Instant>,
+    idle_limit: Cell<Duration>,
 }
 
 thread_local! {
@@ -64,12 +80,19 @@ pub fn on_connect(io: &dyn Any, data: &mut Extensions, user_timeout: Duration) {
     }
     let _ = tcp.set_nodelay(true);
     let nobody = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+    let socket = tcp.as_fd().try_clone_to_owned().ok();
+    if socket.is_none() {
+        // No descriptor is left to end this connection with later, so it ends now.
+        log::debug!("a connection is refused: no descriptors are left");
+        let _ = rustix::net::shutdown(tcp, Shutdown::Both);
+    }
     let connection = Rc::new(Connection {
-        socket: tcp.as_fd().try_clone_to_owned().ok(),
+        socket,
         peer: tcp.peer_addr().unwrap_or(nobody),
         local: tcp.local_addr().unwrap_or(nobody),
         answering: Cell::new(0),
         idle_since: Cell::new(Instant::now()),
+        idle_limit: Cell::new(IDLE_LIMIT),
     });
     CONNECTIONS.with_borrow_mut(|all| all.push(Rc::downgrade(&connection)));
     data.insert(connection);
@@ -78,13 +101,26 @@ pub fn on_connect(io: &dyn Any, data: &mut Extensions, user_timeout: Duration) {
     }
 }
 
+/// How many connections one of `workers` threads takes before accepting pauses. What the readers need stays free.
+pub fn limit_per_worker(workers: usize) -> usize {
+    let all = usize::try_from(descriptor_limit()).unwrap_or(usize::MAX);
+    share(all, descriptor_budget(), workers)
+}
+
+fn share(descriptors: usize, kept_by_readers: usize, workers: usize) -> usize {
+    let left = descriptors.saturating_sub(kept_by_readers).saturating_sub(OWN_DESCRIPTORS);
+    (left / DESCRIPTORS_EACH / workers.max(1)).clamp(1, MOST_PER_WORKER)
+}
+
 async fn keep_sweeping() {
     loop {
         tokio::time::sleep(SWEEP).await;
         let any_left = CONNECTIONS.with_borrow_mut(|all| {
             all.retain(|connection| {
                 let Some(connection) = connection.upgrade() else { return false };
-                if connection.answering.get() == 0 && connection.idle_since.get().elapsed() > IDLE_LIMIT {
+                if connection.answering.get() == 0
+                    && connection.idle_since.get().elapsed() > connection.idle_limit.get()
+                {
                     connection.cut();
                 }
                 true
@@ -108,6 +144,11 @@ impl Connection {
         if let Some(socket) = &self.socket {
             let _ = rustix::net::shutdown(socket, Shutdown::Both);
         }
+    }
+
+    /// To be called when an answer says that it is the last one.
+    pub fn says_farewell(&self) {
+        self.idle_limit.set(FAREWELL_LIMIT);
     }
 
     /// Keeps the kernel from holding more than a few events for a client that does not take them.
@@ -181,5 +222,19 @@ impl MessageBody for AnsweringBody {
             Pieces::Whole(bytes) => Poll::Ready(Some(Ok(bytes.split_to(bytes.len().min(PIECE_BYTES))))),
             Pieces::Stream(stream) => Pin::new(stream).poll_next(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_never_take_the_last_descriptors() {
+        assert_eq!(share(256, 0, 2), 40);
+        assert_eq!(share(4_096, 1_536, 1), 1_232);
+        assert_eq!(share(20_000, 9_488, 2), 2_604);
+        assert_eq!(share(usize::MAX, 32_768, 4), MOST_PER_WORKER);
+        assert_eq!(share(64, 0, 4), 1, "a server that takes nobody is of no use");
     }
 }
