@@ -5,7 +5,14 @@
 //! |------------|---------------------------------------------------------------------------------------------------|
 //! | `support`  | no tests: starts and ends servers; HTTP, event streams and WebSockets for the others                |
 
+mod attack;
+mod guard;
+mod leak;
+mod limits;
+mod load;
+mod stop;
 mod support;
+mod wire;
 
 use support::Server;
 
