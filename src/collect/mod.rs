@@ -105,10 +105,11 @@ impl Collector {
 
     /// Reads the processes as far as `wanted` names them, and puts them into `sample`.
     pub fn add_processes(&mut self, sample: &mut Sample, wanted: Subjects) {
-        if !wanted.contains(Subjects::TOP_PROCESSES) {
+        if !wanted.intersects(Subjects::ALL_PROCESSES) {
             return;
         }
-        let all = wanted.contains(Subjects::ALL_PROCESSES);
+        // Where the ten largest are known already, what is left of "all" is the one bit beyond them.
+        let all = wanted.intersects(Subjects::ALL_PROCESSES.without(Subjects::TOP_PROCESSES));
         let mut run = Runner { epoch: self.epoch, runs: Vec::with_capacity(1) };
         sample.processes = run.one("process", || -> Reading<RawProcesses> {
             if all { self.processes.read_all() } else { self.processes.read_top() }

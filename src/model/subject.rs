@@ -39,6 +39,12 @@ impl Subjects {
         self.0 & other.0 == other.0
     }
 
+    /// Whether any subject of `other` is in this set.
+    #[must_use]
+    pub const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
     /// What is in this set and not in `other`.
     #[must_use]
     pub const fn without(self, other: Self) -> Self {
