@@ -141,7 +141,8 @@ impl Sampler {
         loop {
             let newest = frames.borrow_and_update().clone();
             if let Some(frame) = newest {
-                let absent = frame.stale(subjects, self.shared.interval);
+                // Young enough is what was when the request came: while it waits for one reader, the others' values age.
+                let absent = frame.stale(subjects, self.shared.interval + begin.elapsed());
                 let patient = begin.elapsed() < SLOW_LANE_PATIENCE;
                 if absent == Subjects::VITALS || (!patient && SLOW.contains(absent)) {
                     if !asked {

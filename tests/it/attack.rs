@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::support::{self, PATIENCE, Response, Server, connect, program_at};
-use crate::wire::{self, Raw, frame, header, raise_own_limit, resident_kib, sockets, text, wait_until};
+use crate::wire::{self, Raw, connections, frame, header, raise_own_limit, resident_kib, text, wait_until};
 
 /// Within this time every connection ends that nobody uses as it is meant.
 const LINGER_LIMIT: Duration = Duration::from_secs(10);
@@ -250,7 +250,7 @@ fn clients_that_never_read_are_cut_and_delay_nobody() {
     let end = Instant::now() + Duration::from_secs(16);
     let good: Vec<_> = good.into_iter().map(|stream| std::thread::spawn(move || gaps(stream, end))).collect();
 
-    let without = sockets(&server);
+    let without = connections(&server);
     let begin = Instant::now();
     let mut deaf: Vec<Raw> =
         (0..DEAF).map(|at| if at % 2 == 0 { Raw::psmonitor(&server) } else { Raw::psiod(&server) }).collect();
@@ -259,20 +259,20 @@ fn clients_that_never_read_are_cut_and_delay_nobody() {
         socket.send(&text(all).repeat(50));
     }
     let connected = begin.elapsed();
-    let with = sockets(&server);
-    assert!(with >= without + DEAF, "{without} sockets before, {with} with the deaf");
+    let with = connections(&server);
+    assert!(with >= without + DEAF, "{without} connections before, {with} with the deaf");
     // Some say that they are well without having heard the question.
-    let (mut chatty, quiet) = deaf.split_at_mut(10);
-    let cut = wait_until("all deaf clients are cut", || {
-        for socket in &mut *chatty {
-            socket.send(&frame(0x8a, b""));
-        }
-        std::thread::sleep(Duration::from_millis(300));
-        sockets(&server) <= without
-    });
+    let (chatty, _quiet) = deaf.split_at_mut(10);
+    let cut = connected
+        + wait_until("all deaf clients are cut", || {
+            for socket in &mut *chatty {
+                socket.send(&frame(0x8a, b""));
+            }
+            std::thread::sleep(Duration::from_millis(300));
+            connections(&server) <= without
+        });
     println!("{DEAF} deaf clients, connected within {connected:?}: the last was cut {:.1} s after", cut.as_secs_f64());
     assert!(cut < Duration::from_secs(15), "cut after {cut:?}");
-    let _ = (&mut chatty, quiet);
 
     let mut events: Vec<_> = (0..50).map(|_| server.events("/api/processes", &[])).collect();
     for gaps in good.into_iter().map(|good| good.join().expect("a good client")) {
@@ -292,7 +292,7 @@ fn two_thousand_silent_connections_are_shed() {
     let mut server = Server::start::<&str>(&[]);
     let mut stream = Raw::psmonitor(&server);
     assert!(stream.text().is_some() && stream.text().is_some());
-    let without = sockets(&server);
+    let without = connections(&server);
     let before = resident_kib(&server);
     let crowd: Vec<TcpStream> = (0..2_000).map(|_| connect(server.address())).collect();
     let begin = Instant::now();
@@ -300,7 +300,7 @@ fn two_thousand_silent_connections_are_shed() {
     let answered = begin.elapsed();
     let grown = resident_kib(&server) - before;
     assert!(stream.text().is_some(), "the stream goes on");
-    let shed = wait_until("the crowd is shed", || sockets(&server) <= without);
+    let shed = wait_until("the crowd is shed", || connections(&server) <= without);
     println!("2,000 connections: a request took {answered:?}, memory grew by {grown} KiB, all shed after {shed:?}");
     assert!(shed < LINGER_LIMIT);
     drop(crowd);

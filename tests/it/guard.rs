@@ -1,9 +1,11 @@
 //! Who gets in: every route of the table against hosts, origins and tokens, and the tickets that replace a token once.
 
 use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use psmonitor::server::routes::{Access, ENDPOINTS};
+use psmonitor::server::routes::{Access, ENDPOINTS, Endpoint};
 
 use crate::support::{Response, Server, Socket, exchange, parse_response, program};
 use crate::wire::{Raw, UPGRADE, ask, worker};
@@ -48,6 +50,55 @@ fn assert_dressed(what: &str, response: &Response) {
     assert!(["no-store", "no-cache"].contains(&header("cache-control")), "{what}: {:?}", header("cache-control"));
 }
 
+/// What the server knows of a request that it is sent.
+struct Known {
+    host: bool,
+    origin: bool,
+    token: bool,
+}
+
+/// Sends one request and compares the answer with what is promised.
+fn assert_guarded(
+    address: SocketAddr,
+    endpoint: &Endpoint,
+    is_upgrade: bool,
+    mut headers: Vec<(&str, &str)>,
+    known: &Known,
+    origin: Option<&str>,
+) {
+    match is_upgrade {
+        true => headers.extend(UPGRADE),
+        false => headers.push(("Content-Length", "0")),
+    }
+    let path = concrete(endpoint.path);
+    let (_open, response, _) = ask(address, endpoint.method.as_str(), &path, &headers);
+    let what = format!("{} {path} {headers:?}: {}", endpoint.method, response.status);
+    let needs_token = match endpoint.access {
+        Access::Open => is_upgrade && endpoint.path != "/authenticate",
+        Access::Worker => false,
+        Access::Token | Access::Stream => true,
+    };
+    match response.status {
+        421 => assert!(!known.host && response.error().contains("--allow-host"), "{what}"),
+        _ if !known.host => panic!("a foreign host gets in: {what}"),
+        403 => assert!(!known.origin && response.error().contains("--allow-origin"), "{what}"),
+        _ if !known.origin => panic!("a foreign page gets in: {what}"),
+        401 => {
+            assert!(needs_token && !known.token, "{what}");
+            assert!(response.header("www-authenticate").is_some_and(|how| how.starts_with("Bearer")), "{what}");
+            assert!(response.error().contains("Authorization"), "{what}");
+        }
+        _ if needs_token && !known.token => panic!("a stranger gets in: {what}"),
+        status => assert!(status < 500, "{what}: {}", response.text()),
+    }
+    if endpoint.access != Access::Open || response.status >= 400 {
+        assert_eq!(response.header("cache-control"), Some("no-store"), "{what}");
+    }
+    let allowed = response.header("access-control-allow-origin");
+    assert_eq!(allowed, origin.filter(|_| known.host && known.origin), "{what}");
+    assert_dressed(&what, &response);
+}
+
 #[test]
 fn only_known_routes_are_open() {
     for endpoint in ENDPOINTS.iter().filter(|endpoint| endpoint.access == Access::Open) {
@@ -79,54 +130,30 @@ fn every_route_keeps_its_promises_to_every_kind_of_client() {
         (Some("http://localhost.evil.test"), false),
     ];
     let tokens = [(None, false), (Some("Bearer guard-test-0123456789abcdeX"), false), (Some(BEARER), true)];
-    let mut asked = 0;
-    for endpoint in ENDPOINTS {
-        for is_upgrade in [false, true] {
-            for (host, host_is_known) in &hosts {
-                for (origin, origin_is_known) in &origins {
-                    for (token, token_is_right) in &tokens {
-                        let mut headers = host.clone();
-                        headers.extend(origin.map(|origin| ("Origin", origin)));
-                        headers.extend(token.map(|token| ("Authorization", token)));
-                        match is_upgrade {
-                            true => headers.extend(UPGRADE),
-                            false => headers.push(("Content-Length", "0")),
+    let asked = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for endpoint in ENDPOINTS {
+            for is_upgrade in [false, true] {
+                for (host, host_is_known) in &hosts {
+                    let (origins, tokens, asked) = (&origins, &tokens, &asked);
+                    scope.spawn(move || {
+                        for ((origin, origin_is_known), (token, token_is_right)) in
+                            origins.iter().flat_map(|origin| tokens.iter().map(move |token| (origin, token)))
+                        {
+                            let mut headers = host.clone();
+                            headers.extend(origin.map(|origin| ("Origin", origin)));
+                            headers.extend(token.map(|token| ("Authorization", token)));
+                            let known =
+                                Known { host: *host_is_known, origin: *origin_is_known, token: *token_is_right };
+                            assert_guarded(address, endpoint, is_upgrade, headers, &known, *origin);
+                            asked.fetch_add(1, Ordering::Relaxed);
                         }
-                        let path = concrete(endpoint.path);
-                        let (_open, response, _) = ask(address, endpoint.method.as_str(), &path, &headers);
-                        let what = format!("{} {path} {headers:?}: {}", endpoint.method, response.status);
-                        let needs_token = match endpoint.access {
-                            Access::Open => is_upgrade && endpoint.path != "/authenticate",
-                            Access::Worker => false,
-                            Access::Token | Access::Stream => true,
-                        };
-                        let is_in = *host_is_known && *origin_is_known;
-                        match response.status {
-                            421 => assert!(!host_is_known && response.error().contains("--allow-host"), "{what}"),
-                            _ if !host_is_known => panic!("a foreign host gets in: {what}"),
-                            403 => assert!(!origin_is_known && response.error().contains("--allow-origin"), "{what}"),
-                            _ if !origin_is_known => panic!("a foreign page gets in: {what}"),
-                            401 => {
-                                assert!(needs_token && !token_is_right, "{what}");
-                                assert!(response.header("www-authenticate").unwrap_or("").starts_with("Bearer"));
-                                assert!(response.error().contains("Authorization"), "{what}");
-                            }
-                            _ if needs_token && !token_is_right => panic!("a stranger gets in: {what}"),
-                            status => assert!(status < 500, "{what}: {}", response.text()),
-                        }
-                        if endpoint.access != Access::Open || response.status >= 400 {
-                            assert_eq!(response.header("cache-control"), Some("no-store"), "{what}");
-                        }
-                        let allowed = response.header("access-control-allow-origin");
-                        assert_eq!(allowed, origin.filter(|_| is_in), "{what}");
-                        assert_dressed(&what, &response);
-                        asked += 1;
-                    }
+                    });
                 }
             }
         }
-    }
-    assert!(asked >= 19 * 2 * 4 * 9 * 3);
+    });
+    assert!(asked.into_inner() >= 19 * 2 * 4 * 9 * 3);
     let open = ["/", "/healthz", "/static/app.js", "/favicon.ico"];
     for path in open {
         assert_eq!(server.get(path).status, 200, "{path} is open");

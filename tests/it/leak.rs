@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::Server;
-use crate::wire::{Raw, frame, sockets, threads, wait_until};
+use crate::wire::{Raw, connections, frame, threads, wait_until};
 
 const CYCLES: usize = 200;
 
@@ -17,13 +17,13 @@ fn stays_flat(server: &mut Server, what: &str, mut cycle: impl FnMut(&Server, bo
     for at in 0..10 {
         cycle(server, at % 2 == 0);
     }
-    wait_until("the first ones are gone", || sockets(server) <= 8);
-    let (sockets_before, threads_before) = (sockets(server), threads(server));
+    wait_until("the first ones are gone", || connections(server) == 0);
+    let (sockets_before, threads_before) = (connections(server), threads(server));
     let descriptors_before = descriptors(server);
     for at in 0..CYCLES {
         cycle(server, at % 2 == 0);
     }
-    let took = wait_until(&format!("{what}: all sockets are closed"), || sockets(server) <= sockets_before);
+    let took = wait_until(&format!("{what}: all sockets are closed"), || connections(server) <= sockets_before);
     let (now, threads_now) = (descriptors(server), threads(server));
     println!(
         "{what}: {descriptors_before} descriptors before, {now} after {CYCLES} cycles and {took:?}; {threads_before} and {threads_now} threads"

@@ -2,6 +2,7 @@
 //! says of the server's process. No tests.
 #![allow(dead_code, reason = "each module of the tests uses a part of this")]
 
+use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -193,11 +194,22 @@ fn status(server: &Server, key: &str) -> i64 {
     line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
 }
 
-/// Open sockets of the server.
-pub fn sockets(server: &Server) -> usize {
+/// Connections that the server holds, whatever their state. Other sockets of its readers are not counted.
+pub fn connections(server: &Server) -> usize {
+    let table = std::fs::read_to_string(format!("/proc/{}/net/tcp", server.pid())).expect("the server runs");
+    let listening = |fields: &Vec<&str>| fields.get(3) == Some(&"0A");
+    let lines = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let tcp: HashSet<String> = lines
+        .filter(|fields| !listening(fields))
+        .filter_map(|fields| Some(format!("socket:[{}]", fields.get(9)?)))
+        .collect();
     let all = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).expect("the server runs");
     let links = all.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
-    links.filter(|link| link.to_string_lossy().starts_with("socket:")).count()
+    links
+        .map(|link| link.to_string_lossy().into_owned())
+        .filter(|link| tcp.contains(link))
+        .collect::<HashSet<_>>()
+        .len()
 }
 
 /// Waits until `is_so`, at most [`PATIENCE`]; how long it took.
