@@ -36,6 +36,9 @@ const FAREWELL_LIMIT: Duration = Duration::from_secs(2);
 /// How often idle connections are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// In so many sweeps bytes may wait behind an answer that is on its way.
+const UNWANTED_SWEEPS: u32 = 2;
+
 /// Bodies are handed to actix in pieces of this size, so that "the last byte was taken" means what it says.
 const PIECE_BYTES: usize = 64 * 1024;
 
@@ -63,6 +66,10 @@ pub struct Connection {
     answering: Cell<u32>,
     idle_since: Cell<Instant>,
     idle_limit: Cell<Duration>,
+    /// Since when the answer's body is on its way; `None` between two answers and on WebSockets.
+    sending_since: Cell<Option<Instant>>,
+    /// In how many sweeps one after the other bytes waited that nobody will read before the answer ends.
+    unwanted: Cell<u32>,
 }
 
 thread_local! {
@@ -93,6 +100,8 @@ pub fn on_connect(io: &dyn Any, data: &mut Extensions, user_timeout: Duration) {
         answering: Cell::new(0),
         idle_since: Cell::new(Instant::now()),
         idle_limit: Cell::new(IDLE_LIMIT),
+        sending_since: Cell::new(None),
+        unwanted: Cell::new(0),
     });
     CONNECTIONS.with_borrow_mut(|all| all.push(Rc::downgrade(&connection)));
     data.insert(connection);
@@ -118,6 +127,10 @@ async fn keep_sweeping() {
         let any_left = CONNECTIONS.with_borrow_mut(|all| {
             all.retain(|connection| {
                 let Some(connection) = connection.upgrade() else { return false };
+                if connection.is_flooded() {
+                    log::debug!("{} sends more than it takes and is cut off", connection.peer);
+                    connection.cut();
+                }
                 if connection.answering.get() == 0
                     && connection.idle_since.get().elapsed() > connection.idle_limit.get()
                 {
@@ -144,6 +157,16 @@ impl Connection {
         if let Some(socket) = &self.socket {
             let _ = rustix::net::shutdown(socket, Shutdown::Both);
         }
+    }
+
+    /// Whether the client keeps sending requests while one answer is on its way to it. actix reads on until its buffer
+    /// is full and then asks again and again without a rest, for an event stream as long as that lives.
+    fn is_flooded(&self) -> bool {
+        let is_sending = self.sending_since.get().is_some_and(|since| since.elapsed() > SWEEP);
+        let waiting = if is_sending { self.socket.as_ref().map(rustix::io::ioctl_fionread) } else { None };
+        let is_unwanted = matches!(waiting, Some(Ok(bytes)) if bytes > 0);
+        self.unwanted.set(if is_unwanted { self.unwanted.get() + 1 } else { 0 });
+        self.unwanted.get() >= UNWANTED_SWEEPS
     }
 
     /// To be called when an answer says that it is the last one.
@@ -180,6 +203,7 @@ impl Drop for Answering {
     fn drop(&mut self) {
         self.0.answering.set(self.0.answering.get().saturating_sub(1));
         self.0.idle_since.set(Instant::now());
+        self.0.sending_since.set(None);
     }
 }
 
@@ -197,7 +221,12 @@ enum Pieces {
 
 impl AnsweringBody {
     /// Wraps a response's body.
-    pub fn new(body: BoxBody, answering: Option<Answering>) -> Self {
+    pub fn new(body: BoxBody, answering: Option<Answering>, is_upgrade: bool) -> Self {
+        if let Some(Answering(connection)) = &answering
+            && !is_upgrade
+        {
+            connection.sending_since.set(Some(Instant::now()));
+        }
         let body = match body.try_into_bytes() {
             Ok(bytes) => Pieces::Whole(bytes),
             Err(stream) => Pieces::Stream(stream),

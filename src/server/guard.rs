@@ -119,7 +119,8 @@ pub async fn guard(
         response.status().as_u16(),
         begin.elapsed().as_secs_f64() * 1000.0
     );
-    Ok(response.map_body(|_, body| AnsweringBody::new(body, answering)))
+    let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    Ok(response.map_body(|_, body| AnsweringBody::new(body, answering, is_upgrade)))
 }
 
 /// Head size, host and origin. The origin of the page that the answer is for comes back, if a page asks.

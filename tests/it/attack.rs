@@ -1,5 +1,7 @@
 //! Clients that break the rules, and clients that stop half way. Each must end alone: the memory stays, the others get
 //! their frames in time.
+#![allow(clippy::expect_used, reason = "in a test whatever is not as expected is a failure")]
+#![allow(clippy::print_stdout, reason = "measured times and sizes are shown with a failure")]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -284,6 +286,36 @@ fn clients_that_never_read_are_cut_and_delay_nobody() {
     }
     assert!(events.iter_mut().all(|stream| stream.next().is_some()));
     server.assert_well();
+}
+
+/// Processor time of the server so far, seconds.
+fn processor_seconds(server: &Server) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", server.pid())).expect("the server runs");
+    let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
+    let ticks = |at: usize| fields[at].parse::<f64>().expect("a number");
+    (ticks(11) + ticks(12)) / rustix::param::clock_ticks_per_second() as f64
+}
+
+#[test]
+fn requests_behind_an_event_stream_do_not_keep_the_server_busy() {
+    let server = Server::start::<&str>(&[]);
+    let host = server.address();
+    let mut streams: Vec<TcpStream> = (0..2).map(|_| server.connect()).collect();
+    let one = format!("GET /api/processes HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    for stream in &mut streams {
+        stream.set_write_timeout(Some(Duration::from_millis(500))).expect("a time limit");
+        stream.write_all(one.as_bytes()).expect("sent");
+        std::thread::sleep(Duration::from_millis(50));
+        // The kernel's buffers take a part of it and then no more.
+        let _ = stream.write_all(one.repeat(100_000).as_bytes());
+    }
+    let cut = wait_until("they are cut off", || connections(&server) == 0);
+    let before = processor_seconds(&server);
+    std::thread::sleep(Duration::from_secs(2));
+    let busy = (processor_seconds(&server) - before) / 2.0;
+    println!("two floods of requests: cut off after {cut:?}, then {:.0} % of a core", busy * 100.0);
+    assert!(cut < Duration::from_secs(6), "cut off after {cut:?}");
+    assert!(busy < 0.3, "{:.0} % of a core", busy * 100.0);
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Who gets in: every route of the table against hosts, origins and tokens, and the tickets that replace a token once.
+#![allow(clippy::expect_used, reason = "in a test whatever is not as expected is a failure")]
 
 use std::io::Write;
 use std::net::SocketAddr;

@@ -1,4 +1,6 @@
 //! Bounds on streams and workers, and races for one worker.
+#![allow(clippy::expect_used, reason = "in a test whatever is not as expected is a failure")]
+#![allow(clippy::print_stdout, reason = "measured times and sizes are shown with a failure")]
 
 use std::io::{Read, Write};
 use std::sync::Barrier;
@@ -54,12 +56,11 @@ fn head_of_an_event_stream_ends() {
     let mut stream = server.connect();
     let host = server.address();
     let head = format!("HEAD /api/processes HTTP/1.1\r\nHost: {host}\r\n\r\n");
-    let get = format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    let get = format!("GET /nowhere HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     stream.write_all((head.repeat(3) + &get).as_bytes()).expect("sent");
     let answers = String::from_utf8(crate::support::read_to_end(&mut stream)).expect("UTF-8");
-    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 4, "{answers}");
     assert_eq!(answers.matches("text/event-stream").count(), 3, "{answers}");
-    assert!(answers.ends_with("ok\n"), "{answers}");
+    assert_eq!(answers.matches("HTTP/1.1 404").count(), 1, "{answers}");
 }
 
 #[test]

@@ -1,4 +1,6 @@
 //! Five hundred clients of three kinds at once: every frame in time.
+#![allow(clippy::expect_used, reason = "in a test whatever is not as expected is a failure")]
+#![allow(clippy::print_stdout, reason = "measured times and sizes are shown with a failure")]
 
 use std::time::{Duration, Instant};
 

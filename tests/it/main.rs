@@ -3,7 +3,14 @@
 //!
 //! | module     | what holds                                                                                        |
 //! |------------|---------------------------------------------------------------------------------------------------|
+//! | `attack`   | broken frames, slow and silent clients, floods: each ends alone and delays nobody                    |
+//! | `guard`    | every route against hosts, origins, tokens and tickets; headers of every answer                     |
+//! | `leak`     | descriptors and threads after hundreds of streams                                                    |
+//! | `limits`   | bounds on streams and workers, races for one worker                                                  |
+//! | `load`     | five hundred clients at once; a client's own interval                                                |
+//! | `stop`     | signals: close codes, exit code, time                                                                |
 //! | `support`  | no tests: starts and ends servers; HTTP, event streams and WebSockets for the others                |
+//! | `wire`     | no tests: raw frames, half requests, and what the kernel says of the server's process               |
 
 mod attack;
 mod guard;

@@ -1,4 +1,6 @@
 //! Stopping: everybody is told, nobody is waited for, and the exit code is 0.
+#![allow(clippy::expect_used, reason = "in a test whatever is not as expected is a failure")]
+#![allow(clippy::print_stdout, reason = "measured times and sizes are shown with a failure")]
 
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
