@@ -102,7 +102,7 @@ pub fn access(method: &Method, path: &str, is_upgrade: bool) -> Access {
     let found = ENDPOINTS.iter().filter(is).find(|endpoint| endpoint.method == *method);
     match found.map(|endpoint| endpoint.access) {
         // The dashboard's address is also psiod's.
-        Some(Open) if is_upgrade => Stream,
+        Some(Open) if is_upgrade && *method == Method::GET => Stream,
         Some(access) => access,
         None => Token,
     }

@@ -32,7 +32,7 @@ const LAG: Duration = Duration::from_secs(1);
 /// How long a close frame may take to be handed over.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
 
-/// How long actix may take to write a close frame out.
+/// How long actix may take to write a close frame out that it has taken.
 const FLUSH_TIME: Duration = Duration::from_millis(10);
 
 /// What a client did.
@@ -221,10 +221,23 @@ impl Socket {
 
     async fn close(&mut self, reason: Option<CloseReason>) {
         let Some(session) = self.session.take() else { return };
-        if matches!(timeout(CLOSE_TIME, session.close(reason)).await, Ok(Ok(())))
+        if !matches!(timeout(CLOSE_TIME, session.close(reason)).await, Ok(Ok(()))) {
+            return;
+        }
+        // The server ends the connection first (RFC 6455, 7.1.1); actix would wait for the client to do it. The messages end
+        // when actix has taken the close frame; after an error they tell nothing, and actix may have its way.
+        let taken = async {
+            loop {
+                match self.messages.next().await {
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) => return false,
+                    None => return self.verdict.get().is_none(),
+                }
+            }
+        };
+        if matches!(timeout(CLOSE_TIME, taken).await, Ok(true))
             && let Some(connection) = &self.connection
         {
-            // The server ends the connection first (RFC 6455, 7.1.1). actix would wait for the client to do it.
             tokio::time::sleep(FLUSH_TIME).await;
             connection.finish();
         }
