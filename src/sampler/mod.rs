@@ -139,24 +139,29 @@ impl Sampler {
     pub async fn latest(&self, subjects: Subjects) -> Result<Arc<Frame>, StandsStill> {
         let mut frames = self.shared.latest.subscribe();
         let begin = Instant::now();
-        let mut asked = false;
+        // The tick of the frame that lacked something when it was asked for.
+        let mut asked: Option<Option<u64>> = None;
         loop {
             let newest = frames.borrow_and_update().clone();
+            let tick = newest.as_ref().map(|frame| frame.tick());
+            let mut is_due = true;
             if let Some(frame) = newest {
                 // Young enough is what was when the request came: while it waits for one reader, the others' values age.
                 let absent = frame.stale(subjects, self.shared.interval + begin.elapsed());
                 let patient = begin.elapsed() < SLOW_LANE_PATIENCE;
                 if absent == Subjects::VITALS || (!patient && SLOW.contains(absent)) {
-                    if !asked {
+                    if asked.is_none() {
                         self.shared.note_asked(subjects);
                     }
                     return Ok(frame);
                 }
+                is_due = !SLOW.contains(absent);
             }
-            if !asked {
+            // A tick that came meanwhile may have brought a frame without what was read for this request alone.
+            if asked.is_none() || is_due && asked != Some(tick) {
                 self.shared.note_asked(subjects);
                 self.shared.wake.notify_one();
-                asked = true;
+                asked = Some(tick);
             }
             let limit = if begin.elapsed() < SLOW_LANE_PATIENCE { SLOW_LANE_PATIENCE } else { PATIENCE };
             if !matches!(tokio::time::timeout_at(begin + limit, frames.changed()).await, Ok(Ok(())))
