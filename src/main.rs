@@ -23,9 +23,10 @@ fn main() -> ExitCode {
         }
     };
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn")).init();
+    let system = actix_rt::System::new();
     let run = match args.command {
         Some(Command::HashPassword) => auth::prompt::hash_password(),
-        None => Config::from_args(&args).and_then(|config| actix_rt::System::new().block_on(run(&config))),
+        None => Config::from_args(&args).and_then(|config| system.block_on(run(&config))),
     };
     let code = match run {
         Ok(()) => 0,
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
             error.exit_code()
         }
     };
-    // Not a return: dropping the runtime would wait for a read that a dead device may hold for ever.
+    // Not a return, and the system still lives here: dropping the runtime would wait for a read that a dead device may hold for ever.
     std::process::exit(code.into())
 }
 

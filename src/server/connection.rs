@@ -67,8 +67,11 @@ pub struct Connection {
     answering: Cell<u32>,
     idle_since: Cell<Instant>,
     idle_limit: Cell<Duration>,
-    /// Since when the answer's body is on its way; `None` between two answers and on WebSockets.
+    /// Since when the answer's body is on its way, or its last piece; `None` between two answers and on WebSockets.
     sending_since: Cell<Option<Instant>>,
+    /// Whether that body was whole when it was answered, so that only the client can hold it up.
+    is_whole: Cell<bool>,
+    stalled_time: Duration,
     /// In how many sweeps one after the other bytes waited that nobody will read before the answer ends.
     unwanted: Cell<u32>,
 }
@@ -103,6 +106,8 @@ pub fn on_connect(io: &dyn Any, data: &mut Extensions, user_timeout: Duration) {
         idle_since: Cell::new(Instant::now()),
         idle_limit: Cell::new(IDLE_LIMIT),
         sending_since: Cell::new(None),
+        is_whole: Cell::new(false),
+        stalled_time: user_timeout,
         unwanted: Cell::new(0),
     });
     CONNECTIONS.with_borrow_mut(|all| all.push(Rc::downgrade(&connection)));
@@ -129,8 +134,8 @@ async fn keep_sweeping() {
         let any_left = CONNECTIONS.with_borrow_mut(|all| {
             all.retain(|connection| {
                 let Some(connection) = connection.upgrade() else { return false };
-                if connection.is_flooded() {
-                    log::debug!("{} sends more than it takes and is cut off", connection.peer);
+                if connection.is_flooded() || connection.is_stalled() {
+                    log::debug!("{} takes too little and is cut off", connection.peer);
                     connection.cut();
                 }
                 if connection.answering.get() == 0
@@ -178,6 +183,12 @@ impl Connection {
         self.unwanted.get() >= UNWANTED_SWEEPS
     }
 
+    /// Whether the client has taken nothing of an answer for too long. Of a stream only the kernel can tell
+    /// (`TCP_USER_TIMEOUT`), and it looks more and more seldom.
+    fn is_stalled(&self) -> bool {
+        self.is_whole.get() && self.sending_since.get().is_some_and(|since| since.elapsed() >= self.stalled_time)
+    }
+
     /// To be called when an answer says that it is the last one.
     pub fn says_farewell(&self) {
         self.idle_limit.set(FAREWELL_LIMIT);
@@ -220,7 +231,7 @@ impl Drop for Answering {
 pub struct AnsweringBody {
     body: Pieces,
     /// Dropped with the body.
-    _answering: Option<Answering>,
+    answering: Option<Answering>,
 }
 
 enum Pieces {
@@ -231,16 +242,15 @@ enum Pieces {
 impl AnsweringBody {
     /// Wraps a response's body.
     pub fn new(body: BoxBody, answering: Option<Answering>, is_upgrade: bool) -> Self {
-        if let Some(Answering(connection)) = &answering
-            && !is_upgrade
-        {
-            connection.sending_since.set(Some(Instant::now()));
-        }
         let body = match body.try_into_bytes() {
             Ok(bytes) => Pieces::Whole(bytes),
             Err(stream) => Pieces::Stream(stream),
         };
-        Self { body, _answering: answering }
+        if let Some(Answering(connection)) = answering.as_ref().filter(|_| !is_upgrade) {
+            connection.sending_since.set(Some(Instant::now()));
+            connection.is_whole.set(matches!(body, Pieces::Whole(_)));
+        }
+        Self { body, answering }
     }
 }
 
@@ -257,7 +267,13 @@ impl MessageBody for AnsweringBody {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         match &mut self.body {
             Pieces::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Pieces::Whole(bytes) => Poll::Ready(Some(Ok(bytes.split_to(bytes.len().min(PIECE_BYTES))))),
+            Pieces::Whole(bytes) => {
+                let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
+                if let Some(Answering(connection)) = &self.answering {
+                    connection.sending_since.set(Some(Instant::now()));
+                }
+                Poll::Ready(Some(Ok(piece)))
+            }
             Pieces::Stream(stream) => Pin::new(stream).poll_next(cx),
         }
     }

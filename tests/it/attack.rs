@@ -288,6 +288,31 @@ fn clients_that_never_read_are_cut_and_delay_nobody() {
     server.assert_well();
 }
 
+#[test]
+fn answers_that_nobody_takes_are_not_kept() {
+    let server = Server::start::<&str>(&[]);
+    let host = server.address();
+    let all = format!("GET /static/app.js HTTP/1.1\r\nHost: {host}\r\n\r\n").repeat(1_500);
+    let _clients: Vec<TcpStream> = (0..20)
+        .map(|_| {
+            let mut stream = server.connect();
+            stream.write_all(all.as_bytes()).expect("sent");
+            stream
+        })
+        .collect();
+    // As long as the kernel's buffers grow, answers are taken.
+    let (mut answered, mut taken_at) = (0, Instant::now());
+    wait_until("they are cut off", || {
+        let now = server.log().len();
+        if now > answered {
+            (answered, taken_at) = (now, Instant::now());
+        }
+        connections(&server) == 0
+    });
+    println!("20 clients that take no answer: cut off {:?} after the last one took something", taken_at.elapsed());
+    assert!(taken_at.elapsed() < Duration::from_millis(12_500), "{:?}", taken_at.elapsed());
+}
+
 /// Processor time of the server so far, seconds.
 fn processor_seconds(server: &Server) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", server.pid())).expect("the server runs");

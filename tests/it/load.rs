@@ -1,10 +1,11 @@
-//! Five hundred clients of three kinds at once: every frame in time.
+//! Five hundred clients of three kinds at once, and a reader that hangs: every frame in time.
 #![allow(clippy::expect_used, reason = "in a test whatever is not as expected is a failure")]
 #![allow(clippy::print_stdout, reason = "measured times and sizes are shown with a failure")]
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::support::Server;
+use crate::support::{Server, tests_folder};
 use crate::wire::{Raw, frame, raise_own_limit, text};
 
 /// How a client behaves between two reads.
@@ -123,4 +124,45 @@ fn a_client_may_take_every_fifth_frame() {
     for wrong in ["soon", "-1s", "99999999999999999999999999h"] {
         assert_eq!(refused(wrong).map(|response| response.status), Some(400), "{wrong}");
     }
+}
+
+/// Copies a folder of plain files.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), &target).expect("a file");
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_hangs_holds_nobody_up_for_long() {
+    let machine = tempfile::tempdir().expect("a folder");
+    copy(&tests_folder().join("fixtures/machine"), machine.path());
+    // Whoever opens a pipe that nobody writes to waits for ever.
+    let pipe = machine.path().join("sys/class/hwmon/hwmon1/temp1_input");
+    std::fs::remove_file(&pipe).expect("a file");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).expect("a pipe");
+    let folder = |name: &str| machine.path().join(name).to_str().expect("a path").to_owned();
+    let (procfs, sysfs, rootfs) = (folder("proc"), folder("sys"), folder("root"));
+    let server = Server::start(&["--procfs", &procfs, "--sysfs", &sysfs, "--rootfs", &rootfs]);
+    for _ in 0..3 {
+        let begin = Instant::now();
+        let system = server.json("/system");
+        assert!(system["mem"]["total"].is_number(), "{system}");
+        assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
+    }
+    let mut stream = Raw::psmonitor(&server);
+    assert!(stream.text().is_some() && stream.text().is_some_and(|frame| frame.contains("\"mem\"")));
+    server.signal(rustix::process::Signal::TERM);
+    let begin = Instant::now();
+    assert_eq!(stream.close_code(), Some(1001));
+    let (status, log) = server.wait();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(begin.elapsed() < Duration::from_secs(5), "a hanging reader does not hold up the end");
 }
