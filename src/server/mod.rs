@@ -12,6 +12,7 @@ mod guard;
 mod heartbeat;
 mod listener;
 mod native;
+mod openapi;
 mod origin;
 mod process_monitor;
 mod psiod;
