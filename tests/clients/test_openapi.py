@@ -102,7 +102,7 @@ def check_response(document, method, path, response):
     answers = document["paths"][path][method]["responses"]
     assert str(response.status_code) in answers, (method, path, response.status_code, response.text[:200])
     answer = described(document, answers[str(response.status_code)])
-    assert set(answer.get("headers", {})) <= set(response.headers), (path, response.headers)
+    assert all(name in response.headers for name in answer.get("headers", {})), (path, response.headers)
     if "content" not in answer:
         assert response.content == b"", path
         return
@@ -298,7 +298,7 @@ def test_answers_that_belong_to_no_operation_fit(document, server):
     for method, status, name in [("OPTIONS", 204, "NoContent"), ("DELETE", 405, "MethodNotAllowed")]:
         response = requests.request(method, f"{server.url}/system", timeout=5)
         assert response.status_code == status
-        assert set(common[name].get("headers", {})) <= set(response.headers)
+        assert all(header in response.headers for header in common[name].get("headers", {}))
         if "content" in common[name]:
             check(document, named("Error"), response.json())
 
