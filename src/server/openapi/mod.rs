@@ -73,6 +73,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::dialect::{self, native};
+    use crate::model::Snapshot;
+    use crate::model::snapshot::Wireless;
     use crate::server::routes::{Access, ENDPOINTS};
 
     const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
@@ -159,6 +162,29 @@ mod tests {
         let common = own["components"]["schemas"].as_object().unwrap().len() - 1;
         let parts: usize = SCHEMAS.iter().map(|file| count(file)).sum();
         assert_eq!(document["components"]["schemas"].as_object().unwrap().len(), common + parts);
+    }
+
+    /// The machines that the outer tests run on have no Wi-Fi.
+    #[test]
+    fn wifi_has_the_keys_that_are_described() {
+        let link = Wireless {
+            interface: "wlan0".into(),
+            ssid: None,
+            bssid: None,
+            channel: None,
+            frequency_mhz: None,
+            signal_dbm: None,
+            quality_ratio: None,
+            encryption: None,
+        };
+        let snapshot = Snapshot { wireless: Some(vec![link]), ..Snapshot::default() };
+        let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        let schemas = parsed()["components"]["schemas"].clone();
+        let ours = json(&native::snapshot(&snapshot).unwrap())["wireless"][0].clone();
+        assert_eq!(keys(&ours), keys(&schemas["SnapshotWireless"]["properties"]));
+        let theirs = json(&dialect::psmonitor::network(&snapshot))["wireless"].clone();
+        assert_eq!(keys(&theirs), keys(&schemas["Network"]["properties"]["wireless"]["anyOf"][2]["properties"]));
     }
 
     #[actix_web::test]
