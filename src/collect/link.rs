@@ -71,7 +71,7 @@ fn read_link(folder: &Path, name: Arc<str>, index: u32) -> RawLink {
     RawLink {
         name,
         index,
-        flags: word("flags").and_then(|text| parse_flags(&text)).unwrap_or(0),
+        flags: word("flags").and_then(|text| parse_flags(&text)),
         mtu_bytes: read_number(&folder.join("mtu")).ok(),
         mac: word("address").filter(|mac| is_hardware_address(mac)),
         operational_state: word("operstate"),
@@ -201,7 +201,7 @@ mod tests {
         let unknown = RawLink {
             name: "x0".into(),
             index: 7,
-            flags: 0,
+            flags: None,
             mtu_bytes: None,
             mac: None,
             operational_state: None,
@@ -219,7 +219,7 @@ mod tests {
         let list = Reader::new(&Paths::host()).read().unwrap();
         let loopback = list.iter().find(|link| &*link.name == "lo").unwrap();
         assert_eq!((loopback.index, loopback.mac.as_deref()), (1, None));
-        assert_eq!(loopback.flags & 8, 8, "IFF_LOOPBACK");
+        assert_eq!(loopback.flags.map(|flags| flags & 8), Some(8), "IFF_LOOPBACK");
         let has =
             |ip: &str, length| loopback.addresses.iter().any(|a| a.ip.to_string() == ip && a.prefix_length == length);
         assert!(has("127.0.0.1", 8), "{loopback:?}");
@@ -240,7 +240,10 @@ mod tests {
         );
         let speeds: Vec<_> = list.iter().map(|link| link.speed_megabits).collect();
         assert_eq!(speeds, [None, Some(1000), None, Some(10_000), None]);
-        assert_eq!((list[1].flags, list[1].mtu_bytes, list[1].duplex.as_deref()), (0x1003, Some(1500), Some("full")));
+        assert_eq!(
+            (list[1].flags, list[1].mtu_bytes, list[1].duplex.as_deref()),
+            (Some(0x1003), Some(1500), Some("full"))
+        );
         assert_eq!((list[0].mac.as_deref(), list[1].mac.as_deref()), (None, Some("02:00:00:12:34:01")));
         assert_eq!(list[4].operational_state.as_deref(), Some("down"));
         let addresses: Vec<_> = list[1].addresses.iter().map(|a| format!("{}/{}", a.ip, a.prefix_length)).collect();

@@ -104,7 +104,7 @@ impl Collector {
         sample.disks = run.one("disk", || self.disks.read());
         let known = previous.and_then(|previous| previous.host.clone());
         let fresh = known.filter(|host| sample.at.saturating_sub(host.at) < HOST_FACTS_AGE);
-        sample.host = fresh.or_else(|| run.one("host", || self.host.read()));
+        sample.host = fresh.or_else(|| run.one("host", || self.host.read().map(Arc::new)));
         sample.runs = run.runs;
         self.add_processes(&mut sample, wanted);
         sample

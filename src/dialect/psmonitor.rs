@@ -119,8 +119,8 @@ impl Cpu {
         let cpu = snapshot.cpu.as_ref();
         Self {
             usage: cpu.and_then(|cpu| cpu.total.busy_ratio).map(|ratio| round(ratio * 100.0, 2)),
-            temp: cpu.and_then(|cpu| cpu.temperature_celsius).map(|celsius| round(celsius, 1)),
-            freq: cpu.and_then(|cpu| cpu.frequency_mhz).map(|mhz| round(mhz, 2)),
+            temp: snapshot.cpu_temperature_celsius.map(|celsius| round(celsius, 1)),
+            freq: snapshot.cpu_frequency_mhz.map(|mhz| round(mhz, 2)),
         }
     }
 }

@@ -27,6 +27,8 @@ pub(crate) fn snapshot() -> Snapshot {
         host: Some(Arc::new(host())),
         uptime_seconds: Some(1781.42),
         cpu: Some(cpu()),
+        cpu_frequency_mhz: Some(2000.0),
+        cpu_temperature_celsius: Some(47.5),
         memory: Some(memory()),
         swap: Some(swap()),
         averages: Averages {
@@ -91,8 +93,6 @@ fn cpu() -> Cpu {
     Cpu {
         total: time(0.193_547_033_645),
         cores: vec![core(0, 0.42), core(1, 0.083_57)],
-        frequency_mhz: Some(2000.0),
-        temperature_celsius: Some(47.5),
         context_switches: Some(8_812_345),
         interrupts: Some(4_412_345),
         forks: Some(33_012),
@@ -195,7 +195,7 @@ fn traffic(bytes: u64) -> Traffic {
 fn loopback() -> Interface {
     let link = Link {
         index: 1,
-        flags: 0x49,
+        flags: Some(0x49),
         mtu_bytes: Some(65_536),
         operational_state: Some("unknown".into()),
         addresses: vec![address("127.0.0.1", 8), address("::1", 128)],
@@ -212,7 +212,7 @@ fn loopback() -> Interface {
 fn ethernet() -> Interface {
     let link = Link {
         index: 4,
-        flags: 0x1043,
+        flags: Some(0x1043),
         mtu_bytes: Some(1400),
         mac: Some("02:fc:00:00:00:01".into()),
         operational_state: Some("up".into()),

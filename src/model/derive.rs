@@ -26,11 +26,13 @@ pub fn derive(previous: Option<&Sample>, current: &Sample) -> Snapshot {
     Snapshot {
         time_unix_seconds: current.unix_seconds,
         interval_seconds: cpu_pair.as_ref().and_then(|pair| pair.seconds),
-        host: value(&current.host).map(|host| Arc::new(host.clone())),
+        host: value(&current.host).cloned(),
         uptime_seconds: value(&current.uptime_seconds).copied(),
         cpu: cpu_pair.map(|pair| {
-            derive_cpu(&pair, value(&current.frequency).map(Vec::as_slice), value(&current.sensors), current.machine)
+            derive_cpu(&pair, value(&current.frequency).map(Vec::as_slice).unwrap_or_default(), current.machine)
         }),
+        cpu_frequency_mhz: value(&current.frequency).and_then(|clocks| mean_frequency(clocks)),
+        cpu_temperature_celsius: value(&current.sensors).and_then(package_temperature),
         memory: memory.map(derive_memory),
         swap: memory.and_then(|memory| {
             let io = Pair::of(previous.and_then(|p| p.swap_io.as_deref()), current.swap_io.as_deref());
@@ -52,7 +54,7 @@ pub fn derive(previous: Option<&Sample>, current: &Sample) -> Snapshot {
         sensors: value(&current.sensors).map(derive_sensors),
         processes: Pair::of(previous.and_then(|p| p.processes.as_deref()), current.processes.as_deref())
             .map(|pair| derive_process::processes(&pair, current)),
-        sockets: value(&current.sockets).map(|sockets| Arc::new(sockets.clone())),
+        sockets: value(&current.sockets).cloned(),
         // Two samples do not tell of minutes: the sampler, which sees them all, fills these in.
         averages: Averages::default(),
         readers: current
@@ -146,13 +148,12 @@ fn cpu_time(previous: Option<&RawCpuTicks>, current: &RawCpuTicks, machine: Mach
     CpuTime { busy_ratio: Some(busy as f64 / total as f64), ratios: Some(ratios), seconds }
 }
 
-fn derive_cpu(
-    pair: &Pair<'_, RawCpu>,
-    frequency: Option<&[RawFrequency]>,
-    sensors: Option<&RawSensors>,
-    machine: Machine,
-) -> Cpu {
-    let frequency = frequency.unwrap_or_default();
+fn mean_frequency(clocks: &[RawFrequency]) -> Option<f64> {
+    let sum: f64 = clocks.iter().map(|clock| clock.current_mhz).sum();
+    (!clocks.is_empty()).then(|| sum / clocks.len() as f64)
+}
+
+fn derive_cpu(pair: &Pair<'_, RawCpu>, frequency: &[RawFrequency], machine: Machine) -> Cpu {
     let cores = pair.current.cores.iter().map(|(number, ticks)| {
         let before = pair.previous.and_then(|p| p.cores.iter().find(|(n, _)| n == number)).map(|(_, ticks)| ticks);
         let clock = frequency.iter().find(|clock| clock.core == *number);
@@ -164,12 +165,9 @@ fn derive_cpu(
             frequency_max_mhz: clock.and_then(|clock| clock.max_mhz),
         }
     });
-    let mean = frequency.iter().map(|clock| clock.current_mhz).sum::<f64>() / frequency.len() as f64;
     Cpu {
         total: cpu_time(pair.previous.map(|p| &p.total), &pair.current.total, machine),
         cores: cores.collect(),
-        frequency_mhz: (!frequency.is_empty()).then_some(mean),
-        temperature_celsius: sensors.and_then(package_temperature),
         context_switches: pair.current.context_switches,
         interrupts: pair.current.interrupts,
         forks: pair.current.forks,

@@ -115,9 +115,9 @@ pub struct Sample {
     /// `/proc/PID/*`.
     pub processes: Option<Arc<Gathered<RawProcesses>>>,
     /// `/proc/net/{tcp,tcp6,udp,udp6,unix}` and `/proc/PID/fd`.
-    pub sockets: Option<Arc<Gathered<Vec<RawSocket>>>>,
+    pub sockets: Option<Arc<Gathered<Arc<Vec<RawSocket>>>>>,
     /// Facts that do not change while the machine runs.
-    pub host: Option<Arc<Gathered<RawHost>>>,
+    pub host: Option<Arc<Gathered<Arc<RawHost>>>>,
     /// How each reader of this pass fared.
     pub runs: Vec<RunReport>,
 }
@@ -339,7 +339,7 @@ pub struct RawLink {
     /// `ifindex`.
     pub index: u32,
     /// `flags`: the IFF_* bits of netdevice(7).
-    pub flags: u32,
+    pub flags: Option<u32>,
     /// `mtu`, bytes.
     pub mtu_bytes: Option<u32>,
     /// `address`, lower case with colons. `None` for interfaces without one, loopback among them.

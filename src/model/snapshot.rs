@@ -25,6 +25,10 @@ pub struct Snapshot {
     pub uptime_seconds: Option<f64>,
     /// CPU.
     pub cpu: Option<Cpu>,
+    /// Mean clock of the cores, MHz. Read apart from their times, so known without them.
+    pub cpu_frequency_mhz: Option<f64>,
+    /// Temperature of the CPU's package, degrees Celsius.
+    pub cpu_temperature_celsius: Option<f64>,
     /// Memory.
     pub memory: Option<Memory>,
     /// Swap.
@@ -114,10 +118,6 @@ pub struct Cpu {
     pub total: CpuTime,
     /// Each core that is online.
     pub cores: Vec<Core>,
-    /// Mean clock of the cores, MHz.
-    pub frequency_mhz: Option<f64>,
-    /// Temperature of the package, degrees Celsius.
-    pub temperature_celsius: Option<f64>,
     /// Context switches since boot.
     pub context_switches: Option<u64>,
     /// Interrupts since boot.
@@ -428,7 +428,7 @@ pub struct Link {
     /// Index.
     pub index: u32,
     /// IFF_* bits of netdevice(7).
-    pub flags: u32,
+    pub flags: Option<u32>,
     /// Largest packet, bytes.
     pub mtu_bytes: Option<u32>,
     /// MAC address.

@@ -64,6 +64,7 @@ pub struct Sampler {
 
 struct Shared {
     interval: Duration,
+    born: Instant,
     /// Every tick's frame. Written by the sampler, read by every stream; a slow reader sees only the newest.
     ticks: watch::Sender<Option<Arc<Frame>>>,
     /// The newest frame, passes between two ticks included. Written by the sampler, read by single requests.
@@ -103,6 +104,7 @@ impl Sampler {
     pub fn new(settings: Settings) -> (Self, impl Future<Output = ()> + use<>) {
         let shared = Arc::new(Shared {
             interval: settings.interval,
+            born: Instant::now(),
             ticks: watch::Sender::new(None),
             latest: watch::Sender::new(None),
             watchers: std::array::from_fn(|_| AtomicU32::new(0)),
@@ -136,23 +138,26 @@ impl Sampler {
     pub async fn latest(&self, subjects: Subjects) -> Result<Arc<Frame>, StandsStill> {
         let mut frames = self.shared.latest.subscribe();
         let begin = Instant::now();
-        let mut asked = false;
+        let mut asked_in_tick = None;
         loop {
             let newest = frames.borrow_and_update().clone();
+            let tick = newest.as_ref().map_or(0, |frame| frame.tick());
             if let Some(frame) = newest {
-                let absent = frame.stale(subjects, self.shared.interval);
+                // Young enough is what was when the request came: while it waits for one reader, the others' values age.
+                let absent = frame.stale(subjects, self.shared.interval + begin.elapsed());
                 let patient = begin.elapsed() < SLOW_LANE_PATIENCE;
                 if absent == Subjects::VITALS || (!patient && SLOW.contains(absent)) {
-                    if !asked {
+                    if asked_in_tick != Some(tick) {
                         self.shared.note_asked(subjects);
                     }
                     return Ok(frame);
                 }
             }
-            if !asked {
+            // Again in each tick: one that begins right after a question takes it for an old one.
+            if asked_in_tick != Some(tick) {
                 self.shared.note_asked(subjects);
                 self.shared.wake.notify_one();
-                asked = true;
+                asked_in_tick = Some(tick);
             }
             let limit = if begin.elapsed() < SLOW_LANE_PATIENCE { SLOW_LANE_PATIENCE } else { PATIENCE };
             if !matches!(tokio::time::timeout_at(begin + limit, frames.changed()).await, Ok(Ok(())))
@@ -163,13 +168,13 @@ impl Sampler {
         }
     }
 
-    /// Whether a tick was published within the last three intervals.
+    /// Whether a tick was published within the last three intervals. Before the first one the start counts.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         let frame = self.shared.ticks.borrow();
         // The pass itself may take a moment; with very short intervals that counts.
         let longest = self.shared.interval.saturating_mul(3).max(Duration::from_secs(1));
-        frame.as_ref().is_some_and(|frame| frame.age() < longest)
+        frame.as_ref().map_or_else(|| self.shared.born.elapsed(), |frame| frame.age()) < longest
     }
 
     /// How punctual the ticks are.
@@ -251,14 +256,14 @@ impl Shared {
             .fold(Subjects::VITALS, |set, bit| set.with(Subjects::from_bit(bit)))
     }
 
-    /// What the next tick gathers: what streams watch, and what single requests keep asking for (in two of the last three
+    /// What the next tick gathers: what streams watch, and what single requests keep asking for (since each of the last two
     /// ticks), so that a hundred pollers cost one pass a tick and not one pass each.
     fn wanted_at_tick(&self) -> Subjects {
         let mut wanted = Subjects::VITALS;
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         for bit in 0..Subjects::COUNT {
             let watched = self.watchers[bit].load(Ordering::Relaxed) > 0;
-            if watched || (asked[bit] & 0b111).count_ones() >= 2 {
+            if watched || asked[bit] & 0b11 == 0b11 {
                 wanted = wanted.with(Subjects::from_bit(bit));
             }
             asked[bit] <<= 1;

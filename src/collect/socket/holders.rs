@@ -2,10 +2,10 @@
 //!
 //! Used by the socket reader. Looking at every descriptor costs more than everything else about sockets, so a process is
 //! walked through only when there is reason to: it is new, its number of descriptors has changed (the size of the folder
-//! `/proc/PID/fd`, since Linux 6.2), one of its sockets is gone, or a socket has come up that nobody is known to hold. A
-//! socket with several holders is looked at in each. What slips through, as long as its number of descriptors stays the
-//! same, is a process that moves a socket to another descriptor or gets one that others hold as well; a walk through all
-//! processes every sixteenth pass sets it right.
+//! `/proc/PID/fd`, since Linux 6.2), one of its sockets is gone, or a socket has come up that nobody is known to hold. Where
+//! a process has only changed, the descriptors of sockets that still exist are believed and the others are looked at. A
+//! socket with several holders is looked at in each. What slips through is a process that moves a socket to another
+//! descriptor or gets one that others hold as well; a walk through all processes every sixteenth pass sets it right.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
@@ -42,7 +42,7 @@ struct Process {
     identity: Option<(u64, u64)>,
     /// Descriptor and socket.
     holds: Vec<(u32, u64)>,
-    /// Whether it was walked through in this pass.
+    /// Whether every descriptor was looked at in this pass.
     walked: bool,
 }
 
@@ -120,8 +120,13 @@ impl Holders {
             match earlier.next_if(unchanged) {
                 Some(process) => self.known.push(Process { walked: false, ..process }),
                 None => {
+                    // The same process with other descriptors, or another one.
+                    let same = |process: &Process| {
+                        process.pid == pid && process.identity.zip(identity).is_some_and(|(a, b)| a.0 == b.0)
+                    };
+                    let holds = earlier.next_if(same).map(|process| process.holds);
                     self.known.push(Process { pid, identity, holds: Vec::new(), walked: false });
-                    self.walk(root, self.known.len() - 1, places);
+                    self.walk_with(root, self.known.len() - 1, places, holds.as_deref());
                 }
             }
         }
@@ -139,11 +144,22 @@ impl Holders {
         claims
     }
 
-    /// Looks at every descriptor of a process. One that ended meanwhile, or is another user's, holds nothing that we could
-    /// see.
+    /// Looks at every descriptor of a process.
     fn walk(&mut self, root: BorrowedFd<'_>, index: usize, places: &HashMap<u64, usize>) {
+        self.walk_with(root, index, places, None);
+    }
+
+    /// Looks at the descriptors of a process; at those of sockets that it `held` and that still exist, only whether they
+    /// are there. A process that ended meanwhile, or is another user's, holds nothing that we could see.
+    fn walk_with(
+        &mut self,
+        root: BorrowedFd<'_>,
+        index: usize,
+        places: &HashMap<u64, usize>,
+        held: Option<&[(u32, u64)]>,
+    ) {
         let process = &mut self.known[index];
-        process.walked = true;
+        process.walked = held.is_none();
         process.holds.clear();
         let Ok(folder) = open(root, process.pid) else {
             return;
@@ -151,7 +167,12 @@ impl Holders {
         let holds = &mut process.holds;
         // A process that ends while its descriptors are listed has let go of those that were not reached.
         let _ = self.descriptors.numbers(folder.as_fd(), |descriptor, name| {
-            if let Some(inode) = link(folder.as_fd(), name).filter(|inode| places.contains_key(inode)) {
+            let known = held.and_then(|held| {
+                let at = held.binary_search_by_key(&descriptor, |(descriptor, _)| *descriptor).ok()?;
+                Some(held[at].1).filter(|inode| places.contains_key(inode))
+            });
+            let inode = known.or_else(|| link(folder.as_fd(), name).filter(|inode| places.contains_key(inode)));
+            if let Some(inode) = inode {
                 holds.push((descriptor, inode));
             }
         });
@@ -212,22 +233,28 @@ mod tests {
         found.holders.iter().filter(|(pid, _)| *pid == own).map(|(_, descriptor)| *descriptor).collect()
     }
 
+    /// Whether the socket comes to have as many descriptors. Other tests of this process open and close descriptors at the
+    /// same moments, so that their number may stay the same by chance; the next full walk finds what that hides.
+    fn comes_to(reader: &mut Reader, socket: &UnixDatagram, count: usize) -> bool {
+        (0..=FULL_WALK).any(|_| holders(reader, socket).len() == count)
+    }
+
     #[test]
-    fn changes_between_passes_are_seen_in_the_next() {
+    fn changes_between_passes_are_seen() {
         let mut reader = Reader::new(&Paths::host());
         let first = UnixDatagram::unbound().unwrap();
         assert_eq!(holders(&mut reader, &first).len(), 1);
         assert_eq!(holders(&mut reader, &first).len(), 1);
         let twin = first.try_clone().unwrap();
-        assert_eq!(holders(&mut reader, &first).len(), 2, "one more descriptor");
+        assert!(comes_to(&mut reader, &first, 2), "one more descriptor");
         drop(twin);
         // One closed and one opened: the number of descriptors is as before.
         let second = UnixDatagram::unbound().unwrap();
-        assert_eq!(holders(&mut reader, &second).len(), 1);
-        assert_eq!(holders(&mut reader, &first).len(), 1);
+        assert!(comes_to(&mut reader, &second, 1));
+        assert!(comes_to(&mut reader, &first, 1));
         drop(second);
         let file = std::fs::File::open("/dev/null").unwrap();
-        assert_eq!(holders(&mut reader, &first).len(), 1);
+        assert!(comes_to(&mut reader, &first, 1));
         drop(file);
         for _ in 0..2 * FULL_WALK {
             assert_eq!(holders(&mut reader, &first), [u32::try_from(first.as_raw_fd()).unwrap()]);

@@ -133,7 +133,8 @@ struct Model<'a> {
 
 /// `/api/cpumodel`: one row a logical core. `cacheSize` in KiB; `cores` is 1, a row being one core.
 pub fn cpumodel(snapshot: &Snapshot) -> impl Serialize + '_ {
-    let models = snapshot.host.as_deref().map(|host| host.cpu_models.as_slice());
+    // No machine is without a processor: an empty list is one that could not be read.
+    let models = snapshot.host.as_deref().map(|host| host.cpu_models.as_slice()).filter(|models| !models.is_empty());
     CpuModelAnswer { cpu_model: models.map(|models| Rows(move || models.iter().map(model))) }
 }
 

@@ -86,7 +86,7 @@ fn interface(interface: &Interface) -> InterfaceRow<'_> {
         mtu: link.and_then(|link| link.mtu_bytes),
         name: &interface.name,
         hardwareaddr: link.map(|link| link.mac.as_deref().unwrap_or_default()),
-        flags: link.map(|link| Flags(link.flags)),
+        flags: link.and_then(|link| link.flags).map(Flags),
         addrs: link.map(|link| link.addresses.iter().map(|a| AddressRow { addr: WithPrefix(*a) }).collect()),
     }
 }

@@ -1,0 +1,328 @@
+"""Every number of Heartbeat's and psiod's answers against psutil at the same moment.
+
+As in test_values: psutil is read, then a newer sample is awaited, then the server is asked and psutil read again. Ours must
+lie between the two readings, or within what its unit and the machine's noise require.
+"""
+
+import contextlib
+import ipaddress
+import json
+import multiprocessing
+import os
+import socket
+import time
+
+import psutil
+import pytest
+import requests
+from conftest import running
+from test_values import assert_between, bracket, burn, eventually
+from websockets.sync.client import connect
+
+MIB = 1024**2
+FLAG_WORDS = {"up", "broadcast", "loopback", "pointtopoint", "multicast"}
+
+
+def command(server, name, **data):
+    """psiod's answer to one command."""
+    with connect(server.ws("/"), open_timeout=5, close_timeout=2, max_size=None) as client:
+        client.send(json.dumps({"type": "command", "data": {"name": name, **data}}))
+        answer = json.loads(client.recv(timeout=5))
+    assert answer["type"] == "response", answer
+    return answer
+
+
+def around(server, name, read):
+    """psutil before, psiod's answer, psutil after."""
+    before = read()
+    time.sleep(0.45)
+    answer = command(server, name)["data"]
+    return before, answer, read()
+
+
+def nearly(kind, before, after, ours, keys, slack):
+    for key in keys:
+        assert_between(ours[key], getattr(before, key), getattr(after, key), slack, f"{kind} {key}")
+
+
+# Heartbeat
+
+
+def test_heartbeat_memory(quick):
+    def check():
+        before, answer, after = bracket(quick, "/api/memory", psutil.virtual_memory)
+        memory = answer["memory_usage"]
+        assert memory["total"] == before.total
+        nearly("memory", before, after, memory, ("available", "used", "free", "active", "inactive"), 16 * MIB)
+        assert_between(memory["usedPercent"], before.percent, after.percent, 0.15, "usedPercent")
+        assert memory["usedPercent"] == pytest.approx(memory["used"] / memory["total"] * 100, abs=1e-6)
+        assert answer["averages"]["current_usage"] == memory["used"]
+
+    eventually(check)
+
+
+def test_heartbeat_disks(quick):
+    def check():
+        def read():
+            return {row.mountpoint: psutil.disk_usage(row.mountpoint) for row in psutil.disk_partitions()}
+
+        before, answer, after = bracket(quick, "/api/disk", read)
+        rows = answer["disk_usage"]
+        devices = {os.stat(row["path"]).st_dev for row in rows}
+        assert len(devices) == len(rows), "a device has two rows"
+        assert devices == {os.stat(path).st_dev for path in before}
+        for row in rows:
+            path = row["path"]
+            assert row["total"] == before[path].total
+            nearly(path, before[path], after[path], row, ("used", "free"), 8 * MIB)
+            assert_between(row["usedPercent"], before[path].percent, after[path].percent, 0.15, path)
+            inodes = os.statvfs(path)
+            assert row["inodesTotal"] == inodes.f_files == row["inodesUsed"] + row["inodesFree"]
+            assert row["inodesFree"] == pytest.approx(inodes.f_ffree, abs=2000)
+
+    eventually(check)
+
+
+def test_heartbeat_disk_counters(quick):
+    names = {
+        "readCount": "read_count",
+        "writeCount": "write_count",
+        "readBytes": "read_bytes",
+        "writeBytes": "write_bytes",
+        "readTime": "read_time",
+        "writeTime": "write_time",
+        "mergedReadCount": "read_merged_count",
+        "mergedWriteCount": "write_merged_count",
+        "ioTime": "busy_time",
+    }
+
+    def read():
+        return psutil.disk_io_counters(perdisk=True, nowrap=False)
+
+    before, answer, after = bracket(quick, "/api/diskio", read)
+    assert answer, "no disk at all"
+    assert {name for name, counters in before.items() if any(counters)} <= answer.keys() <= after.keys()
+    for name, row in answer.items():
+        assert row["name"] == name
+        for ours, theirs in names.items():
+            # The kernel counts a running request's time only now and then.
+            slack = 20 if ours.endswith("Time") else 0
+            assert_between(row[ours], getattr(before[name], theirs), getattr(after[name], theirs), slack, f"{name} {ours}")
+
+
+def test_heartbeat_network_counters(quick):
+    names = {
+        "bytesSent": "bytes_sent",
+        "bytesRecv": "bytes_recv",
+        "packetsSent": "packets_sent",
+        "packetsRecv": "packets_recv",
+        "errin": "errin",
+        "errout": "errout",
+        "dropin": "dropin",
+        "dropout": "dropout",
+    }
+
+    def read():
+        return psutil.net_io_counters(pernic=True, nowrap=False)
+
+    before, answer, after = bracket(quick, "/api/network", read)
+    rows = {row["name"]: row for row in answer["io_usage"]}
+    assert rows.keys() == before.keys()
+    for name, row in rows.items():
+        for ours, theirs in names.items():
+            assert_between(row[ours], getattr(before[name], theirs), getattr(after[name], theirs), 0, f"{name} {ours}")
+
+
+def test_heartbeat_interfaces(quick):
+    rows = {row["name"]: row for row in requests.get(f"{quick.url}/api/network", timeout=5).json()["interfaces"]}
+    assert [row["index"] for row in rows.values()] == [socket.if_nametoindex(name) for name in rows]
+    stats, addresses = psutil.net_if_stats(), psutil.net_if_addrs()
+    assert rows.keys() == stats.keys()
+    for name, row in rows.items():
+        assert row["mtu"] == stats[name].mtu
+        flags = {"pointtopoint" if word == "pointopoint" else word for word in stats[name].flags.split(",")}
+        assert set(row["flags"]) == flags & FLAG_WORDS, name
+        wanted = set()
+        mac = ""
+        for address in addresses.get(name, []):
+            if address.family == socket.AF_INET:
+                wanted.add(str(ipaddress.ip_interface(f"{address.address}/{address.netmask}")))
+            elif address.family == socket.AF_INET6:
+                bits = bin(int(ipaddress.ip_address(address.netmask))).count("1")
+                wanted.add(f"{address.address.split('%')[0]}/{bits}")
+            elif address.family == socket.AF_PACKET and set(address.address) != {"0", ":"}:
+                mac = address.address
+        assert {row["addr"] for row in row["addrs"]} == wanted, name
+        assert row["hardwareaddr"] == mac, name
+
+
+def test_heartbeat_connections(quick, tmp_path):
+    """Of this very process, which has some of every kind."""
+
+    def end(address):
+        if isinstance(address, str):
+            return address, 0
+        return (address.ip, address.port) if address else None
+
+    def theirs():
+        rows = set()
+        for row in psutil.Process().net_connections(kind="all"):
+            nobody = ("", 0) if row.family == socket.AF_UNIX else (("::" if row.family == socket.AF_INET6 else "0.0.0.0"), 0)
+            rows.add((row.fd, int(row.family), int(row.type), end(row.laddr) or nobody, end(row.raddr) or nobody, row.status))
+        return rows
+
+    with contextlib.ExitStack() as stack:
+        tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        tcp6 = stack.enter_context(socket.create_server(("::1", 0), family=socket.AF_INET6))
+        for listener in (tcp, tcp6):
+            stack.enter_context(socket.create_connection(listener.getsockname()[:2]))
+            stack.enter_context(listener.accept()[0])
+        for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            stack.enter_context(socket.socket(family, socket.SOCK_DGRAM)).bind((address, 0))
+        unix = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        # psutil loses a path with a space in it.
+        unix.bind(str(tmp_path / "socket"))
+        unix.listen()
+
+        def check():
+            wanted = {row for row in theirs() if quick.port not in (row[3][1], row[4][1])}
+            assert len(wanted) >= 9
+            time.sleep(0.45)
+            answer = requests.get(f"{quick.url}/api/network", timeout=5).json()
+            own = [row for row in answer["connections"] if row["pid"] == os.getpid()]
+            found = {
+                (
+                    row["fd"],
+                    row["family"],
+                    row["type"],
+                    (row["localaddr"]["ip"], row["localaddr"]["port"]),
+                    (row["remoteaddr"]["ip"], row["remoteaddr"]["port"]),
+                    row["status"],
+                )
+                for row in own
+                if quick.port not in (row["localaddr"]["port"], row["remoteaddr"]["port"])
+            }
+            assert found == wanted
+            assert all(row["uids"] == [os.getuid()] * 4 for row in own)
+
+        eventually(check)
+
+
+# psiod
+
+
+def test_psiod_processes(quick):
+    def read():
+        rows = {}
+        fields = ["create_time", "name", "username", "nice", "status", "num_threads", "cpu_times", "memory_info"]
+        for process in psutil.process_iter([*fields, "memory_percent"]):
+            rows[process.pid] = process.info
+        return rows
+
+    def check():
+        before, answer, after = around(quick, "process.getall", read)
+        rows = {row["pid"]: row for row in answer}
+        assert len(rows) == len(answer)
+        stable = {pid for pid in before.keys() & after.keys() if before[pid]["create_time"] == after[pid]["create_time"]}
+        # The client that asks has threads of its own while it does.
+        stable.discard(os.getpid())
+        assert stable <= rows.keys()
+        assert len(stable) > 3
+        for pid in stable:
+            row, was, now = rows[pid], before[pid], after[pid]
+            for key in ("name", "username", "nice", "num_threads"):
+                assert row[key] in (was[key], now[key]), (pid, key, row, was)
+            # Who runs in one moment may sleep in the next.
+            awake = {"running", "sleeping", "disk-sleep", "idle"}
+            assert row["status"] in (was["status"], now["status"]) or {row["status"], was["status"]} <= awake, (pid, row)
+            for index, key in enumerate(("user", "system")):
+                times = (getattr(was["cpu_times"], key), getattr(now["cpu_times"], key))
+                assert_between(row["cpu_times"][index], *times, 0.011, f"{pid} {key}")
+            for index, key in enumerate(("rss", "vms")):
+                sizes = (getattr(was["memory_info"], key), getattr(now["memory_info"], key))
+                assert_between(row["memory_info"][index], *sizes, MIB, f"{pid} {key}")
+                assert row[f"memory_{key}"] == row["memory_info"][index]
+            assert_between(row["memory_percent"], was["memory_percent"], now["memory_percent"], 0.01, f"{pid} percent")
+
+    eventually(check)
+
+
+def test_psiod_cpu_of_a_busy_process_and_core():
+    """A child that burns one core: about 100 % of it, and the core that it is bound to is busy."""
+    with running("--interval", "500ms") as server:
+        core = min(os.sched_getaffinity(0))
+        child = multiprocessing.Process(target=burn_on, args=(core, 20))
+        child.start()
+        try:
+
+            def check():
+                command(server, "process.getall")
+                time.sleep(1.1)
+                row = command(server, "process.get", pid=child.pid)["data"]
+                cores = {row["num"]: row["usage"] for row in command(server, "cpu.getall")["data"]}
+                # The others on this machine take their share of the core.
+                started, used = time.monotonic(), psutil.Process(child.pid).cpu_times()
+                time.sleep(1)
+                share = sum(psutil.Process(child.pid).cpu_times()[:2]) - sum(used[:2])
+                share = share / (time.monotonic() - started) * 100
+                assert row["cpu_percent"] == pytest.approx(share, abs=35)
+                assert row["cpu_percent"] > 25
+                assert len(cores) == psutil.cpu_count()
+                assert cores[core] > 80
+
+            eventually(check)
+        finally:
+            child.kill()
+            child.join()
+
+
+def burn_on(core, seconds):
+    os.sched_setaffinity(0, {core})
+    burn(seconds)
+
+
+def test_psiod_memory(quick):
+    def check():
+        before, answer, after = around(quick, "memory.getall", lambda: (psutil.virtual_memory(), psutil.swap_memory()))
+        virtual, swap = answer["virtual"], answer["swap"]
+        assert virtual["total"] == before[0].total
+        keys = ("available", "used", "free", "active", "inactive", "buffers", "cached", "shared", "slab")
+        nearly("virtual", before[0], after[0], virtual, keys, 16 * MIB)
+        assert_between(virtual["percent"], before[0].percent, after[0].percent, 0.1, "percent")
+        assert swap["total"] == before[1].total
+        nearly("swap", before[1], after[1], swap, ("used", "free"), 4 * MIB)
+        nearly("swap", before[1], after[1], swap, ("percent", "sin", "sout"), 0.1)
+
+    eventually(check)
+    both = command(quick, "memory.getall")
+    assert (both["virtual"], both["swap"]) == (both["data"]["virtual"], both["data"]["swap"])
+
+
+def test_psiod_disks(quick):
+    rows = command(quick, "disk.getall")["data"]
+    theirs = {row.mountpoint: row for row in psutil.disk_partitions()}
+    assert rows
+    for row in rows:
+        wanted = theirs[row["mountpoint"]]
+        assert row["fstype"] == wanted.fstype
+        assert set(row["opts"].split(",")) == set(wanted.opts.split(","))
+        if not wanted.device.startswith("/dev/root"):
+            assert row["device"] == wanted.device
+    assert {os.stat(row["mountpoint"]).st_dev for row in rows} == {os.stat(path).st_dev for path in theirs}
+
+
+def test_psiod_root_disk(quick):
+    def check():
+        before, root, after = around(quick, "disk.root.getstats", lambda: psutil.disk_usage("/"))
+        assert root["total"] == before.total
+        nearly("/", before, after, root, ("used", "free"), 8 * MIB)
+        assert_between(root["percent"], before.percent, after.percent, 0.1, "percent")
+
+    eventually(check)
+
+
+def test_psiod_network_and_host(quick):
+    before, answer, after = around(quick, "network.getstats", lambda: psutil.net_io_counters(nowrap=False))
+    assert_between(answer["bytes_sent"], before.bytes_sent, after.bytes_sent, 0, "bytes_sent")
+    assert_between(answer["bytes_received"], before.bytes_recv, after.bytes_recv, 0, "bytes_received")
+    assert command(quick, "host.getstats")["data"] == {"hostname": socket.gethostname()}

@@ -1,0 +1,202 @@
+//! What routes make of wrong parameters and methods, and that every listener serves every route.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::machine::Machine;
+use crate::support::{self, Server};
+
+/// Every route that answers GET with 200, and what its answer begins with.
+const ROUTES: [(&str, &str); 14] = [
+    ("/", "text/html"),
+    ("/system", "application/json"),
+    ("/network", "application/json"),
+    ("/api/cpu", "application/json"),
+    ("/api/memory", "application/json"),
+    ("/api/disk", "application/json"),
+    ("/api/diskio", "application/json"),
+    ("/api/network", "application/json"),
+    ("/api/uptime", "application/json"),
+    ("/api/process?pid=1", "application/json"),
+    ("/api/platform", "application/json"),
+    ("/api/cpumodel", "application/json"),
+    ("/healthz", "text/plain"),
+    ("/static/app.js", "text/javascript"),
+];
+
+fn server() -> Server {
+    Server::start(&Machine::original().args())
+}
+
+#[test]
+fn process_ids() {
+    let mut server = Server::start::<&str>(&[]);
+    for (query, status) in [
+        ("", 400),
+        ("?", 400),
+        ("?pid=", 400),
+        ("?pid=%20", 400),
+        ("?pid=abc", 400),
+        ("?pid=-1", 400),
+        ("?pid=1.5", 400),
+        ("?pid=0x10", 400),
+        ("?pid=1;ls", 400),
+        ("?pid=../1", 400),
+        ("?pid=%00", 400),
+        ("?pid=%FF", 400),
+        ("?pid=self", 400),
+        ("?other=1", 400),
+        ("?pid=0", 404),
+        ("?pid=4194305", 404),
+        ("?pid=2147483648", 404),
+        ("?pid=4294967296", 404),
+        ("?pid=99999999999999999999999999999999", 404),
+    ] {
+        let response = server.get(&format!("/api/process{query}"));
+        assert_eq!(response.status, status, "{query}: {}", response.text());
+        assert!(!response.error().is_empty(), "{query}");
+    }
+    let own = server.json(&format!("/api/process?pid={}", server.pid()));
+    assert_eq!((&own["pid"], &own["name"]), (&Value::from(server.pid()), &Value::from("psmonitor")));
+    assert!(own["cmdline"].as_str().is_some_and(|line| line.ends_with("--listen 127.0.0.1:0")), "{own}");
+    let other = server.json(&format!("/api/process?pid={}", std::process::id()));
+    let arguments: Vec<String> = std::env::args().collect();
+    assert_eq!(other["cmdline"], arguments.join(" "));
+    server.assert_well();
+}
+
+#[test]
+fn methods() {
+    let mut server = server();
+    let paths = ROUTES.iter().map(|(path, _)| *path).chain(["/connect", "/ws", "/api/processes", "/favicon.ico"]);
+    for path in paths {
+        for method in ["POST", "PUT", "DELETE", "PATCH", "TRACE", "MADE-UP"] {
+            if path == "/" && method == "POST" {
+                continue;
+            }
+            let response = server.request(method, path, &[], b"");
+            assert_eq!(response.status, 405, "{method} {path}: {}", response.text());
+            let allow = if path == "/" { "GET, HEAD, POST, OPTIONS" } else { "GET, HEAD, OPTIONS" };
+            assert_eq!(response.header("allow"), Some(allow), "{method} {path}");
+            assert!(response.error().contains(method), "{}", response.text());
+        }
+        let options = server.request("OPTIONS", path, &[], b"");
+        assert_eq!((options.status, options.body.len()), (204, 0), "{path}");
+    }
+    let unknown = server.get("/api/nothing");
+    assert_eq!(unknown.status, 404);
+    assert!(unknown.error().contains("/api/nothing"));
+    server.assert_well();
+}
+
+#[test]
+fn head_is_get_without_a_body() {
+    let mut server = server();
+    for (path, kind) in ROUTES {
+        let get = server.get(path);
+        let head = server.request("HEAD", path, &[], b"");
+        assert_eq!((get.status, head.status), (200, 200), "{path}");
+        assert!(head.body.is_empty(), "{path}");
+        for response in [&get, &head] {
+            let found = response.header("content-type").unwrap_or_default();
+            assert!(found.starts_with(kind), "{path}: {found}");
+        }
+        assert_eq!(get.header("content-length"), Some(get.body.len().to_string().as_str()), "{path}");
+        assert!(head.header("content-length").is_some(), "{path}");
+    }
+    server.assert_well();
+}
+
+/// `POST /` makes a worker, whatever the body says it is.
+#[test]
+fn any_body_makes_a_worker() {
+    let mut server = server();
+    let bodies: [(&str, &[u8]); 6] = [
+        ("application/json", b"{\"connection\":\"monitor\"}"),
+        ("application/json", b"{\"connection\":"),
+        ("application/json", b""),
+        ("text/plain;charset=UTF-8", b"[object Object]"),
+        ("application/x-www-form-urlencoded", b"a=b&c"),
+        ("nonsense", b"\xff\x00\xfe"),
+    ];
+    let mut ids = Vec::new();
+    for (kind, body) in bodies {
+        let response = server.request("POST", "/", &[("Content-Type", kind)], body);
+        assert_eq!(response.status, 200, "{kind}: {}", response.text());
+        let worker = response.json();
+        let id = worker["id"].as_str().expect("an id").to_owned();
+        assert!(id.len() == 36 && id.as_bytes()[14] == b'4', "{id} is no UUID of version 4");
+        assert_eq!(worker["status"], Value::Null);
+        assert!(!ids.contains(&id));
+        ids.push(id);
+    }
+    server.assert_well();
+}
+
+/// A supervisor that asks as soon as the address is told must not restart a server that is just starting.
+#[test]
+fn healthy_from_the_first_moment() {
+    for _ in 0..5 {
+        let mut server = server();
+        let health = server.get("/healthz");
+        assert_eq!((health.status, health.text()), (200, "ok\n".to_owned()));
+        server.assert_well();
+    }
+}
+
+/// A question may come right before a tick, in the middle of a pass, or while a slow reader is at work: it is answered.
+#[test]
+fn answers_come_at_every_moment() {
+    let mut args = Machine::original().args();
+    args.extend(["--interval", "100ms"].map(String::from));
+    let mut server = Server::start(&args);
+    let (address, end) = (server.address(), Instant::now() + Duration::from_secs(4));
+    std::thread::scope(|scope| {
+        for routes in [["/api/network", "/system"], ["/system", "/api/processes"], ["/network", "/api/platform"]] {
+            scope.spawn(move || {
+                while Instant::now() < end {
+                    for path in routes {
+                        let begin = Instant::now();
+                        let accept = [("Accept", "application/json")];
+                        let response = support::request(address, "GET", path, &accept, b"");
+                        assert_eq!(response.status, 200, "{path} after {:?}: {}", begin.elapsed(), response.text());
+                    }
+                    // Long enough that the next question finds nothing fresh, and out of step with the ticks.
+                    std::thread::sleep(Duration::from_millis(137));
+                }
+            });
+        }
+    });
+    server.assert_well();
+}
+
+#[test]
+fn every_listener_serves_every_route() {
+    let free = || TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    let addresses: [SocketAddr; 3] = [free(), free(), free()];
+    let mut args = Machine::original().args();
+    for address in &addresses {
+        args.extend(["--listen".to_owned(), address.to_string()]);
+    }
+    let mut server = Server::launch(&mut support::program(&args));
+    assert_eq!(server.address(), addresses[0]);
+    for address in addresses {
+        for (path, _) in ROUTES {
+            assert_eq!(support::request(address, "GET", path, &[], b"").status, 200, "{address} {path}");
+        }
+        let once = support::request(address, "GET", "/api/processes", &[("Accept", "application/json")], b"");
+        assert_eq!(once.json()["Processes"].as_array().map(Vec::len), Some(18), "{address}");
+        let mut psiod = support::Socket::open(address, "/", &[]).expect("an upgrade");
+        psiod.send(r#"{"type":"command","data":{"name":"host.getstats"}}"#);
+        assert_eq!(psiod.json()["data"]["hostname"], "laptop");
+        // A worker made on one listener is good on all of them.
+        let worker = support::request(addresses[1], "POST", "/", &[], b"").json();
+        let path = format!("/connect?id={}", worker["id"].as_str().expect("an id"));
+        let mut stream = support::Socket::open(address, &path, &[]).expect("an upgrade");
+        assert_eq!(stream.text(), "connected to monitor, transmitting data...");
+        assert_eq!(stream.json()["cpu"]["temp"], 47.0);
+    }
+    server.assert_well();
+}
