@@ -4,12 +4,16 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 /// A headless system monitor server: open http://localhost:4500 after starting it.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "psmonitor", version, about, max_term_width = 100)]
 pub struct Args {
+    /// What to do instead of serving
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// Address or host name to listen on; every address that the name has is listened on
     #[arg(long, value_name = "ADDRESS", env = "PSMONITOR_ADDRESS", default_value = "localhost")]
     pub address: String,
@@ -58,7 +62,19 @@ pub struct Args {
     #[arg(long, value_name = "FILE", env = "PSMONITOR_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
 
-    /// Listen beyond loopback without any token: everybody who can reach the port sees everything
+    /// File with one NAME:HASH a line, as `psmonitor hash-password` makes them; users log in with POST /authenticate
+    #[arg(long, value_name = "FILE", env = "PSMONITOR_USERS_FILE")]
+    pub users_file: Option<PathBuf>,
+
+    /// File with the certificate chain in PEM, the server's own first; every address then speaks TLS
+    #[arg(long, value_name = "FILE", env = "PSMONITOR_TLS_CERT")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// File with the private key of --tls-cert in PEM, without a passphrase
+    #[arg(long, value_name = "FILE", env = "PSMONITOR_TLS_KEY")]
+    pub tls_key: Option<PathBuf>,
+
+    /// Listen beyond loopback without tokens or users: everybody who can reach the port sees everything
     #[arg(long, env = "PSMONITOR_NO_AUTH")]
     pub no_auth: bool,
 
@@ -77,4 +93,11 @@ pub struct Args {
     /// Where the root of the watched machine is
     #[arg(long, value_name = "FOLDER", env = "PSMONITOR_ROOTFS", default_value = "/")]
     pub rootfs: PathBuf,
+}
+
+/// What the program does instead of serving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Print the hash of a password for the users file; asks for it, or reads it from standard input
+    HashPassword,
 }

@@ -33,6 +33,8 @@ pub struct Config {
     pub allow_origins: AllowOrigins,
     /// Where secrets come from.
     pub secrets: Sources,
+    /// The certificate and its key, where every address speaks TLS.
+    pub tls: Option<TlsFiles>,
     /// Whether psiod's `process.kill` works for those who hold a token.
     pub allow_kill: bool,
     /// Where the machine's files are.
@@ -90,6 +92,15 @@ pub struct Listen {
     pub addresses: Vec<SocketAddr>,
 }
 
+/// Where the server's certificate is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain, the server's own certificate first.
+    pub cert: PathBuf,
+    /// The private key of the first certificate.
+    pub key: PathBuf,
+}
+
 /// Which foreign pages may read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AllowOrigins {
@@ -130,7 +141,8 @@ impl Config {
         };
         let token = std::env::var("PSMONITOR_TOKEN").ok().filter(|token| !token.is_empty()).map(Secret);
         let config = Self {
-            secrets: Sources { token_file: args.token_file.clone(), token },
+            secrets: Sources { token_file: args.token_file.clone(), token, users_file: args.users_file.clone() },
+            tls: tls_files(args)?,
             allow_kill: args.allow_kill,
             listen,
             interval,
@@ -145,7 +157,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Whoever can reach a wider address than loopback sees everything, unless a token is asked for.
+    /// Whoever can reach a wider address than loopback sees everything, unless it must be proved who one is.
     fn check_exposure(&self, no_auth: bool) -> Result<(), StartupError> {
         if self.is_loopback_only() || self.secrets.is_any() {
             return Ok(());
@@ -157,8 +169,8 @@ impl Config {
             return Ok(());
         }
         Err(StartupError::Config(format!(
-            "{address} can be reached from outside and no token is set; give --token-file FILE with a secret token, \
-             or say --no-auth if everybody may see everything"
+            "{address} can be reached from outside, and nobody is asked who they are; give --token-file FILE with a \
+             secret token or --users-file FILE with users, or say --no-auth if everybody may see everything"
         )))
     }
 
@@ -166,6 +178,20 @@ impl Config {
     #[must_use]
     pub fn is_loopback_only(&self) -> bool {
         self.listen.iter().flat_map(|listen| &listen.addresses).all(|address| address.ip().is_loopback())
+    }
+}
+
+/// Both files or none.
+fn tls_files(args: &Args) -> Result<Option<TlsFiles>, StartupError> {
+    match (&args.tls_cert, &args.tls_key) {
+        (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert: cert.clone(), key: key.clone() })),
+        (None, None) => Ok(None),
+        (Some(_), None) => {
+            Err(StartupError::Config("--tls-cert needs --tls-key FILE, the key of the certificate".into()))
+        }
+        (None, Some(_)) => {
+            Err(StartupError::Config("--tls-key needs --tls-cert FILE, the certificate of the key".into()))
+        }
     }
 }
 
@@ -300,6 +326,27 @@ mod tests {
             assert_eq!(error.exit_code(), 2);
             assert!(!text.contains('\n'));
         }
+    }
+
+    #[test]
+    fn a_wide_address_needs_tokens_users_or_a_word() {
+        let error = config(&["--listen", "0.0.0.0:0"]).unwrap_err();
+        let text = error.to_string();
+        for way in ["0.0.0.0:0", "--token-file", "--users-file", "--no-auth"] {
+            assert!(text.contains(way), "{text}");
+        }
+        assert_eq!(error.exit_code(), 2);
+        for ways in [&["--token-file", "t"][..], &["--users-file", "u"], &["--no-auth"]] {
+            assert!(config(&[&["--listen", "0.0.0.0:0"], ways].concat()).is_ok(), "{ways:?}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_and_its_key_come_together() {
+        assert!(config(&["--tls-cert", "c"]).unwrap_err().to_string().contains("--tls-key"));
+        assert!(config(&["--tls-key", "k"]).unwrap_err().to_string().contains("--tls-cert"));
+        let tls = config(&["--tls-cert", "c", "--tls-key", "k"]).unwrap().tls;
+        assert_eq!(tls, Some(TlsFiles { cert: "c".into(), key: "k".into() }));
     }
 
     #[test]

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use psmonitor::cli::Args;
+use psmonitor::cli::{Args, Command};
 use psmonitor::config::Config;
 use psmonitor::error::StartupError;
-use psmonitor::{collect, server};
+use psmonitor::{auth, collect, server};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -23,7 +23,10 @@ fn main() -> ExitCode {
         }
     };
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn")).init();
-    let run = Config::from_args(&args).and_then(|config| actix_rt::System::new().block_on(run(&config)));
+    let run = match args.command {
+        Some(Command::HashPassword) => auth::prompt::hash_password(),
+        None => Config::from_args(&args).and_then(|config| actix_rt::System::new().block_on(run(&config))),
+    };
     let code = match run {
         Ok(()) => 0,
         Err(error) => {
@@ -39,7 +42,14 @@ async fn run(config: &Config) -> Result<(), StartupError> {
     collect::limit::raise_descriptor_limit();
     let signals = |kind| signal(kind).map_err(|source| StartupError::Io { what: "cannot listen for signals", source });
     let (mut terminate, mut interrupt) = (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
+    let mut hangup = signals(SignalKind::hangup())?;
     let server = server::start(config)?;
+    let reloader = server.reloader();
+    actix_rt::spawn(async move {
+        while hangup.recv().await.is_some() {
+            reloader.reload().await;
+        }
+    });
     let _ = writeln!(std::io::stdout(), "psmonitor is listening, open {}", server.url());
     tokio::select! {
         _ = terminate.recv() => {}

@@ -1,15 +1,35 @@
-//! Who somebody is: tokens from a file. Knows nothing of HTTP beyond the text of an `Authorization` header.
+//! Who somebody is: tokens from a file, and users with passwords who get a token by logging in. Knows nothing of HTTP
+//! beyond the text of an `Authorization` header.
 //!
 //! Asked by the server's guard for every request once there is anything to ask for. Secrets never reach a log: nothing here
 //! prints one, and their types have no readable `Debug`.
 
+mod attempts;
+pub mod file;
+mod password;
+pub mod prompt;
+mod session;
 pub mod token;
+mod user;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::Semaphore;
 
 use crate::error::StartupError;
+use attempts::Attempts;
+use session::Sessions;
 use token::Tokens;
+use user::Users;
+
+/// Passwords that are checked at once. Each takes one core and, with our own hashes, 19 MiB for some 30 ms.
+const CHECKS_AT_ONCE: usize = 2;
+
+/// How long a login waits for its turn.
+const TURN: Duration = Duration::from_secs(5);
 
 /// Where secrets come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +38,8 @@ pub struct Sources {
     pub token_file: Option<PathBuf>,
     /// A token from the environment, for containers. Used when there is no file.
     pub token: Option<Secret>,
+    /// A file with one `name:hash` a line.
+    pub users_file: Option<PathBuf>,
 }
 
 /// Text that must not be printed.
@@ -35,6 +57,8 @@ impl std::fmt::Debug for Secret {
 pub enum Identity {
     /// The holder of a token of the token file.
     Token,
+    /// A user who logged in.
+    User(Arc<str>),
 }
 
 impl Identity {
@@ -43,14 +67,29 @@ impl Identity {
     pub fn name(&self) -> &str {
         match self {
             Self::Token => "token",
+            Self::User(name) => name,
         }
     }
 }
 
+/// Why a login is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// There is no users file.
+    NoUsers,
+    /// There is no such user, or the password is another. It is not told which.
+    Wrong,
+    /// Too many tries from this address; when there will be another.
+    TooMany(Duration),
+    /// Too many logins at once.
+    Busy,
+}
+
 /// Everything that is compared with. Replaced as a whole when the files are read again.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Keys {
-    tokens: Tokens,
+    tokens: Arc<Tokens>,
+    users: Arc<Users>,
 }
 
 /// The doorkeeper.
@@ -58,21 +97,52 @@ struct Keys {
 pub struct Auth {
     sources: Sources,
     /// Read at each request for the time of a clone; written when the files are read again.
-    keys: RwLock<Arc<Keys>>,
+    keys: RwLock<Keys>,
+    sessions: Sessions,
+    attempts: Attempts,
+    turns: Arc<Semaphore>,
 }
 
 impl Auth {
     /// Reads all sources.
     pub fn load(sources: &Sources) -> Result<Self, StartupError> {
-        let keys = Keys::load(sources)?;
-        Ok(Self { sources: sources.clone(), keys: RwLock::new(Arc::new(keys)) })
+        let keys = Keys { tokens: Arc::new(sources.tokens()?), users: Arc::new(sources.users()?) };
+        let sessions = Sessions::new().ok_or_else(|| StartupError::Io {
+            what: "cannot make a key for the tokens of users",
+            source: std::io::Error::other("the system has no random numbers"),
+        })?;
+        Ok(Self {
+            sources: sources.clone(),
+            keys: RwLock::new(keys),
+            sessions,
+            attempts: Attempts::default(),
+            turns: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
+        })
     }
 
-    /// Reads all sources again. When one is broken everything stays as it was.
-    pub fn reload(&self) -> Result<(), StartupError> {
-        let keys = Arc::new(Keys::load(&self.sources)?);
+    /// Reads the files again, and says in the log what came of each. What is broken stays as it was. Reads files, so not
+    /// for the async threads.
+    pub fn reload(&self) {
+        let mut keys = self.keys();
+        if let Some(path) = &self.sources.token_file {
+            match self.sources.tokens() {
+                Ok(tokens) => {
+                    log::info!("--token-file {}: read again, {tokens:?}", path.display());
+                    keys.tokens = Arc::new(tokens);
+                }
+                Err(error) => log::error!("{error}; the old tokens stay"),
+            }
+        }
+        if let Some(path) = &self.sources.users_file {
+            match self.sources.users() {
+                Ok(users) => {
+                    log::info!("--users-file {}: read again, {users:?}", path.display());
+                    keys.users = Arc::new(users);
+                }
+                Err(error) => log::error!("{error}; the old users stay"),
+            }
+        }
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
-        Ok(())
     }
 
     /// Whether strangers are kept out at all.
@@ -88,11 +158,39 @@ impl Auth {
         if !scheme.eq_ignore_ascii_case("bearer") {
             return None;
         }
-        self.keys().tokens.contains(bearer.trim()).then_some(Identity::Token)
+        let (bearer, keys) = (bearer.trim(), self.keys());
+        if keys.tokens.contains(bearer) {
+            return Some(Identity::Token);
+        }
+        self.sessions.verify(bearer, &keys.users, SystemTime::now()).map(Identity::User)
     }
 
-    fn keys(&self) -> Arc<Keys> {
-        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    /// The token of a user with this name and password, and the name. An unknown name takes as long as a wrong password.
+    pub async fn log_in(&self, name: &str, password: String, address: IpAddr) -> Result<(String, Arc<str>), Refused> {
+        if self.sources.users_file.is_none() {
+            return Err(Refused::NoUsers);
+        }
+        self.attempts.take(address).map_err(Refused::TooMany)?;
+        let candidate = self.keys().users.candidate(name).ok_or(Refused::Wrong)?;
+        let turn = tokio::time::timeout(TURN, Arc::clone(&self.turns).acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else { return Err(Refused::Busy) };
+        let check = tokio::task::spawn_blocking(move || {
+            // Kept until the check is over, also when the client is gone before.
+            let _turn = turn;
+            let is_right = candidate.hash.verify(&password);
+            candidate.name.filter(|_| is_right).map(|name| (name, candidate.hash))
+        });
+        let Ok(Some((name, hash))) = check.await else {
+            log::warn!("a login from {address} was refused");
+            return Err(Refused::Wrong);
+        };
+        self.attempts.give_back(address);
+        log::info!("{name} logged in from {address}");
+        Ok((self.sessions.issue(&name, &hash, SystemTime::now()), name))
+    }
+
+    fn keys(&self) -> Keys {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -100,17 +198,95 @@ impl Sources {
     /// Whether there is any way to prove who one is.
     #[must_use]
     pub fn is_any(&self) -> bool {
-        self.token_file.is_some() || self.token.is_some()
+        self.token_file.is_some() || self.token.is_some() || self.users_file.is_some()
+    }
+
+    fn tokens(&self) -> Result<Tokens, StartupError> {
+        match (&self.token_file, &self.token) {
+            (Some(file), _) => Tokens::from_file(file),
+            (None, Some(token)) => Tokens::from_text(&token.0, "PSMONITOR_TOKEN"),
+            (None, None) => Ok(Tokens::default()),
+        }
+    }
+
+    fn users(&self) -> Result<Users, StartupError> {
+        self.users_file.as_deref().map_or_else(|| Ok(Users::default()), Users::from_file)
     }
 }
 
-impl Keys {
-    fn load(sources: &Sources) -> Result<Self, StartupError> {
-        let tokens = match (&sources.token_file, &sources.token) {
-            (Some(file), _) => Tokens::from_file(file)?,
-            (None, Some(token)) => Tokens::from_text(&token.0, "PSMONITOR_TOKEN")?,
-            (None, None) => Tokens::default(),
-        };
-        Ok(Self { tokens })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const SECRET: &str = "$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a";
+
+    fn auth(folder: &std::path::Path, tokens: &str, users: &str) -> Auth {
+        std::fs::write(folder.join("tokens"), tokens).unwrap();
+        std::fs::write(folder.join("users"), users).unwrap();
+        let sources =
+            Sources { token_file: Some(folder.join("tokens")), token: None, users_file: Some(folder.join("users")) };
+        Auth::load(&sources).unwrap()
+    }
+
+    fn who(auth: &Auth, token: &str) -> Option<Identity> {
+        auth.identify(Some(&format!("Bearer {token}")))
+    }
+
+    #[tokio::test]
+    async fn a_login_gives_a_token_that_identifies() {
+        let folder = tempfile::tempdir().unwrap();
+        let auth = auth(folder.path(), "0123456789abcdef\n", &format!("ann:{SECRET}\n"));
+        let (token, name) = auth.log_in("ann", "secret".into(), ADDRESS).await.unwrap();
+        assert_eq!(&*name, "ann");
+        assert_eq!(who(&auth, &token), Some(Identity::User("ann".into())));
+        assert_eq!(who(&auth, "0123456789abcdef"), Some(Identity::Token));
+        assert_eq!(auth.identify(Some(&format!("Basic {token}"))), None);
+        for (name, password) in [("ann", "Secret"), ("eve", "secret"), ("", ""), ("ann", "")] {
+            assert_eq!(auth.log_in(name, password.into(), ADDRESS).await, Err(Refused::Wrong), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn wrong_logins_run_out_and_right_ones_do_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let auth = auth(folder.path(), "0123456789abcdef\n", &format!("ann:{SECRET}\n"));
+        for _ in 0..20 {
+            auth.log_in("ann", "secret".into(), ADDRESS).await.unwrap();
+        }
+        for _ in 0..5 {
+            assert_eq!(auth.log_in("ann", "wrong".into(), ADDRESS).await, Err(Refused::Wrong));
+        }
+        assert!(matches!(auth.log_in("ann", "secret".into(), ADDRESS).await, Err(Refused::TooMany(_))));
+        let other = IpAddr::from([192, 0, 2, 1]);
+        assert!(auth.log_in("ann", "secret".into(), other).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn reading_again_takes_effect_at_once_and_what_is_broken_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (tokens, users) = (folder.path().join("tokens"), folder.path().join("users"));
+        let auth = auth(folder.path(), "0123456789abcdef\n", &format!("ann:{SECRET}\nbob:{SECRET}\n"));
+        let (ann, _) = auth.log_in("ann", "secret".into(), ADDRESS).await.unwrap();
+
+        std::fs::write(&tokens, "fedcba9876543210\n").unwrap();
+        std::fs::write(&users, "nonsense\n").unwrap();
+        auth.reload();
+        assert_eq!(who(&auth, "0123456789abcdef"), None);
+        assert_eq!(who(&auth, "fedcba9876543210"), Some(Identity::Token));
+        assert!(who(&auth, &ann).is_some(), "a broken users file changes nothing");
+
+        std::fs::write(&tokens, "short\n").unwrap();
+        std::fs::write(&users, format!("bob:{SECRET}\n")).unwrap();
+        auth.reload();
+        assert_eq!(who(&auth, "fedcba9876543210"), Some(Identity::Token), "a broken token file changes nothing");
+        assert_eq!(who(&auth, &ann), None, "a user who is gone from the file is gone");
+        assert!(auth.log_in("bob", "secret".into(), ADDRESS).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn without_a_users_file_there_is_no_login() {
+        let auth = Auth::load(&Sources::default()).unwrap();
+        assert_eq!(auth.log_in("ann", "secret".into(), ADDRESS).await, Err(Refused::NoUsers));
     }
 }

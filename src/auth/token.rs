@@ -1,10 +1,10 @@
 //! The token file: one token a line, `#` begins a comment line, compared in constant time.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use subtle::ConstantTimeEq;
 
+use super::file;
 use crate::error::StartupError;
 
 /// Shortest token that is taken: a guessable one is worse than none, because it looks like protection.
@@ -23,13 +23,7 @@ impl std::fmt::Debug for Tokens {
 impl Tokens {
     /// Reads a token file. Warns about one that other users of the machine can read.
     pub fn from_file(path: &Path) -> Result<Self, StartupError> {
-        let problem = |what: String| StartupError::Config(format!("--token-file {}: {what}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
-        if let Ok(metadata) = std::fs::metadata(path)
-            && metadata.permissions().mode() & 0o077 != 0
-        {
-            log::warn!("{} can be read by others; chmod 600 it", path.display());
-        }
+        let text = file::read_secret_text("--token-file", path)?;
         Self::from_text(&text, &format!("--token-file {}", path.display()))
     }
 

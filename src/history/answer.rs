@@ -3,6 +3,7 @@
 //! `History::query` makes [`Columns`], feeds them with what the tiers hold, and serializes the [`Answer`].
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -94,6 +95,8 @@ pub(super) struct Columns {
     samples: [f32; BLOCK_SLOTS as usize],
     /// The last series that was looked up.
     last: (SeriesId, Option<usize>),
+    /// The last step that was looked up, and the seconds that lie in it.
+    last_step: (i64, Range<i64>),
 }
 
 impl Columns {
@@ -102,7 +105,14 @@ impl Columns {
         let mut series: Vec<_> = series.enumerate().map(|(place, id)| (id, place)).collect();
         series.sort_unstable();
         let gauges = vec![Gauge::default(); steps.count * series.len()];
-        Self { steps, series, gauges, samples: [1.0; BLOCK_SLOTS as usize], last: (SAMPLES, None) }
+        Self {
+            steps,
+            series,
+            gauges,
+            samples: [1.0; BLOCK_SLOTS as usize],
+            last: (SAMPLES, None),
+            last_step: (0, 0..0),
+        }
     }
 
     /// What is to be fed: the numbers of the series and [`SAMPLES`], sorted.
@@ -122,8 +132,13 @@ impl Columns {
             let found = self.series.binary_search_by_key(&id, |(id, _)| *id);
             self.last = (id, found.ok().map(|found| self.series[found].1));
         }
-        let step = (slot * slot_seconds - self.steps.first).div_euclid(self.steps.seconds);
-        if let (Some(place), Ok(step)) = (self.last.1, usize::try_from(step))
+        let time = slot * slot_seconds;
+        if !self.last_step.1.contains(&time) {
+            let step = (time - self.steps.first).div_euclid(self.steps.seconds);
+            let begin = self.steps.first + step * self.steps.seconds;
+            self.last_step = (step, begin..begin + self.steps.seconds);
+        }
+        if let (Some(place), Ok(step)) = (self.last.1, usize::try_from(self.last_step.0))
             && step < self.steps.count
         {
             self.gauges[place * self.steps.count + step].add(point, samples);

@@ -6,11 +6,11 @@
 //! memory knows better from there.
 //!
 //! What it promises:
-//! - A tick costs some microseconds and never waits for a disk: a thread of its own ([`writer`]) writes, in batches that
+//! - A tick costs some microseconds and never waits for a disk: a thread of its own (`writer`) writes, in batches that
 //!   are synced every 9 s. A kill loses what came after the last one and never what was there before.
 //! - A damaged file is set aside under another name; a full disk pauses the writing, which is tried again every minute.
 //! - Space is fixed at the start: [`History::space_bytes`] on disk, [`MOST_DYNAMIC_SERIES`] series that come and go.
-//! - Time never goes back; see [`clock`] for what happens when the wall clock does.
+//! - Time never goes back; `clock` says what happens when the wall clock does.
 //!
 //! Nothing here reads `/proc`, and nothing here knows HTTP.
 

@@ -50,11 +50,13 @@ pub(super) fn block_bytes(cores: usize) -> u64 {
     (8 << 20) + (160 << 10) * cores.min(MOST_CORES as usize) as u64
 }
 
-/// Most bytes of a file whose blocks may take `block_bytes`: with the rows of unfinished blocks and with the pages that
-/// the database keeps free, by half of what it needs, for its next commits.
+/// Most bytes on disk of a file whose blocks may take `block_bytes`: with the rows of unfinished blocks, the trees above
+/// both, and a quarter for the pages that wait for their next use. (Its length may be twice that: the database doubles it
+/// when it needs room, and what it has not used yet is a hole.)
 pub(super) fn file_bytes(block_bytes: u64) -> u64 {
     const ROW_BYTES: u64 = 16 * (MOST_DYNAMIC_SERIES as u64 + MOST_CORES as u64 + 32);
-    (block_bytes + block_bytes / 8 + ROW_BYTES * BLOCK_SLOTS.unsigned_abs() * 3 * 5 / 4) * 3 / 2
+    let rows = ROW_BYTES * BLOCK_SLOTS.unsigned_abs() * DISK.len() as u64;
+    (block_bytes + block_bytes / 8 + rows + rows / 4) * 5 / 4
 }
 
 /// What one tier's share of that is.

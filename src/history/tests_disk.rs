@@ -13,6 +13,11 @@ fn set_aside(directory: &Path) -> Vec<String> {
     names.filter(|name| name != FILE).collect()
 }
 
+/// What a file takes, holes left out.
+fn bytes_on_disk(path: &Path) -> u64 {
+    std::os::unix::fs::MetadataExt::blocks(&std::fs::metadata(path).unwrap()) * 512
+}
+
 #[test]
 fn a_restart_goes_on_in_the_same_slots() {
     let directory = tempfile::tempdir().unwrap();
@@ -30,6 +35,34 @@ fn a_restart_goes_on_in_the_same_slots() {
     assert_eq!(known[0].0, 0);
     assert!(known[..393].iter().all(|(_, mean)| (*mean - 4.5).abs() < 1e-3), "no sample is missing or doubled");
     assert!(column.max.iter().flatten().count() >= 393);
+}
+
+#[test]
+fn a_clock_that_stepped_back_over_a_restart_neither_loses_nor_doubles() {
+    let directory = tempfile::tempdir().unwrap();
+    for begin in [0, 300] {
+        let history = open(Some(directory.path()));
+        record(&history, begin..begin + 600, flips);
+        history.close();
+    }
+    let slots = tests_process::stored(directory.path());
+    assert_eq!(slots.iter().map(|(_, samples)| *samples).sum::<f32>(), 1_200.0);
+    assert!(slots.windows(2).all(|pair| pair[1].0 == pair[0].0 + 1), "{slots:?}");
+}
+
+#[test]
+fn it_can_be_shared_between_the_sampler_and_requests() {
+    fn shared<T: Send + Sync + 'static>(_: &T) {}
+    let directory = tempfile::tempdir().unwrap();
+    let history = Arc::new(open(Some(directory.path())));
+    shared(&history);
+    let asking = Arc::clone(&history);
+    let asker = std::thread::spawn(move || {
+        (0..200).map(|_| ask(&asking, 2_000, "1h", "", 600).series.len()).collect::<Vec<_>>()
+    });
+    record(&history, 0..2_000, flips);
+    assert!(asker.join().unwrap().is_sorted(), "what is known stays known");
+    assert_eq!(known(&ask(&history, 2_000, "1h", "", 3_600)).len(), 2_000 + 1, "the last one holds to the end");
 }
 
 #[test]
@@ -70,7 +103,7 @@ fn every_tier_holds_its_time_and_its_space() {
     }
     assert_eq!(ask(&history, end, "20h", "cpu.busy", 5_000).step_seconds, 20);
     assert_eq!(ask(&history, end, "13d", "cpu.busy", 5_000).step_seconds, 240);
-    let bytes = std::fs::metadata(&path).unwrap().len();
+    let bytes = bytes_on_disk(&path);
     assert!(bytes < history.space_bytes(), "{bytes}");
     assert!(history.describe().ends_with(&format!("at most {} MiB", history.space_bytes().div_ceil(1 << 20))));
 }
@@ -114,7 +147,7 @@ fn noise_in_every_series_takes_no_more_than_its_space() {
     assert_eq!((first % tier::BLOCK_SLOTS, last), (0, 1_999), "whole blocks went, the oldest first");
     assert!(first > 0 && slots.len() == (last - first + 1) as usize);
     drop(database);
-    let bytes = std::fs::metadata(&path).unwrap().len();
+    let bytes = bytes_on_disk(&path);
     assert!(bytes < store::file_bytes(block_bytes), "{bytes}");
 }
 
@@ -219,7 +252,7 @@ fn what_is_forgotten_leaves_the_file_and_the_space_is_used_again() {
             record_snapshot(&history, &snapshot);
             record_at(&history, time + 1.0, 1.0);
         }
-        sizes.push(std::fs::metadata(&path).unwrap().len());
+        sizes.push(bytes_on_disk(&path));
     }
     history.close();
     drop(history);

@@ -37,7 +37,7 @@ fn sample(second: u32) -> Snapshot {
 }
 
 /// How many samples of each 10 s the file holds.
-fn stored(directory: &Path) -> Vec<(i64, f32)> {
+pub(super) fn stored(directory: &Path) -> Vec<(i64, f32)> {
     let (mut database, _) = store::open(&directory.join(FILE)).unwrap();
     store::check(&mut database).unwrap();
     let mut samples = Vec::new();

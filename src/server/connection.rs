@@ -14,6 +14,7 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream;
@@ -57,7 +58,8 @@ thread_local! {
 
 /// Called by actix on the worker's thread for each accepted connection.
 pub fn on_connect(io: &dyn Any, data: &mut Extensions, user_timeout: Duration) {
-    let Some(tcp) = io.downcast_ref::<TcpStream>() else { return };
+    let inside = || io.downcast_ref::<TlsStream<TcpStream>>().map(|tls| tls.get_ref().0);
+    let Some(tcp) = io.downcast_ref::<TcpStream>().or_else(inside) else { return };
     // A client that takes nothing: the kernel gives up on unacknowledged data after this time.
     if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(tcp, user_timeout.as_millis() as u32) {
         log::debug!("TCP_USER_TIMEOUT: {error}");

@@ -128,7 +128,7 @@ fn admit(req: &ServiceRequest, connection: Option<&Connection>) -> Result<Admitt
         return Err(ApiError::HeadTooLarge { limit: state.limits.head_bytes });
     }
     let local = connection.map(|connection| connection.local.ip().to_canonical());
-    let host = host_of(req)?;
+    let host = host_of(req.headers())?;
     // A request in absolute form names the host a second time; both must be ours.
     let in_target = req.uri().authority().map(actix_web::http::uri::Authority::as_str);
     if let Some(foreign) = std::iter::once(host).chain(in_target).find(|name| !state.policy.knows(name, local)) {
@@ -183,8 +183,8 @@ fn ticket(query: &str) -> Option<Uuid> {
 }
 
 /// The raw `Host`, exactly one. `X-Forwarded-Host` is whatever somebody wrote and is never looked at.
-fn host_of(req: &ServiceRequest) -> Result<&str, ApiError> {
-    let mut all = req.headers().get_all(header::HOST);
+pub fn host_of(headers: &HeaderMap) -> Result<&str, ApiError> {
+    let mut all = headers.get_all(header::HOST);
     let host = all.next().and_then(|host| host.to_str().ok()).filter(|host| !host.is_empty());
     match (host, all.next()) {
         (Some(host), None) => Ok(host),

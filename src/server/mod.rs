@@ -11,6 +11,7 @@ mod gate;
 mod guard;
 mod heartbeat;
 mod listener;
+mod login;
 mod native;
 mod openapi;
 mod origin;
@@ -19,6 +20,7 @@ mod psiod;
 mod psmonitor;
 pub mod routes;
 mod state;
+mod tls;
 mod websocket;
 
 use std::net::SocketAddr;
@@ -45,6 +47,7 @@ use crate::sampler::{Sampler, Settings};
 use crate::worker::Registry;
 use guard::Policy;
 use state::State;
+use tls::Certificates;
 
 /// How long stopping may take before what is left is cut off.
 const STOP_SECONDS: u64 = 4;
@@ -61,15 +64,24 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     url: String,
     history: Arc<History>,
+    reloader: Reloader,
     stopping: watch::Sender<bool>,
     handle: ServerHandle,
     running: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+/// Reads again what may change while the server runs: tokens, users, certificate.
+#[derive(Clone)]
+pub struct Reloader {
+    state: web::Data<State>,
+    certificates: Option<Arc<Certificates>>,
 }
 
 /// Starts to listen and to sample. Must be called inside an actix system.
 pub fn start(config: &Config) -> Result<Server, StartupError> {
     collect::file::read_text(&config.paths.proc("stat")).map_err(StartupError::Unreadable)?;
     let auth = Auth::load(&config.secrets)?;
+    let certificates = config.tls.as_ref().map(Certificates::load).transpose()?;
     let listeners = listener::listen(&config.listen)?;
     let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let url = url(config, &addresses);
@@ -109,6 +121,7 @@ pub fn start(config: &Config) -> Result<Server, StartupError> {
         stopping: stopped,
     });
     let user_timeout = config.limits.stalled_time;
+    let reloader = Reloader { state: state.clone(), certificates: certificates.clone() };
     let mut server = HttpServer::new(move || {
         App::new().app_data(state.clone()).wrap(from_fn(guard::guard)).configure(routes::configure)
     })
@@ -116,15 +129,21 @@ pub fn start(config: &Config) -> Result<Server, StartupError> {
     .keep_alive(connection::KEEP_ALIVE)
     .client_request_timeout(config.limits.request_time)
     .client_disconnect_timeout(Duration::from_secs(1))
+    .tls_handshake_timeout(config.limits.request_time)
+    .max_connection_rate(tls::HANDSHAKES_AT_ONCE)
     .shutdown_timeout(STOP_SECONDS)
     .disable_signals()
     .on_connect(move |io, data| connection::on_connect(io, data, user_timeout));
     for listener in listeners {
-        server = server.listen(listener).map_err(|source| StartupError::Io { what: "cannot listen", source })?;
+        let listening = match &certificates {
+            Some(certificates) => server.listen_rustls_0_23(listener, certificates.server_config()?),
+            None => server.listen(listener),
+        };
+        server = listening.map_err(|source| StartupError::Io { what: "cannot listen", source })?;
     }
     let server = server.run();
     let handle = server.handle();
-    Ok(Server { addresses, url, history, stopping, handle, running: actix_rt::spawn(server) })
+    Ok(Server { addresses, url, history, reloader, stopping, handle, running: actix_rt::spawn(server) })
 }
 
 impl Server {
@@ -140,6 +159,12 @@ impl Server {
         self.url.clone()
     }
 
+    /// What reads tokens, users and the certificate again.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
+    }
+
     /// Stops: every stream is told and closed, requests are answered to their end, at most for a few seconds.
     pub async fn stop(self) {
         self.stopping.send_replace(true);
@@ -150,14 +175,33 @@ impl Server {
     }
 }
 
-/// `http://NAME:PORT/` of the first listener, by name where it was given one; a wildcard is reachable as localhost.
+impl Reloader {
+    /// Reads every file again and says in the log what came of it. What is broken stays as it was, and no client notices
+    /// more than that a token is worth nothing any more. One after the other, never two at once.
+    pub async fn reload(&self) {
+        let own = self.clone();
+        let read = web::block(move || {
+            own.state.auth.reload();
+            if let Some(certificates) = &own.certificates {
+                certificates.reload();
+            }
+            own.state.auth.is_on() || own.certificates.is_some()
+        });
+        if matches!(read.await, Ok(false)) {
+            log::info!("there is no file to read again: no tokens, no users, no certificate");
+        }
+    }
+}
+
+/// `http://NAME:PORT/`, or https, of the first listener, by name where it was given one; a wildcard is reachable as localhost.
 fn url(config: &Config, addresses: &[SocketAddr]) -> String {
     let port = addresses.first().map_or(0, SocketAddr::port);
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
     let host = config.listen.first().map_or("localhost", |listen| listen.host.as_str());
     match host.parse::<std::net::IpAddr>() {
-        Ok(ip) if ip.is_unspecified() => format!("http://localhost:{port}/"),
-        Ok(std::net::IpAddr::V6(ip)) => format!("http://[{ip}]:{port}/"),
-        _ => format!("http://{host}:{port}/"),
+        Ok(ip) if ip.is_unspecified() => format!("{scheme}://localhost:{port}/"),
+        Ok(std::net::IpAddr::V6(ip)) => format!("{scheme}://[{ip}]:{port}/"),
+        _ => format!("{scheme}://{host}:{port}/"),
     }
 }
 

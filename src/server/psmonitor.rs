@@ -22,6 +22,10 @@ use crate::config::parse_time;
 use crate::dialect::psmonitor as words;
 use crate::error::ApiError;
 use crate::sampler::{Encoding, Stride};
+use crate::worker::Worker;
+
+/// Why a stream is refused to somebody else than the worker's user.
+const INVALID_SUBSCRIBER: &str = "Invalid worker id for this subscriber";
 
 /// `POST /`: a new worker, whatever the body says.
 pub async fn create(
@@ -55,6 +59,7 @@ pub async fn network(state: web::Data<State>) -> Result<HttpResponse, ApiError> 
 #[derive(Debug, Deserialize)]
 pub struct Connect {
     id: Option<String>,
+    subscriber: Option<String>,
     interval: Option<String>,
 }
 
@@ -78,7 +83,11 @@ pub async fn connect(
     let address = req.conn_data::<Rc<Connection>>().map_or([0, 0, 0, 0].into(), |connection| connection.peer_ip());
     let (response, mut socket) = websocket::accept(&req, &mut payload.into_inner(), &state)?;
     let pass = state.gate.enter(Kind::Psmonitor, address);
-    let worker = if pass.is_ok() { id.parse::<Uuid>().ok().and_then(|id| state.workers.claim(&id)) } else { None };
+    let claim = || id.parse::<Uuid>().ok().and_then(|id| state.workers.claim(&id));
+    let worker = if pass.is_ok() { claim().ok_or("Invalid worker id") } else { Err("at capacity") };
+    // A worker that a user asked for serves that user only.
+    let is_theirs = |worker: &Worker| worker.owner.is_none() || worker.owner.as_deref() == query.subscriber.as_deref();
+    let worker = worker.and_then(|worker| is_theirs(&worker).then_some(worker).ok_or(INVALID_SUBSCRIBER));
     let state = state.into_inner();
     actix_rt::spawn(async move {
         match (pass, worker) {
@@ -86,10 +95,10 @@ pub async fn connect(
                 let _ = socket.say(words::AT_CAPACITY).await;
                 socket.close_with(CloseCode::Again, "at capacity").await;
             }
-            (_, None) => {
-                socket.close_with(CloseCode::Policy, "Invalid worker id").await;
+            (_, Err(reason)) => {
+                socket.close_with(CloseCode::Policy, reason).await;
             }
-            (Ok(pass), Some(_)) => {
+            (Ok(pass), Ok(_)) => {
                 let _ = stream(socket, &state, interval, pass).await;
             }
         }
@@ -100,7 +109,14 @@ pub async fn connect(
 async fn stream(mut socket: Socket, state: &Arc<State>, interval: Duration, _pass: Pass) -> Result<(), Gone> {
     let mut watch = state.sampler.watch(words::SYSTEM_NEEDS);
     socket.say(ByteString::from_static(words::GREETING)).await?;
-    let Ok(first) = watch.first().await else {
+    // A server that stops before the first frame closes the socket too, so that is listened for from the start.
+    let first = loop {
+        tokio::select! {
+            first = watch.first() => break first,
+            event = socket.next() => answer(&mut socket, event?).await?,
+        }
+    };
+    let Ok(first) = first else {
         socket.close_with(CloseCode::Error, "the sampler does not answer").await;
         return Err(Gone);
     };
@@ -113,11 +129,16 @@ async fn stream(mut socket: Socket, state: &Arc<State>, interval: Duration, _pas
                 Some(frame) => socket.frame(frame.encoded(Encoding::PsmonitorFrame, words::frame)).await?,
                 None => return Err(Gone),
             },
-            event = socket.next() => match event? {
-                Event::Text(text) => socket.say(words::received(&text)).await?,
-                Event::Binary(bytes) => socket.say(words::received(&String::from_utf8_lossy(&bytes))).await?,
-            },
+            event = socket.next() => answer(&mut socket, event?).await?,
         }
+    }
+}
+
+/// What a client sent comes back to it.
+async fn answer(socket: &mut Socket, event: Event) -> Result<(), Gone> {
+    match event {
+        Event::Text(text) => socket.say(words::received(&text)).await,
+        Event::Binary(bytes) => socket.say(words::received(&String::from_utf8_lossy(&bytes))).await,
     }
 }
 

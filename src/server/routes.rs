@@ -4,7 +4,7 @@ use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, Route, guard, web};
 
 use super::state::State;
-use super::{assets, heartbeat, native, openapi, process_monitor, psiod, psmonitor, websocket};
+use super::{assets, heartbeat, login, native, openapi, process_monitor, psiod, psmonitor, websocket};
 use crate::error::ApiError;
 
 /// Who may use a route once tokens are set.
@@ -41,6 +41,8 @@ use Access::{Open, Stream, Token, Worker};
 pub static ENDPOINTS: &[Endpoint] = &[
     on(Method::GET, "/", Open, || web::to(index)),
     on(Method::POST, "/", Token, || web::to(psmonitor::create)),
+    on(Method::POST, "/authenticate", Open, || web::to(login::authenticate)),
+    on(Method::POST, "/worker", Token, || web::to(login::worker)),
     on(Method::GET, "/system", Token, || web::to(psmonitor::system)),
     on(Method::GET, "/network", Token, || web::to(psmonitor::network)),
     on(Method::GET, "/connect", Worker, || web::to(psmonitor::connect)),

@@ -48,7 +48,7 @@ class Server:
         self._stderr = threading.Thread(target=self._drain, args=(self.process.stderr,), daemon=True)
         self._stderr.start()
         self.address = self._address()
-        self.url = f"http://{self.address}"
+        self.url = f"{self.scheme}://{self.address}"
         self.host, port = self.address.rsplit(":", 1)
         self.port = int(port)
         # Whatever else is said on stdout must not fill the pipe.
@@ -60,9 +60,10 @@ class Server:
         watchdog.start()
         try:
             for line in self.process.stdout:
-                found = re.search(r"http://([^\s/]+:\d+)", line)
+                found = re.search(r"(https?)://([^\s/]+:\d+)", line)
                 if found:
-                    return found[1]
+                    self.scheme = found[1]
+                    return found[2]
         finally:
             watchdog.cancel()
         self.kill()
@@ -80,6 +81,15 @@ class Server:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return int(children[0]) if children else self.process.pid
 
+    def reload(self, *lines):
+        """SIGHUP; back when the log has a new line with each of these texts."""
+        known = len(self.errors)
+        os.kill(self.pid, signal.SIGHUP)
+        deadline = time.monotonic() + 5
+        while not all(any(text in line for line in self.errors[known:]) for text in lines):
+            assert time.monotonic() < deadline, "".join(self.errors[known:])
+            time.sleep(0.01)
+
     def worker(self):
         """The id of a new worker."""
         answer = requests.post(self.url, json={"connection": "monitor"}, timeout=5)
@@ -88,7 +98,7 @@ class Server:
 
     def ws(self, path):
         """The address of a WebSocket."""
-        return f"ws://{self.address}{path}"
+        return f"ws{self.scheme[4:]}://{self.address}{path}"
 
     def connect(self, worker=None, path="/connect", query="", **options):
         """A WebSocket for a worker, a new one unless it is given."""

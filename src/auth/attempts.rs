@@ -1,0 +1,120 @@
+//! Counts logins by address, so that nobody tries passwords in bulk.
+//!
+//! Each address may try a few times at once; every try comes back after a while, and at once when the password was right.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Tries that an address has.
+const TRIES: u32 = 5;
+
+/// Time after which one try comes back.
+const REFILL: Duration = Duration::from_secs(12);
+
+/// Addresses that are counted one by one; all further ones share a count.
+const MOST_ADDRESSES: usize = 4096;
+
+/// The count of those who came when [`MOST_ADDRESSES`] were there.
+const SHARED: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// The counts.
+#[derive(Debug, Default)]
+pub struct Attempts {
+    /// When an address will have all its tries back. Taken and given back at logins, for a few operations; addresses that
+    /// have all their tries are removed when room is needed.
+    full_at: Mutex<HashMap<IpAddr, Instant>>,
+}
+
+impl Attempts {
+    /// Takes a try. `Err` says when there will be one.
+    pub fn take(&self, address: IpAddr) -> Result<(), Duration> {
+        let now = Instant::now();
+        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut key = key(address);
+        if full_at.len() >= MOST_ADDRESSES && !full_at.contains_key(&key) {
+            full_at.retain(|_, at| *at > now);
+            if full_at.len() >= MOST_ADDRESSES {
+                key = SHARED;
+            }
+        }
+        let without = full_at.get(&key).map_or(now, |at| (*at).max(now)) + REFILL;
+        let latest = now + REFILL * TRIES;
+        if without > latest {
+            return Err(without - latest);
+        }
+        full_at.insert(key, without);
+        Ok(())
+    }
+
+    /// Gives a try back: the login was right.
+    pub fn give_back(&self, address: IpAddr) {
+        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = full_at.get_mut(&key(address)) {
+            *at -= REFILL;
+        }
+    }
+}
+
+/// Who shares a count: one IPv4 address, or the network of 64 bits that one IPv6 customer has.
+fn key(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
+        ip => ip,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn tries_run_out_and_come_back() {
+        let (attempts, address) = (Attempts::default(), IpAddr::from([192, 0, 2, 1]));
+        for _ in 0..TRIES {
+            assert_eq!(attempts.take(address), Ok(()));
+        }
+        assert_eq!(attempts.take(address), Err(REFILL));
+        assert_eq!(attempts.take(IpAddr::from([192, 0, 2, 2])), Ok(()), "another address is not affected");
+        tokio::time::advance(REFILL - Duration::from_secs(1)).await;
+        assert_eq!(attempts.take(address), Err(Duration::from_secs(1)));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(attempts.take(address), Ok(()));
+        assert!(attempts.take(address).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_right_login_costs_nothing() {
+        let (attempts, address) = (Attempts::default(), IpAddr::from([192, 0, 2, 1]));
+        for _ in 0..100 {
+            assert_eq!(attempts.take(address), Ok(()));
+            attempts.give_back(address);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_network_of_ipv6_is_one_address() {
+        let attempts = Attempts::default();
+        for host in 0..TRIES as u16 {
+            assert_eq!(attempts.take(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, host).into()), Ok(()));
+        }
+        assert!(attempts.take(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 9, 9, 9, 9).into()).is_err());
+        assert_eq!(attempts.take(Ipv6Addr::new(0x2001, 0xdb8, 0, 2, 0, 0, 0, 1).into()), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_addresses_take_bounded_memory() {
+        let attempts = Attempts::default();
+        for number in 0..20_000_u32 {
+            let _ = attempts.take(Ipv4Addr::from_bits(0x0a00_0000 + number).into());
+        }
+        assert_eq!(attempts.full_at.lock().unwrap().len(), MOST_ADDRESSES + 1);
+        assert!(attempts.take(IpAddr::from([192, 0, 2, 1])).is_err(), "the shared count is used up");
+        tokio::time::advance(REFILL).await;
+        assert_eq!(attempts.take(IpAddr::from([192, 0, 2, 1])), Ok(()));
+        assert!(attempts.full_at.lock().unwrap().len() <= 2);
+    }
+}
