@@ -8,10 +8,11 @@ import contextlib
 import copy
 import json
 import re
+import subprocess
 
 import pytest
 import requests
-from conftest import ROOT, WELCOME, running
+from conftest import ROOT, WELCOME, program, running
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from websockets.sync.client import connect
@@ -147,7 +148,7 @@ def schemas_within(value, pointer=""):
 def test_every_object_lists_its_keys_and_no_other_may_come(document):
     """So that a key that is renamed, added or forgotten in the program is noticed here."""
     # Clients may send more than is asked for; psiod's answer to one command has two keys more.
-    exempt = {named("PsiodCommand"), named("PsiodCommand") + "/properties/data", named("PsiodResponse")}
+    exempt = {named("Credentials"), named("PsiodCommand"), named("PsiodCommand") + "/properties/data", named("PsiodResponse")}
     found = dict(schemas_within(document["components"], "/components"))
     assert len(found) > 50
     for pointer, schema in found.items():
@@ -318,6 +319,39 @@ def test_security_is_as_described(tmp_path):
             if {"ticket": []} in security:
                 ticket = requests.post(server.url, headers=holder, timeout=5).json()["id"]
                 first_event(server, path, params={"ticket": ticket})
+
+
+def test_logins_fit(tmp_path):
+    """Every answer that a login can get, but for a server that is too busy."""
+    command = [program(), "hash-password"]
+    hashed = subprocess.run(command, input="secret\n", capture_output=True, text=True, timeout=10, check=True).stdout
+    (tmp_path / "users").write_text(f"ann:{hashed}")
+    (tmp_path / "users").chmod(0o600)
+    right, wrong = {"username": "ann", "password": "secret"}, {"username": "ann", "password": "wrong"}
+    with running("--users-file", str(tmp_path / "users")) as server:
+
+        def log_in(status, **body):
+            response = requests.post(f"{server.url}/authenticate", timeout=10, **body)
+            assert response.status_code == status
+            return response
+
+        session = log_in(200, json=right)
+        holder = {"Authorization": f"Bearer {session.json()['token']}"}
+        document = requests.get(f"{server.url}/api/v1/openapi.json", headers=holder, timeout=5).json()
+        check(document, named("Credentials"), right)
+        worker = requests.post(f"{server.url}/worker", headers=holder, timeout=5)
+        check_response(document, "post", "/worker", worker)
+        with connect(worker.json()["url"]) as socket:
+            assert socket.recv(timeout=5) == WELCOME
+        answers = [session, log_in(400, data="ann"), *(log_in(401, json=wrong) for _ in range(5)), log_in(429, json=wrong)]
+        for answer in answers:
+            check_response(document, "post", "/authenticate", answer)
+
+
+def test_nobody_can_log_in_where_there_are_no_users(document, server):
+    response = requests.post(f"{server.url}/authenticate", json={"username": "ann", "password": "x"}, timeout=5)
+    assert response.status_code == 404
+    check_response(document, "post", "/authenticate", response)
 
 
 def test_these_checks_can_fail(document, server):
