@@ -91,7 +91,7 @@ impl Reader {
 
 /// Our own mounts as the machine at `rootfs` sees them: those below it, with its path taken off. Where none is, the table
 /// speaks of that machine already.
-fn below(rootfs: &Path, mut mounts: Vec<Mount>) -> Vec<Mount> {
+pub(super) fn below(rootfs: &Path, mut mounts: Vec<Mount>) -> Vec<Mount> {
     if rootfs == Path::new("/") || !mounts.iter().any(|mount| mount.mount_point.starts_with(rootfs)) {
         return mounts;
     }

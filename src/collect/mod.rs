@@ -10,6 +10,7 @@ pub mod file;
 pub mod filesystem;
 pub mod frequency;
 pub mod host;
+pub mod kernel;
 pub mod limit;
 pub mod link;
 pub mod load;

@@ -1,11 +1,12 @@
 //! Readers that may take their time: each runs in a lane of its own, so that one that hangs holds up nobody.
 //!
 //! What belongs here is whatever the kernel may make wait: `scaling_cur_freq` (asks the core), hwmon (asks a bus), the link
-//! speed (takes the network lock), file systems (ask a server), sockets (many of them), Wi-Fi.
+//! speed (takes the network lock), file systems (ask a server), sockets (many of them), Wi-Fi, and the
+//! kernel tables, which hold several of these.
 
 use std::time::Instant;
 
-use super::{Paths, Runner, filesystem, frequency, link, sensor, socket, wireless};
+use super::{Paths, Runner, filesystem, frequency, kernel, link, sensor, socket, wireless};
 use crate::model::{Sample, Subjects};
 
 /// What a slow reader brings back: it lays its reading over a sample.
@@ -51,5 +52,6 @@ pub fn slow_readers(paths: &Paths, epoch: Instant) -> Vec<SlowReader> {
         lane!(epoch, Subjects::FILESYSTEMS, "filesystem", filesystem::Reader::new(paths), filesystems),
         lane!(epoch, Subjects::SENSORS, "sensor", sensor::Reader::new(paths), sensors),
         lane!(epoch, Subjects::SOCKETS, "socket", socket::Reader::new(paths), sockets),
+        lane!(epoch, Subjects::KERNEL, "kernel", kernel::Reader::new(paths), kernel),
     ]
 }

@@ -9,6 +9,7 @@ pub mod heartbeat;
 pub mod native;
 mod number;
 pub mod process_monitor;
+pub mod prometheus;
 pub mod psiod;
 pub mod psmonitor;
 mod rows;

@@ -55,6 +55,7 @@ pub fn derive(previous: Option<&Sample>, current: &Sample) -> Snapshot {
         processes: Pair::of(previous.and_then(|p| p.processes.as_deref()), current.processes.as_deref())
             .map(|pair| derive_process::processes(&pair, current)),
         sockets: value(&current.sockets).cloned(),
+        kernel: value(&current.kernel).cloned(),
         // Two samples do not tell of minutes: the sampler, which sees them all, fills these in.
         averages: Averages::default(),
         readers: current

@@ -7,6 +7,8 @@ pub mod average;
 pub mod derive;
 mod derive_disk;
 mod derive_process;
+pub mod kernel;
+pub mod own;
 pub mod redact;
 pub mod sample;
 pub mod snapshot;

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::kernel::KernelTables;
+
 /// Why a reader has nothing to tell. The sample goes on without it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
@@ -118,6 +120,8 @@ pub struct Sample {
     pub sockets: Option<Arc<Gathered<Arc<Vec<RawSocket>>>>>,
     /// Facts that do not change while the machine runs.
     pub host: Option<Arc<Gathered<Arc<RawHost>>>>,
+    /// Tables that only `/metrics` tells.
+    pub kernel: Option<Arc<Gathered<Arc<KernelTables>>>>,
     /// How each reader of this pass fared.
     pub runs: Vec<RunReport>,
 }
@@ -146,6 +150,7 @@ impl Sample {
             processes: None,
             sockets: None,
             host: None,
+            kernel: None,
             runs: Vec::new(),
         }
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::average::Averages;
+use super::kernel::KernelTables;
 use super::sample::{RawFilesystemUsage, RawHost, RawSocket};
 
 /// Everything known at one moment.
@@ -54,6 +55,9 @@ pub struct Snapshot {
     /// Sockets. Raw already: there is nothing to derive.
     #[serde(skip)]
     pub sockets: Option<Arc<Vec<RawSocket>>>,
+    /// Tables that only `/metrics` tells.
+    #[serde(skip)]
+    pub kernel: Option<Arc<KernelTables>>,
     /// How each reader fared.
     pub readers: Vec<Reader>,
 }

@@ -26,6 +26,8 @@ impl Subjects {
     pub const SENSORS: Self = Self(1 << 6);
     /// Current clock of the cores.
     pub const FREQUENCY: Self = Self(1 << 7);
+    /// The kernel's tables that only `/metrics` tells: network stack, scheduler, clock, hardware.
+    pub const KERNEL: Self = Self(1 << 8);
 
     /// Both sets together.
     #[must_use]

@@ -222,6 +222,7 @@ impl Clock {
         sample.filesystems = held(&slow.filesystems, oldest);
         sample.sensors = held(&slow.sensors, oldest);
         sample.sockets = held(&slow.sockets, oldest);
+        sample.kernel = held(&slow.kernel, oldest);
         sample.add_runs(slow.runs.clone());
     }
 
@@ -239,6 +240,7 @@ impl Clock {
         note(Subjects::FILESYSTEMS, sample.filesystems.as_ref().map(|reading| reading.at));
         note(Subjects::SENSORS, sample.sensors.as_ref().map(|reading| reading.at));
         note(Subjects::SOCKETS, sample.sockets.as_ref().map(|reading| reading.at));
+        note(Subjects::KERNEL, sample.kernel.as_ref().map(|reading| reading.at));
         if let Some(processes) = &sample.processes {
             let complete = processes.value.as_ref().map_or(true, |list| list.complete);
             let subject = if complete { Subjects::ALL_PROCESSES } else { Subjects::TOP_PROCESSES };

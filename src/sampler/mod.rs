@@ -28,7 +28,8 @@ const SLOW: Subjects = Subjects::SOCKETS
     .with(Subjects::INTERFACES)
     .with(Subjects::FILESYSTEMS)
     .with(Subjects::SENSORS)
-    .with(Subjects::FREQUENCY);
+    .with(Subjects::FREQUENCY)
+    .with(Subjects::KERNEL);
 
 /// How long a single request waits for values of the slow lane before it is answered with what there is.
 const SLOW_LANE_PATIENCE: Duration = Duration::from_millis(1_500);
@@ -64,7 +65,7 @@ pub struct Sampler {
 
 struct Shared {
     interval: Duration,
-    born: Instant,
+    started: Instant,
     /// Every tick's frame. Written by the sampler, read by every stream; a slow reader sees only the newest.
     ticks: watch::Sender<Option<Arc<Frame>>>,
     /// The newest frame, passes between two ticks included. Written by the sampler, read by single requests.
@@ -104,7 +105,7 @@ impl Sampler {
     pub fn new(settings: Settings) -> (Self, impl Future<Output = ()> + use<>) {
         let shared = Arc::new(Shared {
             interval: settings.interval,
-            born: Instant::now(),
+            started: Instant::now(),
             ticks: watch::Sender::new(None),
             latest: watch::Sender::new(None),
             watchers: std::array::from_fn(|_| AtomicU32::new(0)),
@@ -168,13 +169,13 @@ impl Sampler {
         }
     }
 
-    /// Whether a tick was published within the last three intervals. Before the first one the start counts.
+    /// Whether a tick was published within the last three intervals, or the first one still has time.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         let frame = self.shared.ticks.borrow();
         // The pass itself may take a moment; with very short intervals that counts.
         let longest = self.shared.interval.saturating_mul(3).max(Duration::from_secs(1));
-        frame.as_ref().map_or_else(|| self.shared.born.elapsed(), |frame| frame.age()) < longest
+        frame.as_ref().map_or_else(|| self.shared.started.elapsed(), |frame| frame.age()) < longest
     }
 
     /// How punctual the ticks are.

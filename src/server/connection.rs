@@ -21,6 +21,9 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::Bytes;
 use rustix::net::Shutdown;
 
+use crate::collect::limit::descriptor_limit;
+use crate::collect::process::descriptor_budget;
+
 /// Keep-alive of actix: how long it waits for another head on a quiet connection.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(7);
 
@@ -28,11 +31,26 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(7);
 /// their polite answers come first.
 const IDLE_LIMIT: Duration = Duration::from_secs(8);
 
+/// How long a connection lives after an answer that ends it: time to read the answer, for a client that goes on sending.
+const FAREWELL_LIMIT: Duration = Duration::from_secs(2);
+
 /// How often idle connections are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// In so many sweeps bytes may wait behind an answer that is on its way.
+const UNWANTED_SWEEPS: u32 = 2;
+
 /// Bodies are handed to actix in pieces of this size, so that "the last byte was taken" means what it says.
 const PIECE_BYTES: usize = 64 * 1024;
+
+/// Descriptors of listeners, threads, the log and whatever a reader opens for a moment.
+const OWN_DESCRIPTORS: usize = 96;
+
+/// A connection's own descriptor and the one to cut it with.
+const DESCRIPTORS_EACH: usize = 2;
+
+/// Connections of one thread, however many descriptors there are.
+const MOST_PER_WORKER: usize = 25_600;
 
 /// What the kernel may hold for a stream's client.
 const SEND_BUFFER_BYTES: usize = 128 * 1024;
@@ -48,6 +66,11 @@ pub struct Connection {
     pub local: SocketAddr,
     answering: Cell<u32>,
     idle_since: Cell<Instant>,
+    idle_limit: Cell<Duration>,
+    /// Since when the answer's body is on its way; `None` between two answers and on WebSockets.
+    sending_since: Cell<Option<Instant>>,
+    /// In how many sweeps one after the other bytes waited that nobody will read before the answer ends.
+    unwanted: Cell<u32>,
 }
 
 thread_local! {
@@ -66,12 +89,21 @@ pub fn on_connect(io: &dyn Any, data: &mut Extensions, user_timeout: Duration) {
     }
     let _ = tcp.set_nodelay(true);
     let nobody = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+    let socket = tcp.as_fd().try_clone_to_owned().ok();
+    if socket.is_none() {
+        // No descriptor is left to end this connection with later, so it ends now.
+        log::debug!("a connection is refused: no descriptors are left");
+        let _ = rustix::net::shutdown(tcp, Shutdown::Both);
+    }
     let connection = Rc::new(Connection {
-        socket: tcp.as_fd().try_clone_to_owned().ok(),
+        socket,
         peer: tcp.peer_addr().unwrap_or(nobody),
         local: tcp.local_addr().unwrap_or(nobody),
         answering: Cell::new(0),
         idle_since: Cell::new(Instant::now()),
+        idle_limit: Cell::new(IDLE_LIMIT),
+        sending_since: Cell::new(None),
+        unwanted: Cell::new(0),
     });
     CONNECTIONS.with_borrow_mut(|all| all.push(Rc::downgrade(&connection)));
     data.insert(connection);
@@ -80,13 +112,30 @@ pub fn on_connect(io: &dyn Any, data: &mut Extensions, user_timeout: Duration) {
     }
 }
 
+/// How many connections one of `workers` threads takes before accepting pauses. What the readers need stays free.
+pub fn limit_per_worker(workers: usize) -> usize {
+    let all = usize::try_from(descriptor_limit()).unwrap_or(usize::MAX);
+    share(all, descriptor_budget(), workers)
+}
+
+fn share(descriptors: usize, kept_by_readers: usize, workers: usize) -> usize {
+    let left = descriptors.saturating_sub(kept_by_readers).saturating_sub(OWN_DESCRIPTORS);
+    (left / DESCRIPTORS_EACH / workers.max(1)).clamp(1, MOST_PER_WORKER)
+}
+
 async fn keep_sweeping() {
     loop {
         tokio::time::sleep(SWEEP).await;
         let any_left = CONNECTIONS.with_borrow_mut(|all| {
             all.retain(|connection| {
                 let Some(connection) = connection.upgrade() else { return false };
-                if connection.answering.get() == 0 && connection.idle_since.get().elapsed() > IDLE_LIMIT {
+                if connection.is_flooded() {
+                    log::debug!("{} sends more than it takes and is cut off", connection.peer);
+                    connection.cut();
+                }
+                if connection.answering.get() == 0
+                    && connection.idle_since.get().elapsed() > connection.idle_limit.get()
+                {
                     connection.cut();
                 }
                 true
@@ -119,6 +168,21 @@ impl Connection {
         }
     }
 
+    /// Whether the client keeps sending requests while one answer is on its way to it. actix reads on until its buffer
+    /// is full and then asks again and again without a rest, for an event stream as long as that lives.
+    fn is_flooded(&self) -> bool {
+        let is_sending = self.sending_since.get().is_some_and(|since| since.elapsed() > SWEEP);
+        let waiting = if is_sending { self.socket.as_ref().map(rustix::io::ioctl_fionread) } else { None };
+        let is_unwanted = matches!(waiting, Some(Ok(bytes)) if bytes > 0);
+        self.unwanted.set(if is_unwanted { self.unwanted.get() + 1 } else { 0 });
+        self.unwanted.get() >= UNWANTED_SWEEPS
+    }
+
+    /// To be called when an answer says that it is the last one.
+    pub fn says_farewell(&self) {
+        self.idle_limit.set(FAREWELL_LIMIT);
+    }
+
     /// Keeps the kernel from holding more than a few events for a client that does not take them.
     pub fn bound_send_buffer(&self) {
         if let Some(socket) = &self.socket {
@@ -148,6 +212,7 @@ impl Drop for Answering {
     fn drop(&mut self) {
         self.0.answering.set(self.0.answering.get().saturating_sub(1));
         self.0.idle_since.set(Instant::now());
+        self.0.sending_since.set(None);
     }
 }
 
@@ -165,7 +230,12 @@ enum Pieces {
 
 impl AnsweringBody {
     /// Wraps a response's body.
-    pub fn new(body: BoxBody, answering: Option<Answering>) -> Self {
+    pub fn new(body: BoxBody, answering: Option<Answering>, is_upgrade: bool) -> Self {
+        if let Some(Answering(connection)) = &answering
+            && !is_upgrade
+        {
+            connection.sending_since.set(Some(Instant::now()));
+        }
         let body = match body.try_into_bytes() {
             Ok(bytes) => Pieces::Whole(bytes),
             Err(stream) => Pieces::Stream(stream),
@@ -190,5 +260,19 @@ impl MessageBody for AnsweringBody {
             Pieces::Whole(bytes) => Poll::Ready(Some(Ok(bytes.split_to(bytes.len().min(PIECE_BYTES))))),
             Pieces::Stream(stream) => Pin::new(stream).poll_next(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_never_take_the_last_descriptors() {
+        assert_eq!(share(256, 0, 2), 40);
+        assert_eq!(share(4_096, 1_536, 1), 1_232);
+        assert_eq!(share(20_000, 9_488, 2), 2_604);
+        assert_eq!(share(usize::MAX, 32_768, 4), MOST_PER_WORKER);
+        assert_eq!(share(64, 0, 4), 1, "a server that takes nobody is of no use");
     }
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use actix_web::http::Method;
+use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use bytestring::ByteString;
@@ -28,6 +29,8 @@ const COMMENT_EVERY: Duration = Duration::from_secs(12);
 
 /// When a client that found no room should come back.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+const KIND: (HeaderName, HeaderValue) = (CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
 
 /// How a stream of events is made.
 pub struct Events {
@@ -67,6 +70,10 @@ struct Stream {
 
 /// The streaming answer.
 pub fn respond(req: &HttpRequest, state: &web::Data<State>, events: Events) -> Result<HttpResponse, ApiError> {
+    // `HEAD` asks for the head alone; a stream behind it would keep the connection and a place for ever.
+    if req.method() == Method::HEAD {
+        return Ok(HttpResponse::Ok().insert_header(KIND).finish());
+    }
     let connection = req.conn_data::<Rc<Connection>>();
     let address = connection.map_or([0, 0, 0, 0].into(), |connection| connection.peer_ip());
     let pass = state.gate.enter(events.kind, address).map_err(|_| ApiError::Unavailable {
@@ -92,13 +99,13 @@ pub fn respond(req: &HttpRequest, state: &web::Data<State>, events: Events) -> R
         last: Instant::now(),
         _pass: pass,
     };
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, HeaderValue::from_static("text/event-stream")))
-        .insert_header(("X-Accel-Buffering", "no"))
-        .streaming(stream::unfold(stream, |mut stream| async move {
+    Ok(HttpResponse::Ok().insert_header(KIND).insert_header(("X-Accel-Buffering", "no")).streaming(stream::unfold(
+        stream,
+        |mut stream| async move {
             let piece = stream.next().await?;
             Some((Ok::<_, actix_web::Error>(piece), stream))
-        })))
+        },
+    )))
 }
 
 /// Whether the client asks for the object once, as plain JSON: its `Accept` names that and no event stream.

@@ -128,6 +128,10 @@ impl Headers {
         let (last, opcode) = (header[0] & 0x80 != 0, header[0] & 0x0f);
         self.header_length = 0;
         self.payload_left = length;
+        // No extension is ever agreed on, so a reserved bit (a compressed message, for one) has no meaning.
+        if header[0] & 0x70 != 0 {
+            return Err(CloseCode::Protocol);
+        }
         let is_control = opcode >= 8;
         if is_control || opcode != 0 {
             self.count_message(now())?;
@@ -222,6 +226,14 @@ mod tests {
             assert_eq!(headers.pass(&whole(0x00, 0), || now), Ok(()));
         }
         assert_eq!(headers.pass(&whole(0x00, 0), || now), Err(CloseCode::Size));
+    }
+
+    #[test]
+    fn a_reserved_bit_is_refused() {
+        for bit in [0x40, 0x20, 0x10] {
+            let (mut headers, now) = headers();
+            assert_eq!(headers.pass(&whole(0x81 | bit, 4), || now), Err(CloseCode::Protocol));
+        }
     }
 
     #[test]

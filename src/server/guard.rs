@@ -9,7 +9,7 @@ use std::time::Instant;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpResponse, ResponseError, web};
 use uuid::Uuid;
@@ -82,12 +82,6 @@ impl Policy {
     }
 }
 
-/// What the guard found out about an admitted request.
-struct Admitted {
-    /// The foreign origin that the answer is for.
-    origin: Option<HeaderValue>,
-}
-
 /// The middleware.
 pub async fn guard(
     req: ServiceRequest,
@@ -97,18 +91,27 @@ pub async fn guard(
     let connection = req.conn_data::<Rc<Connection>>().cloned();
     let answering = connection.as_ref().map(Connection::begin);
     let (method, path) = (req.method().clone(), req.path().to_owned());
-    let (admitted, response) = match admit(&req, connection.as_deref()) {
-        Err(error) => (None, req.into_response(error.error_response())),
-        Ok(admitted) if method == Method::OPTIONS => {
-            let response = preflight(req.headers(), admitted.origin.is_some());
-            (Some(admitted), req.into_response(response))
-        }
-        Ok(admitted) => (Some(admitted), next.call(req).await?.map_into_boxed_body()),
+    // A page that may ask may also read that it needs a token.
+    let (origin, verdict) = match admit(&req, connection.as_deref()) {
+        Ok(origin) => (origin, authorize(&req)),
+        Err(error) => (None, Err(error)),
     };
-    let mut response: ServiceResponse<BoxBody> = response;
+    let mut response: ServiceResponse<BoxBody> = match verdict {
+        Err(error) => req.into_response(error.error_response()),
+        Ok(()) if method == Method::OPTIONS => {
+            let response = preflight(req.headers(), origin.is_some());
+            req.into_response(response)
+        }
+        Ok(()) => next.call(req).await?.map_into_boxed_body(),
+    };
     let is_any =
         response.request().app_data::<web::Data<State>>().is_some_and(|s| s.policy.origins == AllowOrigins::Any);
-    dress(response.headers_mut(), admitted.and_then(|admitted| admitted.origin), is_any);
+    dress(response.headers_mut(), origin, is_any);
+    if let Some(connection) = &connection
+        && response.response().head().connection_type() == ConnectionType::Close
+    {
+        connection.says_farewell();
+    }
     log::info!(
         target: "psmonitor::access",
         "{} {method} {path} {} {:.1} ms",
@@ -116,13 +119,14 @@ pub async fn guard(
         response.status().as_u16(),
         begin.elapsed().as_secs_f64() * 1000.0
     );
-    Ok(response.map_body(|_, body| AnsweringBody::new(body, answering)))
+    let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    Ok(response.map_body(|_, body| AnsweringBody::new(body, answering, is_upgrade)))
 }
 
-/// Head size, host and origin.
-fn admit(req: &ServiceRequest, connection: Option<&Connection>) -> Result<Admitted, ApiError> {
+/// Head size, host and origin. The origin of the page that the answer is for comes back, if a page asks.
+fn admit(req: &ServiceRequest, connection: Option<&Connection>) -> Result<Option<HeaderValue>, ApiError> {
     let state = req.app_data::<web::Data<State>>();
-    let Some(state) = state else { return Ok(Admitted { origin: None }) };
+    let Some(state) = state else { return Ok(None) };
     let head: usize = req.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if head + req.uri().path_and_query().map_or(0, |target| target.as_str().len()) > state.limits.head_bytes {
         return Err(ApiError::HeadTooLarge { limit: state.limits.head_bytes });
@@ -137,10 +141,7 @@ fn admit(req: &ServiceRequest, connection: Option<&Connection>) -> Result<Admitt
         )));
     }
     let mut origins = req.headers().get_all(header::ORIGIN);
-    let Some(origin) = origins.next() else {
-        authorize(req, state)?;
-        return Ok(Admitted { origin: None });
-    };
+    let Some(origin) = origins.next() else { return Ok(None) };
     let scheme = if req.app_config().secure() { "https" } else { "http" };
     let text = origin.to_str().unwrap_or_default();
     if origins.next().is_some() || !state.policy.admits(text, scheme, host, local) {
@@ -148,13 +149,13 @@ fn admit(req: &ServiceRequest, connection: Option<&Connection>) -> Result<Admitt
             "pages from {text:?} may not read from this server; if they should, start it with --allow-origin ORIGIN"
         )));
     }
-    authorize(req, state)?;
-    Ok(Admitted { origin: Some(origin.clone()) })
+    Ok(Some(origin.clone()))
 }
 
 /// Where anybody must prove who they are: a token in the header, or for streams a ticket that works once. Who it is goes
 /// into the request's extensions.
-fn authorize(req: &ServiceRequest, state: &State) -> Result<(), ApiError> {
+fn authorize(req: &ServiceRequest) -> Result<(), ApiError> {
+    let Some(state) = req.app_data::<web::Data<State>>() else { return Ok(()) };
     if !state.auth.is_on() {
         return Ok(());
     }

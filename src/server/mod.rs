@@ -12,6 +12,7 @@ mod guard;
 mod heartbeat;
 mod listener;
 mod login;
+mod metrics;
 mod native;
 mod openapi;
 mod origin;
@@ -68,6 +69,7 @@ pub struct Server {
     stopping: watch::Sender<bool>,
     handle: ServerHandle,
     running: tokio::task::JoinHandle<std::io::Result<()>>,
+    clock: tokio::task::JoinHandle<()>,
 }
 
 /// Reads again what may change while the server runs: tokens, users, certificate.
@@ -98,12 +100,11 @@ pub fn start(config: &Config) -> Result<Server, StartupError> {
     let workers = Arc::new(Registry::new(config.limits.unclaimed_workers));
     let (stopping, stopped) = watch::channel(false);
     let reaper = Arc::clone(&workers);
-    let mut told = stopped.clone();
-    actix_rt::spawn(async move {
+    // Ends with the server, not when it is told to stop: requests on their way may still wait for a pass.
+    let clock = actix_rt::spawn(async move {
         tokio::select! {
             () = clock => {}
             () = reaper.keep_reaping() => {}
-            _ = told.wait_for(|stopping| *stopping) => {}
         }
     });
 
@@ -126,6 +127,7 @@ pub fn start(config: &Config) -> Result<Server, StartupError> {
         App::new().app_data(state.clone()).wrap(from_fn(guard::guard)).configure(routes::configure)
     })
     .workers(config.workers)
+    .max_connections(connection::limit_per_worker(config.workers))
     .keep_alive(connection::KEEP_ALIVE)
     .client_request_timeout(config.limits.request_time)
     .client_disconnect_timeout(Duration::from_secs(1))
@@ -143,7 +145,7 @@ pub fn start(config: &Config) -> Result<Server, StartupError> {
     }
     let server = server.run();
     let handle = server.handle();
-    Ok(Server { addresses, url, history, reloader, stopping, handle, running: actix_rt::spawn(server) })
+    Ok(Server { addresses, url, history, reloader, stopping, handle, running: actix_rt::spawn(server), clock })
 }
 
 impl Server {
@@ -169,7 +171,8 @@ impl Server {
     pub async fn stop(self) {
         self.stopping.send_replace(true);
         self.handle.stop(true).await;
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.running).await;
+        let _ = tokio::time::timeout(Duration::from_millis(500), self.running).await;
+        self.clock.abort();
         // After the clients, so that a slow disk delays nobody.
         let _ = tokio::task::spawn_blocking(move || self.history.close()).await;
     }

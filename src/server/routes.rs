@@ -4,7 +4,7 @@ use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, Route, guard, web};
 
 use super::state::State;
-use super::{assets, heartbeat, login, native, openapi, process_monitor, psiod, psmonitor, websocket};
+use super::{assets, heartbeat, login, metrics, native, openapi, process_monitor, psiod, psmonitor, websocket};
 use crate::error::ApiError;
 
 /// Who may use a route once tokens are set.
@@ -61,6 +61,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     on(Method::GET, "/api/v1/stream", Stream, || web::to(native::stream)),
     on(Method::GET, "/api/v1/history", Token, || web::to(native::history)),
     on(Method::GET, "/api/v1/openapi.json", Token, || web::to(openapi::document)),
+    on(Method::GET, "/metrics", Token, || web::to(metrics::metrics)),
     on(Method::GET, "/healthz", Open, || web::to(health)),
     on(Method::GET, "/static/{name}", Open, || web::to(asset)),
     on(Method::GET, "/favicon.ico", Open, || web::to(favicon)),
@@ -68,6 +69,9 @@ pub static ENDPOINTS: &[Endpoint] = &[
 
 /// Registers every route, with a 405 for other methods and a 404 for other paths.
 pub fn configure(app: &mut web::ServiceConfig) {
+    app.app_data(web::QueryConfig::default().error_handler(|error, _| {
+        ApiError::BadRequest(format!("the part of the address after `?` makes no sense: {error}")).into()
+    }));
     for (at, first) in ENDPOINTS.iter().enumerate() {
         if ENDPOINTS[..at].iter().any(|earlier| earlier.path == first.path) {
             continue;

@@ -59,6 +59,8 @@ pub struct Socket {
     stalled_time: Duration,
     next_ping: Instant,
     unanswered_since: Option<Instant>,
+    /// Number of the last ping, which is what it carries. Only a pong that repeats it says that the client reads.
+    ping: u64,
 }
 
 /// Upgrades the request.
@@ -76,16 +78,21 @@ pub fn accept(
         .max_frame_size(state.limits.message_bytes)
         .aggregate_continuations()
         .max_continuation_size(state.limits.message_bytes);
+    let connection = req.conn_data::<Rc<Connection>>().cloned();
+    if let Some(connection) = &connection {
+        connection.bound_send_buffer();
+    }
     let socket = Socket {
         session: Some(session),
         messages,
         verdict,
-        connection: req.conn_data::<Rc<Connection>>().cloned(),
+        connection,
         gate: Arc::clone(&state.gate),
         stopping: state.stopping.clone(),
         stalled_time: state.limits.stalled_time,
         next_ping: Instant::now(),
         unanswered_since: None,
+        ping: 0,
     };
     Ok((response, socket))
 }
@@ -156,9 +163,11 @@ impl Socket {
                     return self.cut();
                 }
             }
-            AggregatedMessage::Pong(_) => {
-                self.unanswered_since = None;
-                self.next_ping = Instant::now() + PING_EVERY;
+            AggregatedMessage::Pong(bytes) => {
+                if self.unanswered_since.is_some() && *bytes == self.ping.to_be_bytes() {
+                    self.unanswered_since = None;
+                    self.next_ping = Instant::now() + PING_EVERY;
+                }
             }
             AggregatedMessage::Close(reason) => {
                 self.close(reason).await;
@@ -176,7 +185,8 @@ impl Socket {
         }
         let session = self.session.as_mut().ok_or(Gone)?;
         self.unanswered_since = Some(Instant::now());
-        if !matches!(timeout(self.stalled_time, session.ping(b"")).await, Ok(Ok(()))) {
+        self.ping += 1;
+        if !matches!(timeout(self.stalled_time, session.ping(&self.ping.to_be_bytes())).await, Ok(Ok(()))) {
             return self.cut();
         }
         Ok(())

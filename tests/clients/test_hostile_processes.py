@@ -44,6 +44,7 @@ ROUTES = [
     "/api/cpumodel",
     "/api/v1/snapshot",
     "/api/v1/history?range=1m",
+    "/metrics",
 ]
 
 

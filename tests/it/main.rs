@@ -3,26 +3,40 @@
 //!
 //! | module     | what holds                                                                                        |
 //! |------------|---------------------------------------------------------------------------------------------------|
-//! | `support`  | no tests: starts and ends servers; HTTP and event streams for the others                            |
-//! | `socket`   | no tests: WebSockets for the others                                                                 |
-//! | `machine`  | no tests: the fixture machine of `tests/fixtures/machine` and copies of it                          |
+//! | `attack`   | broken frames, slow and silent clients, floods: each ends alone and delays nobody                    |
 //! | `cli`      | flags are explained everywhere; what is typed wrong is told in one line                             |
 //! | `commands` | psiod's socket answers everything malformed and stays open                                          |
 //! | `events`   | Process Monitor's event stream: when events come, who gets plain JSON                               |
 //! | `fixtures` | every answer about the fixture machine is right, to the last digit                                  |
+//! | `guard`    | every route against hosts, origins, tokens and tickets; headers of every answer                     |
 //! | `inputs`   | wrong parameters and methods; every listener serves every route                                     |
 //! | `kill`     | `process.kill` ends only what it may, for whom it may                                               |
+//! | `leak`     | descriptors and threads after hundreds of streams                                                    |
+//! | `limits`   | bounds on streams and workers, races for one worker                                                  |
+//! | `load`     | five hundred clients at once; a client's own interval                                                |
+//! | `machine`  | no tests: the fixture machine of `tests/fixtures/machine` and copies of it                          |
 //! | `matrix`   | every file of the machine missing, empty and garbage: its fields are null, nothing else changes     |
+//! | `socket`   | no tests: WebSockets for the others                                                                 |
+//! | `stop`     | signals: close codes, exit code, time                                                                |
+//! | `support`  | no tests: starts and ends servers; HTTP and event streams for the others                            |
+//! | `wire`     | no tests: raw frames, half requests, and what the kernel says of the server's process               |
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on says why")]
 
+mod attack;
 mod cli;
 mod commands;
 mod events;
 mod fixtures;
+mod guard;
 mod inputs;
 mod kill;
+mod leak;
+mod limits;
+mod load;
 mod machine;
 mod matrix;
 mod socket;
+mod stop;
 mod support;
+mod wire;

@@ -98,6 +98,12 @@ fn read_at_start(file: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize, Errno
     rustix::io::retry_on_intr(|| rustix::io::pread(file, &mut *buffer, 0))
 }
 
+/// Most descriptors that the process reader keeps, by the limit that holds now.
+#[must_use]
+pub fn descriptor_budget() -> usize {
+    budget_of(descriptor_limit())
+}
+
 /// Half of what the limit leaves after the reserve.
 fn budget_of(limit: u64) -> usize {
     usize::try_from(limit.saturating_sub(RESERVE) / 2).map_or(MOST_KEPT, |half| half.min(MOST_KEPT))

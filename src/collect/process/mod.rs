@@ -21,6 +21,7 @@ use rustix::fs::{Mode, OFlags, PROC_SUPER_MAGIC};
 use rustix::io::Errno;
 
 pub use command_line::{command_line, name};
+pub use kept::descriptor_budget;
 
 use super::Paths;
 use super::file::{parse_error, read_error};

@@ -1,0 +1,189 @@
+//! Directories of one-value files, as sysfs has them. [`AttributeDir`] opens, reads and closes each attribute;
+//! [`KeptDir`] keeps them open, which takes a fifth of the time.
+//!
+//! Used by the readers of this folder. A file that is missing, or that its driver refuses, is `None`: which attributes a
+//! device has depends on the device.
+
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, openat};
+
+use crate::collect::file::read_error;
+use crate::model::Reading;
+
+/// Most bytes of an attribute: sysfs gives one page.
+const ATTRIBUTE_BYTES: usize = 4096;
+
+/// An open directory of attributes.
+#[derive(Debug)]
+pub struct AttributeDir {
+    directory: OwnedFd,
+}
+
+impl AttributeDir {
+    /// Opens the directory, symbolic links followed.
+    pub fn open(path: &Path) -> Reading<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::open(path, flags, Mode::empty())
+            .map(|directory| Self { directory })
+            .map_err(|errno| read_error(path, &errno.into()))
+    }
+
+    /// Text of one attribute without its line ends. Bytes that are not UTF-8 become U+FFFD.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<String> {
+        let mut buffer = [0_u8; ATTRIBUTE_BYTES];
+        let filled = self.fill(name, &mut buffer)?;
+        let text = String::from_utf8_lossy(filled);
+        Some(text.trim_end_matches(['\n', '\0']).to_owned())
+    }
+
+    /// Number of one attribute, decimal or hexadecimal with `0x`.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<i64> {
+        let mut buffer = [0_u8; ATTRIBUTE_BYTES];
+        parse_number(str::from_utf8(self.fill(name, &mut buffer)?).ok()?)
+    }
+
+    fn fill<'b>(&self, name: &str, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+        let file = self.open_file(name)?;
+        let count = rustix::io::read(&file, &mut *buffer).ok()?;
+        buffer.get(..count)
+    }
+
+    fn open_file(&self, name: &str) -> Option<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        openat(&self.directory, name, flags, Mode::empty()).ok()
+    }
+}
+
+/// The attributes of one device, all open.
+#[derive(Debug)]
+pub struct KeptDir {
+    files: Vec<Option<OwnedFd>>,
+    /// Number of the directory's inode: a device that is made anew, or that takes another's name, has another.
+    inode: u64,
+}
+
+impl KeptDir {
+    /// Opens `names` below the directory, as far as they are there.
+    pub fn open(path: &Path, names: &[&str]) -> Reading<Self> {
+        let attributes = AttributeDir::open(path)?;
+        let inode = rustix::fs::fstat(&attributes.directory).map_err(|errno| read_error(path, &errno.into()))?.st_ino;
+        Ok(Self { files: names.iter().map(|name| attributes.open_file(name)).collect(), inode })
+    }
+
+    /// Whether the directory at `path` is still the one that was opened.
+    #[must_use]
+    pub fn is_at(&self, path: &Path) -> bool {
+        rustix::fs::stat(path).is_ok_and(|found| found.st_ino == self.inode)
+    }
+
+    /// Text of the attribute at `index` in the names that were opened, without its line ends.
+    #[must_use]
+    pub fn text(&self, index: usize) -> Option<String> {
+        let mut buffer = [0_u8; ATTRIBUTE_BYTES];
+        let text = String::from_utf8_lossy(self.fill(index, &mut buffer)?);
+        Some(text.trim_end_matches(['\n', '\0']).to_owned())
+    }
+
+    /// Number of the attribute at `index`, decimal or hexadecimal with `0x`.
+    #[must_use]
+    pub fn number(&self, index: usize) -> Option<i64> {
+        let mut buffer = [0_u8; ATTRIBUTE_BYTES];
+        parse_number(str::from_utf8(self.fill(index, &mut buffer)?).ok()?)
+    }
+
+    fn fill<'b>(&self, index: usize, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+        let file = self.files.get(index)?.as_ref()?;
+        let count = rustix::io::pread(file, &mut *buffer, 0).ok()?;
+        buffer.get(..count)
+    }
+}
+
+/// A decimal number, or a hexadecimal one with `0x`, white space around it allowed.
+#[must_use]
+pub fn parse_number(text: &str) -> Option<i64> {
+    let text = text.trim();
+    match text.strip_prefix("0x") {
+        Some(digits) => i64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+/// Names in a directory, sorted. Bytes that are not UTF-8 become U+FFFD.
+pub fn names_in(path: &Path) -> Reading<Vec<String>> {
+    let entries = std::fs::read_dir(path).map_err(|error| read_error(path, &error))?;
+    let mut names: Vec<String> = entries.filter_map(|entry| Some(lossy(&entry.ok()?.file_name()))).collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// The names `PREFIX` + number in a directory with their numbers, by number. A directory that is not there has none.
+#[must_use]
+pub fn numbered_in(path: &Path, prefix: &str) -> Vec<(u32, String)> {
+    let mut found: Vec<(u32, String)> = names_in(path)
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|name| Some((name.strip_prefix(prefix)?.parse().ok()?, name)))
+        .collect();
+    found.sort_unstable();
+    found
+}
+
+fn lossy(name: &OsStr) -> String {
+    name.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ReadError;
+
+    #[test]
+    fn attributes_are_read_and_missing_ones_are_none() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("mtu"), "1500\n").unwrap();
+        std::fs::write(dir.path().join("flags"), "0x1003\n").unwrap();
+        std::fs::write(dir.path().join("label"), [b'a', 0xff, b'\n']).unwrap();
+        std::fs::create_dir(dir.path().join("power")).unwrap();
+        let attributes = AttributeDir::open(dir.path()).unwrap();
+        assert_eq!(attributes.number("mtu"), Some(1500));
+        assert_eq!(attributes.number("flags"), Some(0x1003));
+        assert_eq!(attributes.number("label"), None);
+        assert_eq!(attributes.text("label").as_deref(), Some("a\u{fffd}"));
+        assert_eq!(attributes.text("nothing"), None);
+        assert_eq!(attributes.text("power"), None);
+    }
+
+    #[test]
+    fn a_kept_directory_sees_changes_and_another_in_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let device = dir.path().join("eth0");
+        std::fs::create_dir(&device).unwrap();
+        std::fs::write(device.join("mtu"), "1500\n").unwrap();
+        let kept = KeptDir::open(&device, &["mtu", "speed"]).unwrap();
+        assert_eq!((kept.number(0), kept.number(1), kept.number(2)), (Some(1500), None, None));
+        std::fs::write(device.join("mtu"), "9000\n").unwrap();
+        assert_eq!(kept.text(0).as_deref(), Some("9000"));
+        assert!(kept.is_at(&device));
+        std::fs::rename(&device, dir.path().join("eth1")).unwrap();
+        assert!(!kept.is_at(&device));
+        std::fs::create_dir(&device).unwrap();
+        assert!(!kept.is_at(&device));
+    }
+
+    #[test]
+    fn a_missing_directory_is_unsupported_and_has_no_numbers() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = dir.path().join("missing");
+        assert!(matches!(AttributeDir::open(&missing), Err(ReadError::Unsupported { .. })));
+        assert!(numbered_in(&missing, "cpu").is_empty());
+        for name in ["cpu10", "cpu2", "cpufreq"] {
+            std::fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        assert_eq!(numbered_in(dir.path(), "cpu"), [(2, "cpu2".to_owned()), (10, "cpu10".to_owned())]);
+    }
+}

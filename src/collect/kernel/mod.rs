@@ -1,0 +1,206 @@
+//! The kernel's own tables, which only `/metrics` tells: one file a table, each with its parser.
+//!
+//! Run in the slow lane ([`super::slow_readers`]) when somebody scrapes. Each table is read, timed and judged for itself: one that fails, or
+//! that this machine does not have, takes its own numbers away and no other.
+
+pub mod arp;
+pub mod attributes;
+pub mod clock;
+pub mod conntrack;
+pub mod dmi;
+pub mod entropy;
+pub mod filefd;
+pub mod hwmon;
+pub mod meminfo;
+pub mod mounts;
+pub mod netclass;
+pub mod netstat;
+pub mod os_release;
+pub mod own;
+pub mod power_supply;
+pub mod processor;
+pub mod schedstat;
+pub mod selinux;
+pub mod sockstat;
+pub mod softnet;
+pub mod thermal;
+pub mod timex;
+pub mod udev;
+pub mod udp_queues;
+pub mod uname;
+pub mod vmstat;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Paths;
+use crate::model::kernel::{KernelTables, TableRun};
+use crate::model::{ReadError, Reading};
+
+/// All tables' readers with what they keep open.
+#[derive(Debug)]
+pub struct Reader {
+    arp: arp::Reader,
+    clock: clock::Reader,
+    conntrack: conntrack::Reader,
+    dmi: dmi::Reader,
+    entropy: entropy::Reader,
+    filefd: filefd::Reader,
+    hwmon: hwmon::Reader,
+    meminfo: meminfo::Reader,
+    mounts: mounts::Reader,
+    netclass: netclass::Reader,
+    netstat: netstat::Reader,
+    os_release: os_release::Reader,
+    own: own::Reader,
+    power_supply: power_supply::Reader,
+    processor: processor::Reader,
+    schedstat: schedstat::Reader,
+    selinux: selinux::Reader,
+    sockstat: sockstat::Reader,
+    softnet: softnet::Reader,
+    thermal: thermal::Reader,
+    timex: timex::Reader,
+    udev: udev::Reader,
+    udp_queues: udp_queues::Reader,
+    uname: uname::Reader,
+    vmstat: vmstat::Reader,
+    /// Tables whose failure was already told.
+    told: HashSet<&'static str>,
+}
+
+impl Reader {
+    /// Opens nothing yet.
+    #[must_use]
+    pub fn new(paths: &Paths) -> Self {
+        Self {
+            arp: arp::Reader::new(paths),
+            clock: clock::Reader::new(paths),
+            conntrack: conntrack::Reader::new(paths),
+            dmi: dmi::Reader::new(paths),
+            entropy: entropy::Reader::new(paths),
+            filefd: filefd::Reader::new(paths),
+            hwmon: hwmon::Reader::new(paths),
+            meminfo: meminfo::Reader::new(paths),
+            mounts: mounts::Reader::new(paths),
+            netclass: netclass::Reader::new(paths),
+            netstat: netstat::Reader::new(paths),
+            os_release: os_release::Reader::new(paths),
+            own: own::Reader::new(),
+            power_supply: power_supply::Reader::new(paths),
+            processor: processor::Reader::new(paths),
+            schedstat: schedstat::Reader::new(paths),
+            selinux: selinux::Reader::new(paths),
+            sockstat: sockstat::Reader::new(paths),
+            softnet: softnet::Reader::new(paths),
+            thermal: thermal::Reader::new(paths),
+            timex: timex::Reader::default(),
+            udev: udev::Reader::new(paths),
+            udp_queues: udp_queues::Reader::new(paths),
+            uname: uname::Reader::new(paths),
+            vmstat: vmstat::Reader::new(paths),
+            told: HashSet::new(),
+        }
+    }
+
+    /// Every table as it is now. Never fails as a whole.
+    pub fn read(&mut self) -> Reading<Arc<KernelTables>> {
+        Ok(Arc::new(self.read_tables()))
+    }
+
+    fn read_tables(&mut self) -> KernelTables {
+        let mut run = Runner { runs: Vec::with_capacity(28), told: &mut self.told };
+        KernelTables {
+            meminfo: run.one("meminfo", || self.meminfo.read()),
+            vmstat: run.one("vmstat", || self.vmstat.read()),
+            netstat: run.one("netstat", || self.netstat.read()),
+            sockstat: run.one("sockstat", || self.sockstat.read()),
+            softnet: run.one("softnet", || self.softnet.read()),
+            arp: run.one("arp", || self.arp.read()),
+            udp_queues: run.one("udp_queues", || self.udp_queues.read()),
+            conntrack: run.one("conntrack", || self.conntrack.read()),
+            netclass: run.one("netclass", || self.netclass.read()),
+            schedstat: run.one("schedstat", || self.schedstat.read()),
+            file_handles: run.one("filefd", || self.filefd.read()),
+            entropy: run.one("entropy", || self.entropy.read()),
+            timex: run.one("timex", || self.timex.read()),
+            clock: run.one("time", || self.clock.read()),
+            uname: run.one("uname", || self.uname.read()),
+            os_release: run.one("os", || self.os_release.read()),
+            selinux: run.one("selinux", || self.selinux.read()),
+            dmi: run.one("dmi", || self.dmi.read()),
+            hwmon: run.one("hwmon", || self.hwmon.read()),
+            thermal: run.one("thermal_zone", || self.thermal.read()),
+            power_supplies: run.one("powersupplyclass", || self.power_supply.read()),
+            frequencies: run.one("cpufreq", || self.processor.read_frequencies()),
+            throttles: run.one("cpu", || self.processor.read_throttles()),
+            udev: run.one("diskstats", || self.udev.read()),
+            mounts: run.one("filesystem", || self.mounts.read()),
+            own: run.one("psmonitor", || self.own.read()),
+            runs: run.runs,
+        }
+    }
+}
+
+/// Times one table after the other and keeps what each said.
+struct Runner<'a> {
+    runs: Vec<TableRun>,
+    told: &'a mut HashSet<&'static str>,
+}
+
+impl Runner<'_> {
+    fn one<T>(&mut self, collector: &'static str, read: impl FnOnce() -> Reading<T>) -> Option<T> {
+        let begin = Instant::now();
+        let reading = read();
+        let duration_seconds = begin.elapsed().as_secs_f64();
+        let error = reading.as_ref().err().map(ToString::to_string);
+        match &reading {
+            Err(ReadError::Unsupported { .. }) => {}
+            Err(error) if self.told.insert(collector) => {
+                log::warn!("table {collector}: {error}; its metrics are missing until it works");
+            }
+            Err(_) => {}
+            Ok(_) => {
+                if self.told.remove(collector) {
+                    log::info!("table {collector} works again");
+                }
+            }
+        }
+        self.runs.push(TableRun { collector, duration_seconds, error });
+        reading.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_root_takes_nothing_down() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        let paths = Paths { procfs: root.into(), sysfs: root.into(), rootfs: root.into(), ..Paths::host() };
+        let tables = Reader::new(&paths).read_tables();
+        assert!(tables.meminfo.is_none() && tables.netclass.is_none() && tables.hwmon.is_none());
+        assert!(tables.own.is_some());
+        let run = |name: &str| tables.runs.iter().find(|run| run.collector == name).unwrap().error.clone();
+        assert!(run("meminfo").unwrap().contains("not available"));
+        assert_eq!(run("psmonitor"), None);
+    }
+
+    #[test]
+    fn a_broken_table_leaves_the_others_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths { procfs: dir.path().into(), ..Paths::host() };
+        std::fs::create_dir_all(dir.path().join("sys/fs")).unwrap();
+        std::fs::write(dir.path().join("meminfo"), "garbage\n").unwrap();
+        std::fs::write(dir.path().join("sys/fs/file-nr"), "1 0 2\n").unwrap();
+        let mut reader = Reader::new(&paths);
+        let tables = reader.read_tables();
+        assert!(tables.meminfo.is_none());
+        assert_eq!(tables.file_handles.unwrap().maximum, 2);
+        std::fs::write(dir.path().join("meminfo"), "MemTotal: 1 kB\n").unwrap();
+        assert_eq!(reader.read_tables().meminfo.unwrap().len(), 1);
+    }
+}

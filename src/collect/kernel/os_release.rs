@@ -1,0 +1,90 @@
+//! os-release(5): `etc/os-release`, or `usr/lib/os-release` where that is missing. Values may be quoted as in a shell.
+
+use std::path::PathBuf;
+
+use crate::collect::Paths;
+use crate::collect::file::{optional, read_text};
+use crate::model::Reading;
+use crate::model::kernel::system::OsRelease;
+
+/// Knows both places.
+#[derive(Debug)]
+pub struct Reader {
+    files: [PathBuf; 2],
+}
+
+impl Reader {
+    /// Opens nothing yet.
+    #[must_use]
+    pub fn new(paths: &Paths) -> Self {
+        Self { files: [paths.root("etc/os-release"), paths.root("usr/lib/os-release")] }
+    }
+
+    /// The file that is there, as it is now.
+    pub fn read(&mut self) -> Reading<OsRelease> {
+        let text = match optional(read_text(&self.files[0]))? {
+            Some(text) => text,
+            None => read_text(&self.files[1])?,
+        };
+        Ok(parse_os_release(&text))
+    }
+}
+
+fn parse_os_release(text: &str) -> OsRelease {
+    let mut release = OsRelease::default();
+    for line in text.lines() {
+        let Some((key, value)) = line.trim().split_once('=') else { continue };
+        if let Some(index) = OsRelease::KEYS.iter().position(|known| *known == key) {
+            release.values[index] = unquote(value.trim());
+        }
+    }
+    release
+}
+
+/// Takes the quotes off; inside double quotes a backslash protects `"`, `$`, `` ` `` and itself.
+fn unquote(value: &str) -> String {
+    if let Some(plain) = value.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
+        return plain.to_owned();
+    }
+    let Some(quoted) = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+        return value.to_owned();
+    };
+    let mut text = String::with_capacity(quoted.len());
+    let mut characters = quoted.chars().peekable();
+    while let Some(character) = characters.next() {
+        match characters.peek() {
+            Some(&next @ ('"' | '$' | '`' | '\\')) if character == '\\' => {
+                text.push(next);
+                characters.next();
+            }
+            _ => text.push(character),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_come_off_and_unknown_keys_are_passed_over() {
+        let text = "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\n# x\nHOME_URL=\"h\"\nVARIANT='a b'\nNAME=\"a \\\"b\\\"\"\n";
+        let release = parse_os_release(text);
+        assert_eq!(release.get("PRETTY_NAME"), "Debian GNU/Linux 12 (bookworm)");
+        assert_eq!(release.get("ID"), "debian");
+        assert_eq!(release.get("VARIANT"), "a b");
+        assert_eq!(release.get("NAME"), "a \"b\"");
+        assert_eq!(release.get("ID_LIKE"), "");
+        assert_eq!(release.get("HOME_URL"), "");
+    }
+
+    #[test]
+    fn the_second_place_is_tried() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("usr/lib")).unwrap();
+        std::fs::write(dir.path().join("usr/lib/os-release"), "ID=x\n").unwrap();
+        let paths = Paths { rootfs: dir.path().into(), ..Paths::host() };
+        assert_eq!(Reader::new(&paths).read().unwrap().get("ID"), "x");
+    }
+}

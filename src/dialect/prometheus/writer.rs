@@ -1,0 +1,280 @@
+//! Writes metric families in the Prometheus text format 0.0.4 or in OpenMetrics 1.0: HELP, TYPE, samples, escaping.
+//!
+//! A family's head is written with its first sample, so a family without samples leaves nothing behind. All samples of a
+//! family are written together, as both formats demand.
+
+use std::io::Write;
+
+/// Which of the two formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Prometheus text format 0.0.4.
+    Text,
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+}
+
+impl Format {
+    /// The value of the `Content-Type` header.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+
+    /// The format that an `Accept` header asks for: OpenMetrics only where it is named and not refused with `q=0`.
+    #[must_use]
+    pub fn from_accept(accept: &str) -> Self {
+        let named = accept.split(',').any(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let matches = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/openmetrics-text"));
+            let refused = parts.filter_map(|p| p.strip_prefix("q=")).any(|q| q.parse::<f32>().is_ok_and(|q| q <= 0.0));
+            matches && !refused
+        });
+        if named { Self::OpenMetrics } else { Self::Text }
+    }
+}
+
+/// What a family's numbers mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows, until a restart. The name ends in `_total`.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// One or the other.
+    Untyped,
+}
+
+/// A sample's number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value {
+    /// Unsigned whole number, written in full.
+    Unsigned(u64),
+    /// Signed whole number.
+    Signed(i64),
+    /// Anything else.
+    Float(f64),
+}
+
+impl From<u64> for Value {
+    fn from(number: u64) -> Self {
+        Self::Unsigned(number)
+    }
+}
+
+impl From<u32> for Value {
+    fn from(number: u32) -> Self {
+        Self::Unsigned(number.into())
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Signed(number)
+    }
+}
+
+impl From<f64> for Value {
+    fn from(number: f64) -> Self {
+        Self::Float(number)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(yes: bool) -> Self {
+        Self::Unsigned(yes.into())
+    }
+}
+
+/// Names and values of a sample's labels.
+pub type Labels<'a> = [(&'a str, &'a str)];
+
+/// The page being written.
+#[derive(Debug)]
+pub struct Writer {
+    out: Vec<u8>,
+    format: Format,
+}
+
+impl Writer {
+    /// An empty page.
+    #[must_use]
+    pub fn new(format: Format) -> Self {
+        Self { out: Vec::with_capacity(64 << 10), format }
+    }
+
+    /// Begins a family. Nothing is written before its first sample.
+    pub fn family<'w>(&'w mut self, name: &'w str, kind: Kind, help: &'w str) -> Family<'w> {
+        Family { writer: self, name, kind, help, begun: false }
+    }
+
+    /// A gauge without labels; nothing where the value is unknown.
+    pub fn gauge<V: Into<Value>>(&mut self, name: &str, help: &str, value: Option<V>) {
+        if let Some(value) = value {
+            self.family(name, Kind::Gauge, help).sample(&[], value);
+        }
+    }
+
+    /// A counter without labels; nothing where the value is unknown.
+    pub fn counter<V: Into<Value>>(&mut self, name: &str, help: &str, value: Option<V>) {
+        if let Some(value) = value {
+            self.family(name, Kind::Counter, help).sample(&[], value);
+        }
+    }
+
+    /// The finished page.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<u8> {
+        if self.format == Format::OpenMetrics {
+            self.put("# EOF\n");
+        }
+        self.out
+    }
+
+    fn put(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    /// HELP texts and label values: backslash and line feed are escaped in both, quotes in label values, and in HELP by
+    /// OpenMetrics.
+    fn put_escaped(&mut self, text: &str, quotes: bool) {
+        for &byte in text.as_bytes() {
+            match byte {
+                b'\\' => self.put("\\\\"),
+                b'\n' => self.put("\\n"),
+                b'"' if quotes => self.put("\\\""),
+                _ => self.out.push(byte),
+            }
+        }
+    }
+
+    fn put_value(&mut self, value: Value) {
+        // Writing into a vector cannot fail.
+        let _ = match value {
+            Value::Unsigned(number) => write!(self.out, "{number}"),
+            Value::Signed(number) => write!(self.out, "{number}"),
+            Value::Float(number) if number.is_nan() => write!(self.out, "NaN"),
+            Value::Float(number) if number.is_infinite() => {
+                write!(self.out, "{}", if number > 0.0 { "+Inf" } else { "-Inf" })
+            }
+            Value::Float(number) => write!(self.out, "{number}"),
+        };
+    }
+}
+
+/// A family being written.
+#[derive(Debug)]
+pub struct Family<'w> {
+    writer: &'w mut Writer,
+    name: &'w str,
+    kind: Kind,
+    help: &'w str,
+    begun: bool,
+}
+
+impl Family<'_> {
+    /// One sample. Each set of labels may occur once.
+    pub fn sample<V: Into<Value>>(&mut self, labels: &Labels<'_>, value: V) {
+        if !self.begun {
+            self.begun = true;
+            self.put_head();
+        }
+        self.writer.put(self.name);
+        if let Some(((first, text), rest)) = labels.split_first() {
+            self.put_label("{", first, text);
+            for (name, text) in rest {
+                self.put_label(",", name, text);
+            }
+            self.writer.put("}");
+        }
+        self.writer.put(" ");
+        self.writer.put_value(value.into());
+        self.writer.put("\n");
+    }
+
+    /// One sample where the value is known.
+    pub fn maybe<V: Into<Value>>(&mut self, labels: &Labels<'_>, value: Option<V>) {
+        if let Some(value) = value {
+            self.sample(labels, value);
+        }
+    }
+
+    fn put_label(&mut self, before: &str, name: &str, text: &str) {
+        self.writer.put(before);
+        self.writer.put(name);
+        self.writer.put("=\"");
+        self.writer.put_escaped(text, true);
+        self.writer.put("\"");
+    }
+
+    fn put_head(&mut self) {
+        let open = self.writer.format == Format::OpenMetrics;
+        // OpenMetrics names a counter's family without the `_total` that its samples carry.
+        let stem = self.name.strip_suffix("_total").filter(|_| open && self.kind == Kind::Counter);
+        let kind = match (self.kind, open) {
+            (Kind::Counter, true) if stem.is_none() => "unknown",
+            (Kind::Counter, _) => "counter",
+            (Kind::Gauge, _) => "gauge",
+            (Kind::Untyped, true) => "unknown",
+            (Kind::Untyped, false) => "untyped",
+        };
+        let name = stem.unwrap_or(self.name);
+        self.writer.put("# HELP ");
+        self.writer.put(name);
+        self.writer.put(" ");
+        self.writer.put_escaped(self.help, open);
+        self.writer.put("\n# TYPE ");
+        self.writer.put(name);
+        self.writer.put(" ");
+        self.writer.put(kind);
+        self.writer.put("\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(format: Format) -> String {
+        let mut writer = Writer::new(format);
+        let mut family = writer.family("node_x_total", Kind::Counter, "A \"b\" \\ c\nd");
+        family.sample(&[("device", "a\\b\"c\nd"), ("mode", "é")], 1_u64);
+        family.sample(&[], 0.5);
+        let _: Family<'_> = writer.family("node_empty", Kind::Gauge, "Never seen");
+        writer.gauge("node_y", "Y", Some(-3_i64));
+        writer.gauge("node_z", "Z", None::<u64>);
+        writer.family("node_u", Kind::Untyped, "U").sample(&[], f64::INFINITY);
+        String::from_utf8(writer.finish()).unwrap()
+    }
+
+    #[test]
+    fn text_format() {
+        let expected = "# HELP node_x_total A \"b\" \\\\ c\\nd\n# TYPE node_x_total counter\n\
+                        node_x_total{device=\"a\\\\b\\\"c\\nd\",mode=\"é\"} 1\nnode_x_total 0.5\n\
+                        # HELP node_y Y\n# TYPE node_y gauge\nnode_y -3\n\
+                        # HELP node_u U\n# TYPE node_u untyped\nnode_u +Inf\n";
+        assert_eq!(page(Format::Text), expected);
+    }
+
+    #[test]
+    fn open_metrics() {
+        let expected = "# HELP node_x A \\\"b\\\" \\\\ c\\nd\n# TYPE node_x counter\n\
+                        node_x_total{device=\"a\\\\b\\\"c\\nd\",mode=\"é\"} 1\nnode_x_total 0.5\n\
+                        # HELP node_y Y\n# TYPE node_y gauge\nnode_y -3\n\
+                        # HELP node_u U\n# TYPE node_u unknown\nnode_u +Inf\n# EOF\n";
+        assert_eq!(page(Format::OpenMetrics), expected);
+    }
+
+    #[test]
+    fn the_accept_header_decides() {
+        let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
+        assert_eq!(Format::from_accept(prometheus), Format::OpenMetrics);
+        assert_eq!(Format::from_accept("application/openmetrics-text;q=0, text/plain"), Format::Text);
+        for accept in ["", "*/*", "text/plain;version=0.0.4"] {
+            assert_eq!(Format::from_accept(accept), Format::Text);
+        }
+    }
+}

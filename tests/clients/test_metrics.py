@@ -1,0 +1,287 @@
+"""`GET /metrics` against node_exporter 1.5.0 on the same host: names, labels, types, values, cost; and promtool's opinion.
+
+node_exporter is asked before and after ours; a value of ours must lie between its two, or within the noise of the
+machine. What moves both ways is tried a few times: a series passes once it was right.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import hardware
+import pytest
+import requests
+from conftest import running
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse
+
+TRIES = 6
+# What a process may cost is told by its CPU clock (clock_getcpuclockid(3)).
+CPU_CLOCK = 2
+# Part of their cost that ours may be. An unoptimised build spends most of its time in the web framework.
+FRACTION = 5 if "release" in Path(os.environ.get("PSMONITOR_BIN", "")).parts else 1
+
+# What node_exporter tells and we do not, and why.
+MISSING = {
+    r"go_.*|promhttp_.*": "the Go runtime and HTTP library of node_exporter itself",
+    r"node_exporter_build_info": "says which node_exporter it is; ours is psmonitor_build_info",
+    r"node_textfile_.*": "files that other programs wrote for node_exporter are not this program's to tell",
+    r"node_(bcache|bonding|btrfs|edac|fibrechannel|infiniband|ipvs|md|mountstats|nfs|nfsd|nvme|rapl|systemd|tape|xfs|zfs)_.*": (
+        "collectors for hardware and services that are not gathered"
+    ),
+}
+# Collectors of node_exporter that have no row in node_scrape_collector_*.
+NOT_GATHERED = set(
+    "bcache bonding btrfs edac fibrechannel infiniband ipvs mdadm nfs nfsd nvme rapl systemd tapestats textfile xfs zfs".split()
+)
+# Labels that we leave out, and why.
+MISSING_LABELS = {
+    "node_dmi_info": (
+        {"board_serial", "chassis_serial", "product_serial", "product_uuid"},
+        "readable by root only; whoever reads the metrics need not be root",
+    ),
+}
+# File systems of the network and of FUSE can hang; they are not asked.
+UNASKED_TYPES = re.compile(r"nfs.*|cifs|smb.*|fuse.*|ceph|9p|virtiofs|afs|glusterfs|lustre")
+# Series whose values need not agree, and why.
+OWN_VALUES = {
+    r"process_.*": "each tells of itself",
+    r"node_scrape_collector_duration_seconds": "each tells of itself",
+    r"node_time_seconds": "compared by itself below",
+}
+# Gauges that the machine and the two programs move all the time: (relative, absolute) slack.
+NOISE = {
+    r"node_memory_.*": (0.02, 64 << 20),
+    r"node_sockstat_.*": (0.1, 64),
+    r"node_(load|procs|filefd_allocated|netstat_Tcp_CurrEstab|arp).*": (0.1, 64),
+    r"node_filesystem_(avail|free)_bytes|node_filesystem_files_free": (0.01, 64 << 20),
+    r"node_disk_io_now|node_udp_queues|node_nf_conntrack_entries": (0.1, 1 << 20),
+    r"node_timex_.*": (0.01, 0.01),
+}
+
+
+def first(table, name):
+    return next((value for pattern, value in table.items() if re.fullmatch(pattern, name)), None)
+
+
+def need(name, package):
+    path = shutil.which(name)
+    if not path:
+        pytest.fail(f"{name} is missing; install it with: apt-get install {package}")
+    return path
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def exporter(*arguments):
+    """A node_exporter for the length of a block: its address and its process."""
+    address = f"127.0.0.1:{free_port()}"
+    path = need("prometheus-node-exporter", "prometheus-node-exporter")
+    command = [path, f"--web.listen-address={address}", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(200):
+            with contextlib.suppress(requests.ConnectionError):
+                requests.get(f"http://{address}/", timeout=5)
+                break
+            time.sleep(0.05)
+        yield f"http://{address}", process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def theirs():
+    with exporter() as (url, process):
+        yield url, process
+
+
+def scrape(url, **options):
+    answer = requests.get(f"{url}/metrics", timeout=10, **options)
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+def read(text):
+    """Types by family, and values by name and labels."""
+    types, series = {}, {}
+    for family in parse(text):
+        for sample in family.samples:
+            types[sample.name] = family.type
+            series[sample.name, frozenset(sample.labels.items())] = sample.value
+    return types, series
+
+
+def expected_series(series):
+    """node_exporter's series without the exceptions."""
+    for (name, labels), value in series.items():
+        labels = dict(labels)
+        if first(MISSING, name) or labels.get("collector") in NOT_GATHERED:
+            continue
+        if name.startswith("node_filesystem_") and UNASKED_TYPES.fullmatch(labels["fstype"]):
+            continue
+        for label in MISSING_LABELS.get(name, ((), ""))[0]:
+            labels.pop(label, None)
+        yield (name, frozenset(labels.items())), value
+
+
+def check_series(their_url, our_url, pause):
+    """Every series of theirs is in ours with the same type, and each value was right in one of the tries."""
+    wrong = None
+    for _ in range(TRIES):
+        before_types, before = read(scrape(their_url))
+        time.sleep(pause)
+        types, ours = read(scrape(our_url))
+        _, after = read(scrape(their_url))
+        before, after = dict(expected_series(before)), dict(expected_series(after))
+        # What came or went between the two is not looked at.
+        steady = before.keys() & after.keys()
+        missing = sorted(map(str, steady - ours.keys()))
+        assert not missing, "\n".join(missing)
+        retyped = {name for name, _ in steady if types[name] != before_types[name]}
+        assert not retyped, retyped
+        now = {key for key in steady if not is_right(key[0], before[key], ours[key], after[key])}
+        wrong = {key: (before[key], ours[key], after[key]) for key in now if wrong is None or key in wrong}
+        if not wrong:
+            return
+    pytest.fail("\n".join(f"{key}: {values}" for key, values in wrong.items()))
+
+
+def is_right(name, before, ours, after):
+    if first(OWN_VALUES, name):
+        return True
+    relative, absolute = first(NOISE, name) or (1e-9, 1e-6)
+    slack = absolute + relative * max(abs(before), abs(after))
+    return min(before, after) - slack <= ours <= max(before, after) + slack
+
+
+def test_every_series_is_there_and_right(quick, theirs):
+    check_series(theirs[0], quick.url, 0.45)
+
+
+def test_time_is_at_most_one_interval_old(quick):
+    scrape(quick.url)
+    _, series = read(scrape(quick.url))
+    assert abs(series["node_time_seconds", frozenset()] - time.time()) < 1
+
+
+def test_hardware_that_this_machine_lacks(tmp_path):
+    with open("/proc/diskstats") as table:
+        disks = [(line.split()[2], ":".join(line.split()[:2])) for line in table]
+    hardware.make_sys(tmp_path / "sys")
+    hardware.make_root(tmp_path / "root", disks)
+    options = [
+        f"--path.sysfs={tmp_path}/sys",
+        f"--path.udev.data={tmp_path}/root/run/udev/data",
+        f"--path.rootfs={tmp_path}/root",
+        # Mount points are below the root too, and not there; netdev asks the running kernel instead of the files.
+        "--no-collector.filesystem",
+        "--no-collector.netdev",
+    ]
+    ours = ["--interval", "200ms", "--sysfs", str(tmp_path / "sys"), "--rootfs", str(tmp_path / "root")]
+    with exporter(*options) as (url, _), running(*ours) as server:
+        _, series = read(scrape(url))
+        for name in ("hwmon_temp_celsius", "dmi_info", "thermal_zone_temp", "power_supply_info", "disk_filesystem_info"):
+            assert any(key[0] == f"node_{name}" for key in series), f"the fixture shows no node_{name}"
+        check_series(url, server.url, 0.45)
+
+
+def test_a_device_that_is_gone_is_gone(tmp_path):
+    hardware.make_sys(tmp_path)
+    with running("--interval", "200ms", "--sysfs", str(tmp_path)) as server:
+        page = scrape(server.url)
+        assert 'node_network_up{device="gone0"} 1' in page
+        assert 'node_power_supply_info{power_supply="BAT0"' in page
+        shutil.rmtree(tmp_path / "class/net/gone0")
+        shutil.rmtree(tmp_path / "class/power_supply/BAT0")
+        time.sleep(0.45)
+        page = scrape(server.url)
+        assert "gone0" not in page and "BAT0" not in page
+        assert 'node_network_up{device="bond0"} 1' in page
+
+
+def test_promtool_holds_nothing_against_us(server, theirs):
+    promtool = need("promtool", "prometheus")
+
+    def complaints(text):
+        done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, timeout=30)
+        assert done.returncode in (0, 3), done.stderr
+        return set(done.stderr.splitlines() + done.stdout.splitlines())
+
+    assert complaints(scrape(server.url)) - complaints(scrape(theirs[0])) == set()
+
+
+def test_every_family_has_help_and_type(server):
+    page = scrape(server.url)
+    helps, types = (set(re.findall(rf"^# {word} (\S+) \S", page, re.M)) for word in ("HELP", "TYPE"))
+    names = set(re.findall(r"^([a-zA-Z_:][^{ ]*)[{ ]", re.sub("^#.*$", "", page, flags=re.M), re.M))
+    assert names == helps == types
+
+
+def test_openmetrics_when_asked_for(server):
+    accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
+    answer = requests.get(f"{server.url}/metrics", headers={"Accept": accept}, timeout=5)
+    assert answer.headers["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    assert answer.text.endswith("# EOF\n")
+    names = {sample.name for family in openmetrics(answer.text) for sample in family.samples}
+    plain = requests.get(f"{server.url}/metrics", timeout=5)
+    assert plain.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert names == {name for name, _ in read(plain.text)[1]}
+
+
+def test_collect_chooses(server, theirs):
+    def names(url, query):
+        found = {key for key, _ in expected_series(read(scrape(url, params=query))[1])}
+        return {key for key in found if key[0].startswith("node_")}
+
+    query = [("collect[]", "loadavg"), ("collect[]", "uname")]
+    assert names(server.url, query) == names(theirs[0], query)
+    assert "node_load1" in {name for name, _ in names(server.url, query)}
+    # Every collector that theirs runs by default may be named.
+    for name in re.findall(r'node_scrape_collector_success{collector="(\w+)"}', scrape(theirs[0])):
+        assert f'node_scrape_collector_success{{collector="{name}"}}' in scrape(server.url, params={"collect[]": name})
+
+
+def test_an_unknown_collector_is_refused(server, theirs):
+    for url in (server.url, theirs[0]):
+        answer = requests.get(f"{url}/metrics", params={"collect[]": "nope"}, timeout=5)
+        assert answer.status_code == 400
+        assert "missing collector: nope" in answer.text
+    assert "cpufreq, diskstats" in requests.get(f"{server.url}/metrics?collect[]=nope", timeout=5).json()["error"]
+
+
+def cpu_seconds(pid):
+    return time.clock_gettime((~pid << 3) | CPU_CLOCK)
+
+
+def test_a_scrape_costs_at_most_a_fifth(theirs):
+    """The scrapes lie so far apart that each of ours causes a pass of its own, which nobody else wants."""
+    rounds, pause = 30, 0.35
+    with running("--interval", "100ms") as server:
+
+        def cost(url, pid, *, asks=True):
+            scrape(url)
+            time.sleep(pause)
+            begin = cpu_seconds(pid)
+            for _ in range(rounds):
+                if asks:
+                    scrape(url)
+                time.sleep(pause)
+            return (cpu_seconds(pid) - begin) / rounds
+
+        idle = cost(server.url, server.pid, asks=False)
+        ours = cost(server.url, server.pid) - idle
+    others = cost(theirs[0], theirs[1].pid)
+    print(f"a scrape: psmonitor {ours * 1e6:.0f} us, node_exporter {others * 1e6:.0f} us")
+    assert ours <= others / FRACTION

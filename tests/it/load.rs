@@ -1,0 +1,126 @@
+//! Five hundred clients of three kinds at once: every frame in time.
+#![allow(clippy::expect_used, reason = "in a test whatever is not as expected is a failure")]
+#![allow(clippy::print_stdout, reason = "measured times and sizes are shown with a failure")]
+
+use std::time::{Duration, Instant};
+
+use crate::support::Server;
+use crate::wire::{Raw, frame, raise_own_limit, text};
+
+/// How a client behaves between two reads.
+fn read_until(mut socket: Raw, end: Instant, mut on_text: impl FnMut(&[u8], Instant)) {
+    while Instant::now() < end {
+        match socket.frame().expect("the stream goes on") {
+            (0x89, payload) => socket.send(&frame(0x8a, &payload)),
+            (0x81, payload) => on_text(&payload, Instant::now()),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn five_hundred_clients_get_their_frames_in_time() {
+    raise_own_limit();
+    let mut server = Server::start::<&str>(&[]);
+    let end = Instant::now() + Duration::from_secs(12);
+    let begin = end - Duration::from_secs(8);
+    let small = || std::thread::Builder::new().stack_size(128 * 1024);
+    let mut pollers = Vec::new();
+    for at in 0..200 {
+        let mut socket = Raw::psiod(&server);
+        let poller = small().spawn(move || {
+            let command = ["cpu.getall", "process.getall", "memory.getall", "network.getstats"][at % 4];
+            let command = text(&format!(r#"{{"type":"command","data":{{"name":"{command}"}}}}"#));
+            let mut slowest = Duration::ZERO;
+            while Instant::now() < end {
+                let asked = Instant::now();
+                socket.send(&command);
+                assert!(socket.text().is_some_and(|answer| answer.contains("\"response\"")), "no answer");
+                if asked > begin {
+                    slowest = slowest.max(asked.elapsed());
+                }
+                std::thread::sleep(Duration::from_secs(1).saturating_sub(asked.elapsed()));
+            }
+            slowest
+        });
+        pollers.push(poller.expect("a thread"));
+    }
+    let mut listeners = Vec::new();
+    for _ in 0..200 {
+        let mut stream = server.events("/api/processes", &[]);
+        let listener = small().spawn(move || {
+            let mut count = 0;
+            while Instant::now() < end && stream.next().is_some() {
+                count += 1;
+            }
+            count
+        });
+        listeners.push(listener.expect("a thread"));
+    }
+    let mut watchers = Vec::new();
+    for _ in 0..100 {
+        let socket = Raw::psmonitor(&server);
+        let watcher = small().spawn(move || {
+            let mut at = Vec::new();
+            read_until(socket, end, |payload, now| {
+                if payload.starts_with(b"{") && now > begin {
+                    at.push(now);
+                }
+            });
+            at
+        });
+        watchers.push(watcher.expect("a thread"));
+    }
+    assert!(Instant::now() < begin, "connecting took too long to measure");
+    let mut worst = Duration::ZERO;
+    for at in watchers.into_iter().map(|watcher| watcher.join().expect("a watcher")) {
+        assert!((7..=9).contains(&at.len()), "{} frames in 8 s", at.len());
+        for two in at.windows(2) {
+            let gap = two[1] - two[0];
+            worst = worst.max(gap.abs_diff(Duration::from_secs(1)));
+            assert!((750..=1_250).contains(&gap.as_millis()), "a frame came {gap:?} after the one before");
+        }
+    }
+    let slowest = pollers.into_iter().map(|poller| poller.join().expect("a poller")).max().unwrap_or_default();
+    let fewest = listeners.into_iter().map(|listener| listener.join().expect("a listener")).min().unwrap_or_default();
+    println!("500 clients: worst gap off by {worst:?}, slowest answer {slowest:?}, fewest events {fewest}");
+    assert!(fewest >= 3, "{fewest} events in 8 s and more");
+    assert!(slowest < Duration::from_secs(2), "an answer took {slowest:?}");
+    server.assert_well();
+}
+
+#[test]
+fn a_client_may_take_every_fifth_frame() {
+    let server = Server::start(&["--interval", "200ms"]);
+    let end = Instant::now() + Duration::from_millis(5_700);
+    let open = |more: &str| {
+        let path = format!("/connect?id={}{more}", crate::wire::worker(&server, &[]));
+        Raw::open(server.address(), &path, &[]).expect("the upgrade is accepted")
+    };
+    let times = |socket: Raw| {
+        let mut at = Vec::new();
+        read_until(socket, end, |payload, now| {
+            if payload.starts_with(b"{") {
+                at.push(now);
+            }
+        });
+        at
+    };
+    let (every, fifth) = (open(""), open("&interval=1s"));
+    let (every, fifth) = std::thread::scope(|scope| {
+        let every = scope.spawn(|| times(every));
+        let fifth = scope.spawn(|| times(fifth));
+        (every.join().expect("times"), fifth.join().expect("times"))
+    });
+    assert!((24..=31).contains(&every.len()), "{} frames of all", every.len());
+    assert!((5..=7).contains(&fifth.len()), "{} frames of every fifth", fifth.len());
+    for two in fifth.windows(2).skip(1) {
+        let gap = (two[1] - two[0]).as_millis();
+        assert!((800..=1_200).contains(&gap), "{gap} ms between two frames");
+    }
+    let refused =
+        |interval: &str| Raw::open(server.address(), &format!("/connect?id=x&interval={interval}"), &[]).err();
+    for wrong in ["soon", "-1s", "99999999999999999999999999h"] {
+        assert_eq!(refused(wrong).map(|response| response.status), Some(400), "{wrong}");
+    }
+}
