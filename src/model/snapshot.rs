@@ -42,7 +42,7 @@ pub struct Snapshot {
     pub averages: Averages,
     /// Block devices' counters.
     pub disks: Option<Vec<Disk>>,
-    /// Device-backed file systems, one row a mount.
+    /// File systems that a device stands behind, and whatever is mounted at `/`; one row a mount.
     pub filesystems: Option<Vec<Filesystem>>,
     /// Network interfaces in the kernel's order.
     pub interfaces: Option<Vec<Interface>>,
@@ -74,7 +74,7 @@ pub struct Reader {
     pub duration_seconds: f64,
     /// Whether it succeeded. A subject that this machine does not have counts as success.
     pub success: bool,
-    /// What went wrong.
+    /// What went wrong; where `success` is true all the same, what this machine does not have.
     pub error: Option<String>,
 }
 
@@ -244,9 +244,9 @@ pub struct Stalls {
 pub struct Stall {
     /// Share of the last 10 seconds, 0 to 1.
     pub avg10_ratio: f64,
-    /// Share of the last minute.
+    /// Share of the last minute, 0 to 1.
     pub avg60_ratio: f64,
-    /// Share of the last 5 minutes.
+    /// Share of the last 5 minutes, 0 to 1.
     pub avg300_ratio: f64,
     /// Seconds since boot.
     pub total_seconds: f64,

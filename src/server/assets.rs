@@ -21,8 +21,7 @@ pub fn file(req: &HttpRequest, name: &str) -> Result<HttpResponse, ApiError> {
     let found =
         Files::get(name).ok_or_else(|| ApiError::NotFound(format!("there is no file {name:?}; open / instead")))?;
     let tag = entity_tag(&found);
-    let known = req.headers().get(IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
-    if known.is_some_and(|tags| tags.split(',').any(|known| known.trim().trim_start_matches("W/") == tag)) {
+    if is_known(req, &tag) {
         return Ok(HttpResponse::NotModified().insert_header((ETAG, tag)).finish());
     }
     let kind = mime_guess::from_path(name).first_or_octet_stream();
@@ -32,6 +31,12 @@ pub fn file(req: &HttpRequest, name: &str) -> Result<HttpResponse, ApiError> {
         .insert_header((ETAG, tag))
         .insert_header((CACHE_CONTROL, "no-cache"))
         .body(Bytes::from(found.data.into_owned())))
+}
+
+/// Whether the client says that it already has what bears this tag.
+pub fn is_known(req: &HttpRequest, tag: &str) -> bool {
+    let known = req.headers().get(IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
+    known.is_some_and(|tags| tags.split(',').any(|known| known.trim().trim_start_matches("W/") == tag))
 }
 
 fn entity_tag(file: &EmbeddedFile) -> String {

@@ -14,6 +14,7 @@ mod listener;
 mod login;
 mod metrics;
 mod native;
+mod openapi;
 mod origin;
 mod process_monitor;
 mod psiod;

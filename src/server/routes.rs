@@ -4,7 +4,7 @@ use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, Route, guard, web};
 
 use super::state::State;
-use super::{assets, heartbeat, login, metrics, native, process_monitor, psiod, psmonitor, websocket};
+use super::{assets, heartbeat, login, metrics, native, openapi, process_monitor, psiod, psmonitor, websocket};
 use crate::error::ApiError;
 
 /// Who may use a route once tokens are set.
@@ -60,6 +60,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     on(Method::GET, "/api/v1/snapshot", Token, || web::to(native::snapshot)),
     on(Method::GET, "/api/v1/stream", Stream, || web::to(native::stream)),
     on(Method::GET, "/api/v1/history", Token, || web::to(native::history)),
+    on(Method::GET, "/api/v1/openapi.json", Token, || web::to(openapi::document)),
     on(Method::GET, "/metrics", Token, || web::to(metrics::metrics)),
     on(Method::GET, "/healthz", Open, || web::to(health)),
     on(Method::GET, "/static/{name}", Open, || web::to(asset)),
