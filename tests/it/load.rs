@@ -2,10 +2,10 @@
 #![allow(clippy::expect_used, reason = "in a test whatever is not as expected is a failure")]
 #![allow(clippy::print_stdout, reason = "measured times and sizes are shown with a failure")]
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::support::{Server, tests_folder};
+use crate::machine::Machine;
+use crate::support::Server;
 use crate::wire::{Raw, frame, raise_own_limit, text};
 
 /// How a client behaves between two reads.
@@ -126,31 +126,14 @@ fn a_client_may_take_every_fifth_frame() {
     }
 }
 
-/// Copies a folder of plain files.
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder");
-    for entry in std::fs::read_dir(from).expect("a folder") {
-        let entry = entry.expect("an entry");
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), &target).expect("a file");
-        }
-    }
-}
-
 #[test]
 fn a_reader_that_hangs_holds_nobody_up_for_long() {
-    let machine = tempfile::tempdir().expect("a folder");
-    copy(&tests_folder().join("fixtures/machine"), machine.path());
+    let machine = Machine::copy();
     // Whoever opens a pipe that nobody writes to waits for ever.
-    let pipe = machine.path().join("sys/class/hwmon/hwmon1/temp1_input");
+    let pipe = machine.path("sys/class/hwmon/hwmon1/temp1_input");
     std::fs::remove_file(&pipe).expect("a file");
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).expect("a pipe");
-    let folder = |name: &str| machine.path().join(name).to_str().expect("a path").to_owned();
-    let (procfs, sysfs, rootfs) = (folder("proc"), folder("sys"), folder("root"));
-    let server = Server::start(&["--procfs", &procfs, "--sysfs", &sysfs, "--rootfs", &rootfs]);
+    let server = Server::start(&machine.args());
     for _ in 0..3 {
         let begin = Instant::now();
         let system = server.json("/system");
