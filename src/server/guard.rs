@@ -31,6 +31,9 @@ const CORS_MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 /// Headers of ours that a foreign page may read.
 const CORS_EXPOSE: HeaderValue = HeaderValue::from_static("Retry-After, WWW-Authenticate");
 
+/// The log's name of the line that each answer makes.
+const ACCESS_LOG: &str = "psmonitor::access";
+
 /// What the dashboard may load: its own files and nothing else.
 const CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -96,10 +99,9 @@ pub async fn guard(
     let begin = Instant::now();
     let connection = req.conn_data::<Rc<Connection>>().cloned();
     let answering = connection.as_ref().map(Connection::begin);
-    let (method, path) = (req.method().clone(), req.path().to_owned());
     let (admitted, response) = match admit(&req, connection.as_deref()) {
         Err(error) => (None, req.into_response(error.error_response())),
-        Ok(admitted) if method == Method::OPTIONS => {
+        Ok(admitted) if req.method() == Method::OPTIONS => {
             let response = preflight(req.headers(), admitted.origin.is_some());
             (Some(admitted), req.into_response(response))
         }
@@ -109,13 +111,14 @@ pub async fn guard(
     let is_any =
         response.request().app_data::<web::Data<State>>().is_some_and(|s| s.policy.origins == AllowOrigins::Any);
     dress(response.headers_mut(), admitted.and_then(|admitted| admitted.origin), is_any);
-    log::info!(
-        target: "psmonitor::access",
-        "{} {method} {path} {} {:.1} ms",
-        connection.map_or_else(|| "-".to_owned(), |c| c.peer.to_string()),
-        response.status().as_u16(),
-        begin.elapsed().as_secs_f64() * 1000.0
-    );
+    // What the line is made of is only put together when somebody reads it.
+    if log::log_enabled!(target: ACCESS_LOG, log::Level::Info) {
+        let (request, status) = (response.request(), response.status().as_u16());
+        let (method, path) = (request.method(), request.path());
+        let milliseconds = begin.elapsed().as_secs_f64() * 1000.0;
+        let peer = connection.map_or_else(|| "-".to_owned(), |connection| connection.peer.to_string());
+        log::info!(target: ACCESS_LOG, "{peer} {method} {path} {status} {milliseconds:.1} ms");
+    }
     Ok(response.map_body(|_, body| AnsweringBody::new(body, answering)))
 }
 
