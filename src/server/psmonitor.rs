@@ -90,14 +90,15 @@ pub async fn connect(
                 socket.close_with(CloseCode::Policy, "Invalid worker id").await;
             }
             (Ok(pass), Some(_)) => {
-                let _ = stream(socket, &state, interval, pass).await;
+                let _ = stream(&mut socket, &state, interval, pass).await;
             }
         }
     });
     Ok(response)
 }
 
-async fn stream(mut socket: Socket, state: &Arc<State>, interval: Duration, _pass: Pass) -> Result<(), Gone> {
+// By reference: a socket that is moved in would have its place twice in each stream's memory.
+async fn stream(socket: &mut Socket, state: &Arc<State>, interval: Duration, _pass: Pass) -> Result<(), Gone> {
     let mut watch = state.sampler.watch(words::SYSTEM_NEEDS);
     socket.say(ByteString::from_static(words::GREETING)).await?;
     let Ok(first) = watch.first().await else {
