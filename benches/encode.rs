@@ -1,4 +1,5 @@
-//! What each encoding of a snapshot costs, beside what serde_json takes to write its own tree of the same text.
+//! What each encoding of a snapshot costs, beside what `serde_json` takes to write its own tree of the
+//! same text.
 //!
 //! `cargo bench --bench encode`. Takes a snapshot of this machine, repeats its processes until there are 75 and 2,000, and
 //! writes every answer that a frame is encoded as. Times are the middle ones of all rounds, on one thread; the tree's
