@@ -150,34 +150,40 @@ async fn connect(address: &str) -> Client {
     socket
 }
 
-/// The least: a text of `bytes` once a second to every client, straight from a `watch` into actix-ws.
+/// The least: a text of `bytes` once a second to every client, straight from a `watch` into actix-ws. `GET /` answers with
+/// as many bytes, for whoever compares requests a second.
 async fn bare(bytes: usize) {
     let (sender, receiver) = watch::channel(ByteString::new());
     let serve = move || {
         let receiver = receiver.clone();
-        App::new().app_data(web::Data::new(receiver)).route("/", web::post().to(HttpResponse::Ok)).route(
-            "/connect",
-            web::get().to(
-                |req: HttpRequest, body: web::Payload, frames: web::Data<watch::Receiver<ByteString>>| async move {
-                    let (response, mut session, mut messages) = actix_ws::handle(&req, body)?;
-                    let mut frames = frames.get_ref().clone();
-                    actix_rt::spawn(async move {
-                        loop {
-                            tokio::select! {
-                                changed = frames.changed() => {
-                                    let frame = frames.borrow_and_update().clone();
-                                    if changed.is_err() || session.text(frame).await.is_err() {
-                                        break;
+        let hello = web::Bytes::from("x".repeat(bytes));
+        App::new()
+            .app_data(web::Data::new(receiver))
+            .route("/", web::post().to(HttpResponse::Ok))
+            .route("/", web::get().to(move || std::future::ready(hello.clone())))
+            .route(
+                "/connect",
+                web::get().to(
+                    |req: HttpRequest, body: web::Payload, frames: web::Data<watch::Receiver<ByteString>>| async move {
+                        let (response, mut session, mut messages) = actix_ws::handle(&req, body)?;
+                        let mut frames = frames.get_ref().clone();
+                        actix_rt::spawn(async move {
+                            loop {
+                                tokio::select! {
+                                    changed = frames.changed() => {
+                                        let frame = frames.borrow_and_update().clone();
+                                        if changed.is_err() || session.text(frame).await.is_err() {
+                                            break;
+                                        }
                                     }
+                                    message = messages.next() => if !matches!(message, Some(Ok(_))) { break },
                                 }
-                                message = messages.next() => if !matches!(message, Some(Ok(_))) { break },
                             }
-                        }
-                    });
-                    Ok::<_, actix_web::Error>(response)
-                },
-            ),
-        )
+                        });
+                        Ok::<_, actix_web::Error>(response)
+                    },
+                ),
+            )
     };
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(4);
     let server = HttpServer::new(serve).workers(workers).bind(("127.0.0.1", 0)).unwrap();

@@ -31,6 +31,9 @@ const CORS_MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 /// Headers of ours that a foreign page may read.
 const CORS_EXPOSE: HeaderValue = HeaderValue::from_static("Retry-After, WWW-Authenticate");
 
+/// The log's name of the line that each answer makes.
+const ACCESS_LOG: &str = "psmonitor::access";
+
 /// What the dashboard may load: its own files and nothing else.
 const CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -90,7 +93,6 @@ pub async fn guard(
     let begin = Instant::now();
     let connection = req.conn_data::<Rc<Connection>>().cloned();
     let answering = connection.as_ref().map(Connection::begin);
-    let (method, path) = (req.method().clone(), req.path().to_owned());
     // A page that may ask may also read that it needs a token.
     let (origin, verdict) = match admit(&req, connection.as_deref()) {
         Ok(origin) => (origin, authorize(&req)),
@@ -98,7 +100,7 @@ pub async fn guard(
     };
     let mut response: ServiceResponse<BoxBody> = match verdict {
         Err(error) => req.into_response(error.error_response()),
-        Ok(()) if method == Method::OPTIONS => {
+        Ok(()) if req.method() == Method::OPTIONS => {
             let response = preflight(req.headers(), origin.is_some());
             req.into_response(response)
         }
@@ -112,13 +114,14 @@ pub async fn guard(
     {
         connection.says_farewell();
     }
-    log::info!(
-        target: "psmonitor::access",
-        "{} {method} {path} {} {:.1} ms",
-        connection.map_or_else(|| "-".to_owned(), |c| c.peer.to_string()),
-        response.status().as_u16(),
-        begin.elapsed().as_secs_f64() * 1000.0
-    );
+    // What the line is made of is only put together when somebody reads it.
+    if log::log_enabled!(target: ACCESS_LOG, log::Level::Info) {
+        let (request, status) = (response.request(), response.status().as_u16());
+        let (method, path) = (request.method(), request.path());
+        let milliseconds = begin.elapsed().as_secs_f64() * 1000.0;
+        let peer = connection.map_or_else(|| "-".to_owned(), |connection| connection.peer.to_string());
+        log::info!(target: ACCESS_LOG, "{peer} {method} {path} {status} {milliseconds:.1} ms");
+    }
     let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     Ok(response.map_body(|_, body| AnsweringBody::new(body, answering, is_upgrade)))
 }

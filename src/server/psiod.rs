@@ -42,7 +42,7 @@ pub async fn connect(
     actix_rt::spawn(async move {
         match pass {
             Ok(pass) => {
-                let _ = serve(socket, &state, &client, pass).await;
+                let _ = serve(&mut socket, &state, &client, pass).await;
             }
             Err(_) => {
                 let _ = socket.say(AT_CAPACITY).await;
@@ -53,7 +53,7 @@ pub async fn connect(
     Ok(response)
 }
 
-async fn serve(mut socket: Socket, state: &State, client: &Client, _pass: Pass) -> Result<(), Gone> {
+async fn serve(socket: &mut Socket, state: &State, client: &Client, _pass: Pass) -> Result<(), Gone> {
     loop {
         let answer = match socket.next().await? {
             Event::Text(text) => answer(&text, state, client).await,

@@ -99,21 +99,22 @@ pub async fn connect(
                 socket.close_with(CloseCode::Policy, reason).await;
             }
             (Ok(pass), Ok(_)) => {
-                let _ = stream(socket, &state, interval, pass).await;
+                let _ = stream(&mut socket, &state, interval, pass).await;
             }
         }
     });
     Ok(response)
 }
 
-async fn stream(mut socket: Socket, state: &Arc<State>, interval: Duration, _pass: Pass) -> Result<(), Gone> {
+// By reference: a socket that is moved in would have its place twice in each stream's memory.
+async fn stream(socket: &mut Socket, state: &Arc<State>, interval: Duration, _pass: Pass) -> Result<(), Gone> {
     let mut watch = state.sampler.watch(words::SYSTEM_NEEDS);
     socket.say(ByteString::from_static(words::GREETING)).await?;
     // A server that stops before the first frame closes the socket too, so that is listened for from the start.
     let first = loop {
         tokio::select! {
             first = watch.first() => break first,
-            event = socket.next() => answer(&mut socket, event?).await?,
+            event = socket.next() => answer(socket, event?).await?,
         }
     };
     let Ok(first) = first else {
@@ -129,7 +130,7 @@ async fn stream(mut socket: Socket, state: &Arc<State>, interval: Duration, _pas
                 Some(frame) => socket.frame(frame.encoded(Encoding::PsmonitorFrame, words::frame)).await?,
                 None => return Err(Gone),
             },
-            event = socket.next() => answer(&mut socket, event?).await?,
+            event = socket.next() => answer(socket, event?).await?,
         }
     }
 }

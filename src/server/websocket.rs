@@ -3,6 +3,7 @@
 //! A dialect's loop calls [`Socket::next`] and [`Socket::say`] and never sees a control frame. Nothing here waits longer
 //! than the stalled time for a client.
 
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,8 +14,8 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, dev};
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError, Session};
 use bytestring::ByteString;
 use futures_util::StreamExt;
-use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use futures_util::future::{FutureExt, LocalBoxFuture};
+use tokio::time::{Instant, Sleep, timeout};
 
 use super::connection::Connection;
 use super::frame_guard::{FrameGuard, Verdict};
@@ -24,6 +25,9 @@ use crate::error::ApiError;
 
 /// Time between two pings. With the stalled time of 10 s, a client that never reads is cut within 14 s.
 const PING_EVERY: Duration = Duration::from_secs(4);
+
+/// A ping that is due this soon goes out with a frame: one packet and one system call for both.
+const PING_EARLY: Duration = Duration::from_secs(1);
 
 /// A ping unanswered for this long means a client that lags: frames are skipped until it has caught up, so that at most
 /// a few frames wait for it.
@@ -55,7 +59,11 @@ pub struct Socket {
     verdict: Verdict,
     connection: Option<Rc<Connection>>,
     gate: Arc<Gate>,
-    stopping: watch::Receiver<bool>,
+    /// Done when the server stops. Kept, like the timer, for the socket's whole life: registering both anew for every
+    /// frame costs more than the rest of what happens here.
+    stopping: LocalBoxFuture<'static, ()>,
+    /// Goes off at the deadline. Set anew only when that changes.
+    timer: Pin<Box<Sleep>>,
     stalled_time: Duration,
     next_ping: Instant,
     unanswered_since: Option<Instant>,
@@ -82,15 +90,18 @@ pub fn accept(
     if let Some(connection) = &connection {
         connection.bound_send_buffer();
     }
+    let mut stopping = state.stopping.clone();
+    let now = Instant::now();
     let socket = Socket {
         session: Some(session),
         messages,
         verdict,
         connection,
         gate: Arc::clone(&state.gate),
-        stopping: state.stopping.clone(),
+        stopping: async move { drop(stopping.wait_for(|stopping| *stopping).await) }.boxed_local(),
+        timer: Box::pin(tokio::time::sleep_until(now)),
         stalled_time: state.limits.stalled_time,
-        next_ping: Instant::now(),
+        next_ping: now,
         unanswered_since: None,
         ping: 0,
     };
@@ -115,14 +126,17 @@ impl Socket {
     /// nothing, or stands in the way of stopping. May be dropped and called again without losing a message.
     pub async fn next(&mut self) -> Result<Event, Gone> {
         loop {
+            if self.session.is_none() {
+                return Err(Gone);
+            }
             let deadline = self.unanswered_since.map_or(self.next_ping, |since| since + self.stalled_time);
+            if self.timer.deadline() != deadline {
+                self.timer.as_mut().reset(deadline);
+            }
             let happened = tokio::select! {
                 message = self.messages.next() => Happened::Received(message),
-                stopping = self.stopping.wait_for(|stopping| *stopping) => {
-                    drop(stopping);
-                    Happened::Stopping
-                }
-                () = tokio::time::sleep_until(deadline) => Happened::Deadline,
+                () = &mut self.stopping => Happened::Stopping,
+                () = &mut self.timer => Happened::Deadline,
             };
             match happened {
                 Happened::Received(Some(Ok(message))) => {
@@ -210,6 +224,10 @@ impl Socket {
         if self.unanswered_since.is_some_and(|since| since.elapsed() >= LAG) {
             self.gate.skipped.fetch_add(1, Ordering::Relaxed);
             return Ok(());
+        }
+        // The ping first: actix would make room for twice the frame to append it.
+        if self.unanswered_since.is_none() && self.next_ping <= Instant::now() + PING_EARLY {
+            self.deadline().await?;
         }
         self.say(frame).await
     }
