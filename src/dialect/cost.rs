@@ -1,13 +1,14 @@
 //! What the long lists cost to write: 2,000 processes and 20,000 sockets. Ignored, because a busy machine and a debug
 //! build say little; `cargo test --release -- --ignored --nocapture dialect::cost` measures.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::testing::{process, snapshot};
 use super::{heartbeat, process_monitor, psiod};
 use crate::model::Snapshot;
-use crate::model::sample::{RawSocket, SocketEnd, SocketKind};
+use crate::model::sample::{RawSocket, RawSockets, SocketEnd, SocketKind};
 use crate::model::snapshot::Processes;
 
 const PROCESSES: u32 = 2_000;
@@ -28,7 +29,7 @@ fn large() -> Snapshot {
     };
     Snapshot {
         processes: Some(Processes { count: list.len(), complete: true, list, ..Processes::default() }),
-        sockets: Some(Arc::new((0..SOCKETS).map(socket).collect())),
+        sockets: Some(Arc::new(RawSockets { list: (0..SOCKETS).map(socket).collect(), users: HashMap::new() })),
         ..snapshot()
     }
 }

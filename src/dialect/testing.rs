@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::model::average::{Averages, WindowAverages};
-use crate::model::sample::{RawCpuModel, RawSocket, SocketEnd, SocketKind};
+use crate::model::sample::{RawCpuModel, RawSocket, RawSockets, SocketEnd, SocketKind};
 use crate::model::snapshot::{
     Address, Core, Cpu, CpuTime, Disk, Filesystem, FilesystemUsage, HostFacts, Interface, Link, Memory, Modes, Process,
     ProcessMemory, ProcessState, Processes, Snapshot, Swap, Traffic, Visibility, ratio,
@@ -39,7 +39,10 @@ pub(crate) fn snapshot() -> Snapshot {
         filesystems: Some(filesystems()),
         interfaces: Some(vec![loopback(), ethernet()]),
         processes: Some(processes()),
-        sockets: Some(Arc::new(sockets())),
+        sockets: Some(Arc::new(RawSockets {
+            list: sockets(),
+            users: processes().list.iter().filter_map(|process| Some((process.pid, process.uid?))).collect(),
+        })),
         ..Snapshot::default()
     }
 }

@@ -3,6 +3,7 @@
 //! Written by [`crate::collect`], read by [`super::derive()`] only. A number carries its unit in its name; where the
 //! kernel leaves something out (an older version, a container, a missing device) the field is `None`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -117,7 +118,7 @@ pub struct Sample {
     /// `/proc/PID/*`.
     pub processes: Option<Arc<Gathered<RawProcesses>>>,
     /// `/proc/net/{tcp,tcp6,udp,udp6,unix}` and `/proc/PID/fd`.
-    pub sockets: Option<Arc<Gathered<Arc<Vec<RawSocket>>>>>,
+    pub sockets: Option<Arc<Gathered<Arc<RawSockets>>>>,
     /// Facts that do not change while the machine runs.
     pub host: Option<Arc<Gathered<Arc<RawHost>>>>,
     /// Tables that only `/metrics` tells.
@@ -523,6 +524,15 @@ pub struct RawProcessStat {
     pub threads: u32,
     /// Field 22, ticks since boot. With the PID it identifies the process for good.
     pub start_ticks: u64,
+}
+
+/// All sockets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RawSockets {
+    /// The sockets.
+    pub list: Vec<RawSocket>,
+    /// Real user of each process that holds one, by PID, from the `Uid` line of `/proc/PID/status`.
+    pub users: HashMap<u32, u32>,
 }
 
 /// One socket.

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::average::Averages;
 use super::kernel::KernelTables;
-use super::sample::{RawFilesystemUsage, RawHost, RawSocket};
+use super::sample::{RawFilesystemUsage, RawHost, RawSockets};
 
 /// Everything known at one moment.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -54,7 +54,7 @@ pub struct Snapshot {
     pub processes: Option<Processes>,
     /// Sockets. Raw already: there is nothing to derive.
     #[serde(skip)]
-    pub sockets: Option<Arc<Vec<RawSocket>>>,
+    pub sockets: Option<Arc<RawSockets>>,
     /// Tables that only `/metrics` tells.
     #[serde(skip)]
     pub kernel: Option<Arc<KernelTables>>,

@@ -8,7 +8,7 @@ mod arrivals;
 pub mod command_line;
 mod kept;
 pub(super) mod list;
-mod parse;
+pub(super) mod parse;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 //! Called by the process table. A name may hold anything but NUL: spaces, parentheses, newlines, invalid UTF-8.
 
 /// What a file should have held.
-pub(super) type Complaint = &'static str;
+pub(in crate::collect) type Complaint = &'static str;
 
 /// Bytes of a name that the kernel keeps (`TASK_COMM_LEN` without its NUL). A name this long may be a cut one.
 pub(super) const CUT_NAME_BYTES: usize = 15;
@@ -68,7 +68,7 @@ pub(super) fn parse_statm(text: &[u8]) -> Result<[u64; 7], Complaint> {
 
 /// The real user, first number of the `Uid:` line of `/proc/PID/status`. The kernel escapes newlines in the name above
 /// it, so no name can forge the line.
-pub(super) fn parse_real_uid(text: &[u8]) -> Result<u32, Complaint> {
+pub(in crate::collect) fn parse_real_uid(text: &[u8]) -> Result<u32, Complaint> {
     let line = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"Uid:")).ok_or("no line Uid")?;
     let number = Words(line).number(0, "no number after Uid")?;
     u32::try_from(number).map_err(|_| "no number after Uid")

@@ -3,9 +3,10 @@
 //! Used by the socket reader. Looking at every descriptor costs more than everything else about sockets, so a process is
 //! walked through only when there is reason to: it is new, its number of descriptors has changed (the size of the folder
 //! `/proc/PID/fd`, since Linux 6.2), one of its sockets is gone, or a socket has come up that nobody is known to hold. Where
-//! a process has only changed, the descriptors of sockets that still exist are believed and the others are looked at. A
-//! socket with several holders is looked at in each. What slips through is a process that moves a socket to another
-//! descriptor or gets one that others hold as well; a walk through all processes every sixteenth pass sets it right.
+//! a process has only changed, only new descriptors and those whose socket is gone are looked at; a number that changed
+//! hands unseen shows as a socket that nobody holds. A socket with several holders is looked at in each. What slips through
+//! is a process that moves a socket to another descriptor or gets one that others hold as well; a walk through all
+//! processes every sixteenth pass sets it right.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
@@ -15,10 +16,14 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::collect::process::list::{Lister, ShortPath, decimal};
+use crate::collect::process::parse::parse_real_uid;
 use crate::model::sample::RawSocket;
 
 /// Passes from one walk through all processes to the next.
 const FULL_WALK: u32 = 16;
+
+/// Room for the part of `status` that ends with the `Uid` line.
+const STATUS_BYTES: usize = 1_024;
 
 /// What is known about the holders, between passes.
 #[derive(Debug)]
@@ -40,8 +45,10 @@ struct Process {
     pid: u32,
     /// Inode and size of `/proc/PID/fd`. Another process of the same PID has another inode.
     identity: Option<(u64, u64)>,
-    /// Descriptor and socket.
-    holds: Vec<(u32, u64)>,
+    /// Real user. `None` when it could not be read, or was not asked because the process holds no socket.
+    uid: Option<u32>,
+    /// Descriptor and socket, by descriptor; `None` for a descriptor of something else.
+    holds: Vec<(u32, Option<u64>)>,
     /// Whether every descriptor was looked at in this pass.
     walked: bool,
 }
@@ -59,25 +66,37 @@ impl Holders {
     }
 
     /// Fills in the holders of every socket of `list`, ordered by PID and descriptor. `root` is `/proc`.
-    pub(super) fn find(&mut self, root: BorrowedFd<'_>, list: &mut [RawSocket]) -> Result<(), Errno> {
+    /// Returns the real user of each holder, by PID.
+    pub(super) fn find(&mut self, root: BorrowedFd<'_>, list: &mut [RawSocket]) -> Result<HashMap<u32, u32>, Errno> {
         let places: HashMap<u64, usize> =
             list.iter().enumerate().filter(|(_, socket)| socket.inode != 0).map(|(at, s)| (s.inode, at)).collect();
         self.update(root, &places)?;
         let mut claims = self.claims(&places, list.len());
         for index in 0..self.known.len() {
-            let shared = |(_, inode): &(u32, u64)| places.get(inode).is_some_and(|place| claims[*place] > 1);
             let process = &self.known[index];
-            let still = |hold: &(u32, u64)| held_by(root, process.pid, hold.0) == Some(hold.1);
-            if !process.walked && !process.holds.iter().filter(|hold| shared(hold)).all(still) {
+            let shared = |(_, inode): &(u32, u64)| places.get(inode).is_some_and(|place| claims[*place] > 1);
+            let still = |hold: (u32, u64)| held_by(root, process.pid, hold.0) == Some(hold.1);
+            if !process.walked && !process.sockets().filter(shared).all(still) {
                 self.walk(root, index, &places);
             }
         }
         claims = self.claims(&places, list.len());
-        let unknown = |socket: &RawSocket, claims: &u32| {
-            socket.inode != 0 && *claims == 0 && !self.orphans.contains(&socket.inode)
-        };
+        let orphans = std::mem::take(&mut self.orphans);
+        let unknown =
+            |socket: &RawSocket, claims: &u32| socket.inode != 0 && *claims == 0 && !orphans.contains(&socket.inode);
         let full = self.pass.is_multiple_of(FULL_WALK);
-        if full || list.iter().zip(&claims).any(|(socket, claims)| unknown(socket, claims)) {
+        let any_unknown = |list: &[RawSocket], claims: &[u32]| list.iter().zip(claims).any(|(s, c)| unknown(s, c));
+        if !full && any_unknown(list, &claims) {
+            // Most often a descriptor that was a file's, and its number is a socket's by now.
+            for index in 0..self.known.len() {
+                if !self.known[index].walked {
+                    let sockets: Vec<_> = self.known[index].sockets().map(|(at, inode)| (at, Some(inode))).collect();
+                    self.walk_with(root, index, &places, Some(&sockets));
+                }
+            }
+            claims = self.claims(&places, list.len());
+        }
+        if full || any_unknown(list, &claims) {
             for index in 0..self.known.len() {
                 if !self.known[index].walked {
                     self.walk(root, index, &places);
@@ -86,20 +105,30 @@ impl Holders {
             claims = self.claims(&places, list.len());
             let orphan = |(socket, claims): (&RawSocket, &u32)| (*claims == 0).then_some(socket.inode);
             self.orphans = list.iter().zip(&claims).filter_map(orphan).collect();
+        } else {
+            self.orphans = orphans;
         }
         self.pass = self.pass.wrapping_add(1);
         for (socket, claims) in list.iter_mut().zip(claims) {
             socket.holders.reserve_exact(claims as usize);
         }
+        let mut users = HashMap::new();
         for process in &mut self.known {
-            process.holds.sort_unstable();
-            for (descriptor, inode) in &process.holds {
-                if let Some(place) = places.get(inode) {
-                    list[*place].holders.push((process.pid, *descriptor));
+            let mut is_holder = false;
+            for (descriptor, inode) in process.sockets() {
+                if let Some(place) = places.get(&inode) {
+                    list[*place].holders.push((process.pid, descriptor));
+                    is_holder = true;
                 }
             }
+            if is_holder && (full || process.uid.is_none()) {
+                process.uid = real_user(root, process.pid);
+            }
+            if let Some(uid) = process.uid.filter(|_| is_holder) {
+                users.insert(process.pid, uid);
+            }
         }
-        Ok(())
+        Ok(users)
     }
 
     /// Brings the processes in line with `/proc`, walking through those that have changed.
@@ -115,7 +144,7 @@ impl Holders {
                 process.pid == pid
                     && identity.is_some()
                     && process.identity == identity
-                    && process.holds.iter().all(|(_, inode)| places.contains_key(inode))
+                    && process.sockets().all(|(_, inode)| places.contains_key(&inode))
             };
             match earlier.next_if(unchanged) {
                 Some(process) => self.known.push(Process { walked: false, ..process }),
@@ -124,9 +153,10 @@ impl Holders {
                     let same = |process: &Process| {
                         process.pid == pid && process.identity.zip(identity).is_some_and(|(a, b)| a.0 == b.0)
                     };
-                    let holds = earlier.next_if(same).map(|process| process.holds);
-                    self.known.push(Process { pid, identity, holds: Vec::new(), walked: false });
-                    self.walk_with(root, self.known.len() - 1, places, holds.as_deref());
+                    let before = earlier.next_if(same);
+                    let uid = before.as_ref().and_then(|process| process.uid);
+                    self.known.push(Process { pid, identity, uid, holds: Vec::new(), walked: false });
+                    self.walk_with(root, self.known.len() - 1, places, before.as_ref().map(|p| p.holds.as_slice()));
                 }
             }
         }
@@ -136,8 +166,8 @@ impl Holders {
     /// How many known descriptors each socket has.
     fn claims(&self, places: &HashMap<u64, usize>, length: usize) -> Vec<u32> {
         let mut claims = vec![0; length];
-        for (_, inode) in self.known.iter().flat_map(|process| &process.holds) {
-            if let Some(place) = places.get(inode) {
+        for (_, inode) in self.known.iter().flat_map(Process::sockets) {
+            if let Some(place) = places.get(&inode) {
                 claims[*place] += 1;
             }
         }
@@ -149,14 +179,14 @@ impl Holders {
         self.walk_with(root, index, places, None);
     }
 
-    /// Looks at the descriptors of a process; at those of sockets that it `held` and that still exist, only whether they
-    /// are there. A process that ended meanwhile, or is another user's, holds nothing that we could see.
+    /// Looks at the descriptors of a process; of those that it `held` already, only whether they are there, unless its
+    /// socket is gone. A process that ended meanwhile, or is another user's, holds nothing that we could see.
     fn walk_with(
         &mut self,
         root: BorrowedFd<'_>,
         index: usize,
         places: &HashMap<u64, usize>,
-        held: Option<&[(u32, u64)]>,
+        held: Option<&[(u32, Option<u64>)]>,
     ) {
         let process = &mut self.known[index];
         process.walked = held.is_none();
@@ -169,14 +199,29 @@ impl Holders {
         let _ = self.descriptors.numbers(folder.as_fd(), |descriptor, name| {
             let known = held.and_then(|held| {
                 let at = held.binary_search_by_key(&descriptor, |(descriptor, _)| *descriptor).ok()?;
-                Some(held[at].1).filter(|inode| places.contains_key(inode))
+                Some(held[at].1).filter(|socket| socket.is_none_or(|inode| places.contains_key(&inode)))
             });
-            let inode = known.or_else(|| link(folder.as_fd(), name).filter(|inode| places.contains_key(inode)));
-            if let Some(inode) = inode {
-                holds.push((descriptor, inode));
-            }
+            let socket = known.unwrap_or_else(|| link(folder.as_fd(), name).filter(|inode| places.contains_key(inode)));
+            holds.push((descriptor, socket));
         });
+        holds.sort_unstable();
     }
+}
+
+impl Process {
+    /// Its descriptors of sockets.
+    fn sockets(&self) -> impl Iterator<Item = (u32, u64)> {
+        self.holds.iter().filter_map(|(descriptor, socket)| Some((*descriptor, (*socket)?)))
+    }
+}
+
+/// The real user of a process.
+fn real_user(root: BorrowedFd<'_>, pid: u32) -> Option<u32> {
+    let path = ShortPath::of(pid, "status");
+    let file = rustix::fs::openat(root, path.as_c_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let mut text = [0; STATUS_BYTES];
+    let length = rustix::io::read(&file, &mut text[..]).ok()?;
+    parse_real_uid(&text[..length]).ok()
 }
 
 fn open(root: BorrowedFd<'_>, pid: u32) -> Result<OwnedFd, Errno> {
@@ -228,7 +273,7 @@ mod tests {
     fn holders(reader: &mut Reader, socket: &UnixDatagram) -> Vec<u32> {
         let own = std::process::id();
         let number = u32::try_from(socket.as_raw_fd()).unwrap();
-        let list = reader.read().unwrap();
+        let list = reader.read().unwrap().list;
         let found = list.iter().find(|socket| socket.holders.contains(&(own, number))).expect("no such socket");
         found.holders.iter().filter(|(pid, _)| *pid == own).map(|(_, descriptor)| *descriptor).collect()
     }
@@ -271,9 +316,9 @@ mod tests {
                 |socket: RawSocket| (socket.inode, socket.holders.into_iter().filter(|(pid, _)| *pid == 1).collect());
             list.into_iter().map(first).filter(|(_, holders): &(u64, Vec<_>)| !holders.is_empty()).collect()
         };
-        let before = held(Reader::new(&Paths::host()).read().unwrap());
-        let remembered = held(reader.read().unwrap());
-        let after = held(Reader::new(&Paths::host()).read().unwrap());
+        let before = held(Reader::new(&Paths::host()).read().unwrap().list);
+        let remembered = held(reader.read().unwrap().list);
+        let after = held(Reader::new(&Paths::host()).read().unwrap().list);
         for (inode, holders) in before.iter().filter(|(inode, holders)| after.get(inode) == Some(holders)) {
             assert_eq!(remembered.get(inode), Some(holders));
         }

@@ -8,13 +8,14 @@ mod diag;
 mod holders;
 mod parse;
 
+use std::collections::HashMap;
 use std::os::fd::AsFd;
 
 use rustix::fs::{Mode, OFlags};
 
 use super::Paths;
 use super::file::{optional, read_error, read_text};
-use crate::model::sample::{RawSocket, SocketKind};
+use crate::model::sample::{RawSocket, RawSockets, SocketKind};
 use crate::model::{ReadError, Reading};
 use holders::Holders;
 
@@ -42,7 +43,7 @@ impl Reader {
 
     /// All sockets in the order of the files: TCP, TCP over IPv6, UDP, UDP over IPv6, UNIX. A table that this kernel lacks
     /// (no IPv6) is left out; with none at all the subject is [`ReadError::Unsupported`].
-    pub fn read(&mut self) -> Reading<Vec<RawSocket>> {
+    pub fn read(&mut self) -> Reading<RawSockets> {
         let mut list = Vec::new();
         let mut tables = 0;
         if self.tcp_by_netlink(&mut list) {
@@ -59,8 +60,8 @@ impl Reader {
         if tables == 0 {
             return Err(ReadError::Unsupported { path: self.paths.proc("net").display().to_string() });
         }
-        self.find_holders(&mut list)?;
-        Ok(list)
+        let users = self.find_holders(&mut list)?;
+        Ok(RawSockets { list, users })
     }
 
     /// TCP sockets the cheaper way. False where only the files can tell: another machine's or no `sock_diag`.
@@ -87,7 +88,7 @@ impl Reader {
         Ok(found)
     }
 
-    fn find_holders(&mut self, list: &mut [RawSocket]) -> Reading<()> {
+    fn find_holders(&mut self, list: &mut [RawSocket]) -> Reading<HashMap<u32, u32>> {
         let path = &self.paths.procfs;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         rustix::fs::open(path, flags, Mode::empty())
@@ -125,7 +126,7 @@ mod tests {
     #[test]
     #[cfg_attr(target_endian = "big", ignore = "the fixture is of a little-endian machine")]
     fn the_fixture_machine_has_its_sockets_and_holders() {
-        let list = Reader::new(&fixture()).read().unwrap();
+        let list = Reader::new(&fixture()).read().unwrap().list;
         assert_eq!(list.len(), 5 + 3 + 2 + 1 + 5);
         let of = |inode: u64| list.iter().find(|socket| socket.inode == inode).unwrap();
         assert_eq!(of(20_110).local, inet("0.0.0.0:22"));
@@ -156,7 +157,7 @@ mod tests {
         let path = folder.path().join("a socket");
         let unix = UnixListener::bind(&path).unwrap();
         let (pair, _other) = UnixStream::pair().unwrap();
-        let list = Reader::new(&Paths::host()).read().unwrap();
+        let list = Reader::new(&Paths::host()).read().unwrap().list;
         let own = |descriptor: i32| (std::process::id(), u32::try_from(descriptor).unwrap());
         let held = |fd: i32| list.iter().find(|socket| socket.holders.contains(&own(fd))).expect("no such socket");
         let end = |address: SocketAddr| SocketEnd::Inet(address.ip(), address.port());
@@ -190,10 +191,10 @@ mod tests {
         let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let local = SocketEnd::Inet(listener.local_addr().unwrap().ip(), listener.local_addr().unwrap().port());
         let mut reader = Reader::new(&Paths::host());
-        let by_netlink = reader.read().unwrap();
+        let by_netlink = reader.read().unwrap().list;
         assert!(reader.netlink, "this kernel has no sock_diag");
         reader.netlink = false;
-        let by_file = reader.read().unwrap();
+        let by_file = reader.read().unwrap().list;
         let ours = |list: Vec<RawSocket>| -> Vec<_> {
             let touches = |socket: &RawSocket| socket.local == local || socket.remote == local;
             let mut ours: Vec<_> = list.into_iter().filter(touches).collect();
@@ -214,7 +215,7 @@ mod tests {
             );
             return;
         };
-        let list = Reader::new(&Paths::host()).read().unwrap();
+        let list = Reader::new(&Paths::host()).read().unwrap().list;
         let local = SocketEnd::Inet(IpAddr::from(std::net::Ipv6Addr::LOCALHOST), listener.local_addr().unwrap().port());
         assert!(list.iter().any(|socket| socket.kind == SocketKind::Tcp6 && socket.local == local));
     }
@@ -226,7 +227,7 @@ mod tests {
         assert!(matches!(Reader::new(&paths).read(), Err(ReadError::Unsupported { .. })));
         std::fs::create_dir(root.path().join("net")).unwrap();
         std::fs::copy(fixture().proc("net/udp"), root.path().join("net/udp")).unwrap();
-        assert_eq!(Reader::new(&paths).read().map(|list| list.len()), Ok(2));
+        assert_eq!(Reader::new(&paths).read().map(|all| all.list.len()), Ok(2));
         std::fs::write(root.path().join("net/tcp"), "").unwrap();
         let path = root.path().join("net/tcp").display().to_string();
         let outcome = Reader::new(&paths).read();

@@ -2,6 +2,7 @@
 //!
 //! Called by the server. Rows are made while they are written: a busy machine has tens of thousands of sockets.
 
+use std::collections::HashMap;
 use std::fmt::{Display, Formatter};
 use std::net::IpAddr;
 
@@ -9,11 +10,11 @@ use serde::{Serialize, Serializer};
 
 use crate::dialect::rows::Rows;
 use crate::model::sample::{RawSocket, SocketEnd, SocketKind};
-use crate::model::snapshot::{Address, Interface, Processes};
+use crate::model::snapshot::{Address, Interface};
 use crate::model::{Snapshot, Subjects};
 
-/// What `/api/network` needs. The processes tell whose a socket is; without them UNIX sockets have no `uids`.
-pub const NETWORK_NEEDS: Subjects = Subjects::SOCKETS.with(Subjects::INTERFACES).with(Subjects::ALL_PROCESSES);
+/// What `/api/network` needs.
+pub const NETWORK_NEEDS: Subjects = Subjects::SOCKETS.with(Subjects::INTERFACES);
 
 #[derive(Serialize)]
 struct NetworkAnswer<C, I, S> {
@@ -25,13 +26,12 @@ struct NetworkAnswer<C, I, S> {
 /// `/api/network`. `connections` holds TCP, UDP and UNIX sockets, a row for each process that holds one.
 pub fn network(snapshot: &Snapshot) -> impl Serialize + '_ {
     let interfaces = snapshot.interfaces.as_deref();
-    let processes = snapshot.processes.as_ref();
     let sockets = snapshot.sockets.as_deref();
     NetworkAnswer {
         io_usage: interfaces.map(|list| Rows(move || list.iter().map(counters))),
         interfaces: interfaces.map(|list| Rows(move || list.iter().map(interface))),
         connections: sockets
-            .map(|list| Rows(move || list.iter().flat_map(move |socket| connections(socket, processes)))),
+            .map(|all| Rows(move || all.list.iter().flat_map(move |socket| connections(socket, &all.users)))),
     }
 }
 
@@ -164,15 +164,12 @@ impl Serialize for Uids {
 /// One row for each holder; one with `pid` and `fd` 0 and no `uids` where none may be seen.
 fn connections<'a>(
     socket: &'a RawSocket,
-    processes: Option<&'a Processes>,
+    users: &'a HashMap<u32, u32>,
 ) -> impl Iterator<Item = Connection<'a>> + use<'a> {
     let unseen: &[Option<(u32, u32)>] = if socket.holders.is_empty() { &[None] } else { &[] };
     socket.holders.iter().copied().map(Some).chain(unseen.iter().copied()).map(move |holder| {
         let (pid, fd) = holder.unwrap_or_default();
-        let uid = holder.and_then(|(pid, _)| {
-            let process = processes.and_then(|processes| processes.find(pid));
-            process.and_then(|process| process.uid).or(socket.uid)
-        });
+        let uid = holder.and_then(|(pid, _)| users.get(&pid).copied().or(socket.uid));
         let (family, kind) = numbers(socket.kind);
         Connection {
             fd,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{cpu, cpumodel, disk, diskio, memory, network, platform, process, uptime};
 use crate::dialect::testing::{assert_finite, assert_golden, assert_has_keys, assert_has_shape, snapshot, text};
 use crate::model::Snapshot;
-use crate::model::sample::{RawSocket, SocketEnd, SocketKind};
+use crate::model::sample::{RawSocket, RawSockets, SocketEnd, SocketKind};
 use crate::model::snapshot::{Cpu, CpuTime, Disk};
 
 /// Every route's answer, by the name of its golden file.
@@ -185,7 +185,8 @@ fn every_tcp_state_has_its_word() {
         uid: None,
         holders: Vec::new(),
     };
-    let sockets = (1..).zip(words).map(|(state, _)| socket(state)).collect();
+    let list = (1..).zip(words).map(|(state, _)| socket(state)).collect();
+    let sockets = RawSockets { list, ..RawSockets::default() };
     let snapshot = Snapshot { sockets: Some(Arc::new(sockets)), ..Snapshot::default() };
     let answer = value(&text(&network(&snapshot)));
     let found: Vec<&str> =
