@@ -26,6 +26,7 @@ TOKEN = "a-token-of-the-test-of-prometheus"
 INTERVAL = 2
 # What $range stands for, how much of it an answer is looked at, and how long to scrape before: seconds.
 RANGE, WINDOW, SCRAPING = 20, 12, 42
+STEPS = WINDOW // INTERVAL + 1
 # The jobs to compare: ours, theirs.
 PAIRS = {"this machine": ("psmonitor", "node"), "hardware": ("psmonitor-hardware", "node-hardware")}
 # Expressions of which some must answer for the second pair, and those that it is not asked: its node_exporter runs without
@@ -159,10 +160,9 @@ def complaint(expression, theirs, ours):
 
     A condition may begin or end to hold a scrape apart, so only what one of both answers at every step must be in the other.
     """
-    steps = WINDOW // INTERVAL + 1
     theirs = {key: values for key, values in theirs.items() if is_ours_to_answer(key)}
-    missing = [dict(key) for key, values in theirs.items() if len(values) == steps and key not in ours]
-    added = [dict(key) for key, values in ours.items() if len(values) == steps and key not in theirs]
+    missing = [dict(key) for key, values in theirs.items() if len(values) == STEPS and key not in ours]
+    added = [dict(key) for key, values in ours.items() if len(values) == STEPS and key not in theirs]
     if missing or added:
         return f"missing: {missing}, too many: {added}"
     if any(re.search(pattern, expression) for pattern in OWN_VALUES):
@@ -187,6 +187,24 @@ def overlap(theirs, ours, relative, absolute):
 def test_there_are_many_different_expressions():
     assert len(EXPRESSIONS) == len(set(EXPRESSIONS)) > 100
     assert all('job="$job"' in expression for expression in EXPRESSIONS)
+
+
+def test_the_comparison_sees_what_is_wrong():
+    a, b = frozenset({("device", "a")}), frozenset({("device", "b")})
+    flat, other, rising, brief = [5.0] * STEPS, [6.0] * STEPS, [float(n) for n in range(STEPS)], [5.0]
+    for theirs, ours, is_right in (
+        ({a: flat}, {a: flat}, True),
+        ({a: flat}, {a: other}, False),
+        ({a: flat}, {}, False),
+        ({}, {a: flat}, False),
+        ({a: flat}, {b: flat}, False),
+        ({a: flat, b: brief}, {a: flat}, True),
+        ({a: rising}, {a: [value + 1 for value in rising]}, True),
+        ({a: rising}, {a: [value * 1000 + 1000 for value in rising]}, False),
+        ({a: [math.nan] * STEPS}, {a: [math.nan] * STEPS}, True),
+        ({a: flat}, {a: [math.nan] * STEPS}, False),
+    ):
+        assert (complaint("x", theirs, ours) is None) == is_right, (theirs, ours)
 
 
 def test_prometheus_scrapes_with_a_token_only(scraped):
@@ -225,5 +243,5 @@ def test_every_expression_answers_the_same(scraped, pair):
     assert len(answered) > 200
     if pair == "hardware":
         conditions = re.compile(r".* (==|<|>) \S+$")
-        seen = {expression for expression in asked if re.match(SEEN_HARDWARE, expression) and not conditions.match(expression)}
+        seen = {asking for asking in asked if re.match(SEEN_HARDWARE, asking) and not conditions.match(asking)}
         assert seen <= answered, seen - answered
