@@ -40,10 +40,18 @@ OWN_VALUES = {
     r"^scrape_": "Prometheus's own count and time of each scrape",
     r"^node_scrape_collector_duration_seconds": "each tells of itself",
 }
-# What may lie apart, how far, and why.
+# What may lie apart: how far, relative and absolute, and why. Both servers are scraped at their own beat, and each sees
+# the descriptors, sockets and memory that scrapes need, at its own moment.
 SLACK = {
-    r"^node_time_seconds.* - timestamp": (1, "our clock is that of the sample, which is at most an interval old"),
-    r"^node_procs_|^node_disk_io_now": (64, "who runs or waits just now is another one when the other server is asked"),
+    r"^node_time_seconds.* - timestamp": (0, 1, "our clock is that of the sample, which is at most an interval old"),
+    r"\[\$range\]": (0.1, 0, "an event at the edge of the range is in one scrape and not yet in the other"),
+    r"^node_procs_|^node_disk_io_now": (0, 64, "who runs or waits just now"),
+    r"node_filefd_allocated": (0.1, 0, "files of the scrapes"),
+    r"^node_(sockstat_|netstat_Tcp_CurrEstab|nf_conntrack_entries\{[^}]*\}$)": (0.1, 8, "connections of the scrapes"),
+    r"^node_udp_queues|^sum by \(queue\)": (0, 1 << 16, "datagrams on their way"),
+    r"^node_memory_(MemTotal|SwapTotal|Huge|DirectMap|CommitLimit|VmallocTotal)\w*\{[^}]*\}$": (0, 0, "these stand still"),
+    r"^node_memory_[^/]*$": (0.02, 4 << 20, "memory of the scrapes"),
+    r"node_memory_|node_filesystem_(avail|free|files_free)": (0.02, 0, "memory and files of the scrapes"),
 }
 
 
@@ -167,10 +175,9 @@ def complaint(expression, theirs, ours):
         return f"missing: {missing}, too many: {added}"
     if any(re.search(pattern, expression) for pattern in OWN_VALUES):
         return None
-    relative = 0.1 if "[$range]" in expression else 1e-9
-    absolute = next((slack for pattern, (slack, _) in SLACK.items() if re.search(pattern, expression)), 0)
+    slack = next((slack for pattern, (*slack, _) in SLACK.items() if re.search(pattern, expression)), (0, 0))
     apart = {key: (theirs[key], ours[key]) for key in theirs.keys() & ours.keys()}
-    apart = {key: both for key, both in apart.items() if not overlap(*both, relative, absolute)}
+    apart = {key: both for key, both in apart.items() if not overlap(*both, *slack)}
     return f"theirs, ours: {[(dict(key), *both) for key, both in apart.items()]}" if apart else None
 
 
@@ -180,7 +187,7 @@ def overlap(theirs, ours, relative, absolute):
     if not all(known):
         return any(map(math.isnan, theirs)) and any(map(math.isnan, ours))
     (low, high), (our_low, our_high) = ((min(values), max(values)) for values in known)
-    slack = absolute + relative * max(abs(low), abs(high))
+    slack = absolute + (relative + 1e-9) * max(abs(low), abs(high))
     return our_low <= high + slack and our_high >= low - slack
 
 
