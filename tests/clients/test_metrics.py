@@ -4,11 +4,9 @@ node_exporter is asked before and after ours; a value of ours must lie between i
 machine. What moves both ways is tried a few times: a series passes once it was right.
 """
 
-import contextlib
 import os
 import re
 import shutil
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -17,6 +15,7 @@ import hardware
 import pytest
 import requests
 from conftest import running
+from node_exporter import MISSING, MISSING_LABELS, NOT_GATHERED, exporter, first, need
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
@@ -26,26 +25,6 @@ CPU_CLOCK = 2
 # Part of their cost that ours may be. An unoptimised build spends most of its time in the web framework.
 FRACTION = 5 if "release" in Path(os.environ.get("PSMONITOR_BIN", "")).parts else 1
 
-# What node_exporter tells and we do not, and why.
-MISSING = {
-    r"go_.*|promhttp_.*": "the Go runtime and HTTP library of node_exporter itself",
-    r"node_exporter_build_info": "says which node_exporter it is; ours is psmonitor_build_info",
-    r"node_textfile_.*": "files that other programs wrote for node_exporter are not this program's to tell",
-    r"node_(bcache|bonding|btrfs|edac|fibrechannel|infiniband|ipvs|md|mountstats|nfs|nfsd|nvme|rapl|systemd|tape|xfs|zfs)_.*": (
-        "collectors for hardware and services that are not gathered"
-    ),
-}
-# Collectors of node_exporter that have no row in node_scrape_collector_*.
-NOT_GATHERED = set(
-    "bcache bonding btrfs edac fibrechannel infiniband ipvs mdadm nfs nfsd nvme rapl systemd tapestats textfile xfs zfs".split()
-)
-# Labels that we leave out, and why.
-MISSING_LABELS = {
-    "node_dmi_info": (
-        {"board_serial", "chassis_serial", "product_serial", "product_uuid"},
-        "readable by root only; whoever reads the metrics need not be root",
-    ),
-}
 # File systems of the network and of FUSE can hang; they are not asked.
 UNASKED_TYPES = re.compile(r"nfs.*|cifs|smb.*|fuse.*|ceph|9p|virtiofs|afs|glusterfs|lustre")
 # Series whose values need not agree, and why.
@@ -63,42 +42,6 @@ NOISE = {
     r"node_disk_io_now|node_udp_queues|node_nf_conntrack_entries": (0.1, 1 << 20),
     r"node_timex_.*": (0.01, 0.01),
 }
-
-
-def first(table, name):
-    return next((value for pattern, value in table.items() if re.fullmatch(pattern, name)), None)
-
-
-def need(name, package):
-    path = shutil.which(name)
-    if not path:
-        pytest.fail(f"{name} is missing; install it with: apt-get install {package}")
-    return path
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-@contextlib.contextmanager
-def exporter(*arguments):
-    """A node_exporter for the length of a block: its address and its process."""
-    address = f"127.0.0.1:{free_port()}"
-    path = need("prometheus-node-exporter", "prometheus-node-exporter")
-    command = [path, f"--web.listen-address={address}", *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(200):
-            with contextlib.suppress(requests.ConnectionError):
-                requests.get(f"http://{address}/", timeout=5)
-                break
-            time.sleep(0.05)
-        yield f"http://{address}", process
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture(scope="module")
