@@ -4,11 +4,17 @@
 
 use std::path::PathBuf;
 
+use clap::builder::BoolishValueParser;
 use clap::{Parser, Subcommand};
 
 /// A headless system monitor server: open http://localhost:4500 after starting it.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "psmonitor", version, about, max_term_width = 100)]
+#[command(
+    name = "psmonitor",
+    version,
+    about = "A headless system monitor server; start it and open http://localhost:4500",
+    max_term_width = 100
+)]
 pub struct Args {
     /// What to do instead of serving
     #[command(subcommand)]
@@ -75,11 +81,11 @@ pub struct Args {
     pub tls_key: Option<PathBuf>,
 
     /// Listen beyond loopback without tokens or users: everybody who can reach the port sees everything
-    #[arg(long, env = "PSMONITOR_NO_AUTH")]
+    #[arg(long, env = "PSMONITOR_NO_AUTH", value_parser = BoolishValueParser::new())]
     pub no_auth: bool,
 
     /// Let psiod clients that hold a token end processes (process.kill)
-    #[arg(long, env = "PSMONITOR_ALLOW_KILL")]
+    #[arg(long, env = "PSMONITOR_ALLOW_KILL", value_parser = BoolishValueParser::new())]
     pub allow_kill: bool,
 
     /// Where /proc of the watched machine is
@@ -100,4 +106,14 @@ pub struct Args {
 pub enum Command {
     /// Print the hash of a password for the users file; asks for it, or reads it from standard input
     HashPassword,
+}
+
+/// What is wrong and the hint, out of clap's answer of several lines: `error: ...`, then `tip: ...` or `[possible values: ...]`
+/// among the usage.
+#[must_use]
+pub fn one_line(answer: &str) -> String {
+    let mut lines = answer.lines().map(str::trim);
+    let first = lines.next().unwrap_or_default().trim_start_matches("error: ");
+    let is_hint = |line: &&str| line.starts_with("tip: ") || line.starts_with("[possible values");
+    std::iter::once(first).chain(lines.filter(is_hint)).collect::<Vec<_>>().join("; ")
 }

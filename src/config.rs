@@ -133,6 +133,11 @@ impl Config {
             unclaimed_workers: at_least_one("--max-unclaimed", args.max_unclaimed)?,
             ..Limits::default()
         };
+        for (flag, folder) in [("--sysfs", &args.sysfs), ("--rootfs", &args.rootfs)] {
+            if !folder.is_dir() {
+                return Err(complaint(flag, &folder.display().to_string(), "there is no such folder"));
+            }
+        }
         let paths = Paths {
             procfs: args.procfs.clone(),
             sysfs: args.sysfs.clone(),
@@ -154,6 +159,9 @@ impl Config {
             paths,
         };
         config.check_exposure(args.no_auth)?;
+        if config.allow_kill && !config.secrets.is_any() {
+            log::warn!("--allow-kill changes nothing without --token-file or --users-file: process.kill needs a token");
+        }
         Ok(config)
     }
 

@@ -18,7 +18,7 @@ pub enum StartupError {
     #[error("{0}")]
     Config(String),
     /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {source}; stop whatever uses it or choose another with --listen or --port")]
+    #[error("cannot listen on {address}: {source}; {}", listen_hint(source))]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -47,6 +47,18 @@ pub enum StartupError {
         /// The system's answer.
         source: std::io::Error,
     },
+}
+
+/// What to do about an address that cannot be listened on.
+fn listen_hint(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        std::io::ErrorKind::AddrInUse => "stop whatever uses it or choose another with --listen or --port",
+        std::io::ErrorKind::PermissionDenied => "choose a port of 1024 or above with --listen or --port",
+        std::io::ErrorKind::AddrNotAvailable => {
+            "it is no address of this machine; choose one with --listen or --address"
+        }
+        _ => "choose another with --listen or --port",
+    }
 }
 
 impl StartupError {

@@ -11,11 +11,14 @@
 //!         |  Frame     Snapshot + every encoding made of it, once each
 //!      dialects        pure: Snapshot -> one system's words              dialect
 //!         |
-//!  server | cli        carry bytes; decide nothing about numbers         server, cli
+//!      server         carries bytes; decides nothing about numbers      server
 //! ```
 //!
-//! Imports run one way: `server -> dialect -> model` and `sampler -> collect -> model`. Only [`collect`] touches the
-//! machine; only `server` knows HTTP; a dialect has no clock and does no I/O.
+//! Beside that way stand [`history`], which remembers every snapshot; [`auth`], who somebody is; [`worker`], who waits for a
+//! stream; [`cli`] and [`config`], what was typed and what it means; [`error`], what goes wrong at start and in a request.
+//!
+//! Imports run one way: `server -> dialect -> model`, `sampler -> collect -> model` and `server -> history -> model`. Only
+//! [`collect`] reads the machine; only [`server`] and [`error`] know HTTP; a dialect has no clock and does no I/O.
 
 pub mod auth;
 pub mod cli;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use psmonitor::cli::{Args, Command};
+use psmonitor::cli::{self, Args, Command};
 use psmonitor::config::Config;
 use psmonitor::error::StartupError;
 use psmonitor::{auth, collect, server};
@@ -15,10 +15,8 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) if !error.use_stderr() => error.exit(),
         Err(error) => {
-            // clap's text has several lines; the first one says what is wrong.
-            let text = error.to_string();
-            let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-            let _ = writeln!(std::io::stderr(), "psmonitor: {first}; see psmonitor --help");
+            let _ =
+                writeln!(std::io::stderr(), "psmonitor: {}; see psmonitor --help", cli::one_line(&error.to_string()));
             return ExitCode::from(2);
         }
     };

@@ -69,9 +69,6 @@ pub static ENDPOINTS: &[Endpoint] = &[
 
 /// Registers every route, with a 405 for other methods and a 404 for other paths.
 pub fn configure(app: &mut web::ServiceConfig) {
-    app.app_data(web::QueryConfig::default().error_handler(|error, _| {
-        ApiError::BadRequest(format!("the part of the address after `?` makes no sense: {error}")).into()
-    }));
     for (at, first) in ENDPOINTS.iter().enumerate() {
         if ENDPOINTS[..at].iter().any(|earlier| earlier.path == first.path) {
             continue;
