@@ -14,7 +14,8 @@ use std::sync::Arc;
 use nix::sys::socket::SockaddrStorage;
 
 use super::Paths;
-use super::file::{optional, parse_error, read_error, read_number, read_text, read_word};
+use super::file::{optional, parse_error, read_error, read_number, read_text};
+use super::kernel::attributes::AttributeDir;
 use crate::model::Reading;
 use crate::model::sample::{RawAddress, RawLink};
 
@@ -67,16 +68,20 @@ impl Reader {
 /// One interface from its folder. What the driver does not know, or fails to tell (`EINVAL` of `speed` while the interface
 /// is down), is `None`.
 fn read_link(folder: &Path, name: Arc<str>, index: u32) -> RawLink {
-    let word = |file: &str| read_word(&folder.join(file)).ok().flatten();
+    let attributes = AttributeDir::open(folder).ok();
+    let word = |file: &str| {
+        let text = attributes.as_ref()?.text(file)?;
+        Some(text.trim().to_owned()).filter(|word| !word.is_empty())
+    };
     RawLink {
         name,
         index,
         flags: word("flags").and_then(|text| parse_flags(&text)),
-        mtu_bytes: read_number(&folder.join("mtu")).ok(),
+        mtu_bytes: word("mtu").and_then(|text| text.parse().ok()),
         mac: word("address").filter(|mac| is_hardware_address(mac)),
         operational_state: word("operstate"),
         // -1: the driver does not know. It does not parse as unsigned.
-        speed_megabits: read_number(&folder.join("speed")).ok().filter(|speed| *speed != u64::from(u32::MAX)),
+        speed_megabits: word("speed").and_then(|text| text.parse().ok()).filter(|speed| *speed != u64::from(u32::MAX)),
         duplex: word("duplex").filter(|duplex| duplex != "unknown"),
         addresses: Vec::new(),
     }

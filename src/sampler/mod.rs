@@ -72,9 +72,9 @@ struct Shared {
     latest: watch::Sender<Option<Arc<Frame>>>,
     /// How many streams watch each subject, by bit.
     watchers: [AtomicU32; Subjects::COUNT],
-    /// In which of the last ticks each subject was asked for by a single request, newest in the lowest bit. Written at
+    /// How often each subject was asked for by single requests since the last tick, and between the two before. Written at
     /// each request and each tick, for a few instructions.
-    asked: Mutex<[u8; Subjects::COUNT]>,
+    asked: Mutex<[Asked; Subjects::COUNT]>,
     /// Wakes the sampler for a pass between two ticks.
     wake: Notify,
     lateness_microseconds: AtomicU64,
@@ -241,11 +241,25 @@ impl Stride {
     }
 }
 
+/// How often single requests asked for a subject.
+#[derive(Clone, Copy, Default)]
+struct Asked {
+    now: u16,
+    before: u16,
+}
+
+impl Asked {
+    /// Whether more than one request came between the last ticks.
+    fn by_many(self) -> bool {
+        self.now >= 2 && self.before >= 2
+    }
+}
+
 impl Shared {
     fn note_asked(&self, subjects: Subjects) {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         for bit in subjects.bits() {
-            asked[bit] |= 1;
+            asked[bit].now = asked[bit].now.saturating_add(1);
         }
     }
 
@@ -253,21 +267,22 @@ impl Shared {
     fn asked_now(&self) -> Subjects {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         (0..Subjects::COUNT)
-            .filter(|bit| asked[*bit] & 1 == 1)
+            .filter(|bit| asked[*bit].now > 0)
             .fold(Subjects::VITALS, |set, bit| set.with(Subjects::from_bit(bit)))
     }
 
-    /// What the next tick gathers: what streams watch, and what single requests keep asking for (since each of the last two
-    /// ticks), so that a hundred pollers cost one pass a tick and not one pass each.
+    /// What the next tick gathers: what streams watch, and what several single requests ask for between every two ticks, so
+    /// that a hundred pollers cost one pass a tick and not one pass each. A poller that is alone is better off with a pass
+    /// of its own when it comes.
     fn wanted_at_tick(&self) -> Subjects {
         let mut wanted = Subjects::VITALS;
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         for bit in 0..Subjects::COUNT {
             let watched = self.watchers[bit].load(Ordering::Relaxed) > 0;
-            if watched || asked[bit] & 0b11 == 0b11 {
+            if watched || asked[bit].by_many() {
                 wanted = wanted.with(Subjects::from_bit(bit));
             }
-            asked[bit] <<= 1;
+            asked[bit] = Asked { now: 0, before: asked[bit].now };
         }
         wanted
     }

@@ -6,7 +6,7 @@
 //! a process has only changed, only new descriptors and those whose socket is gone are looked at; a number that changed
 //! hands unseen shows as a socket that nobody holds. A socket with several holders is looked at in each. What slips through
 //! is a process that moves a socket to another descriptor or gets one that others hold as well; a walk through all
-//! processes every sixteenth pass sets it right.
+//! processes every thirty-second pass sets it right.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
@@ -20,7 +20,7 @@ use crate::collect::process::parse::parse_real_uid;
 use crate::model::sample::RawSocket;
 
 /// Passes from one walk through all processes to the next.
-const FULL_WALK: u32 = 16;
+const FULL_WALK: u32 = 32;
 
 /// Room for the part of `status` that ends with the `Uid` line.
 const STATUS_BYTES: usize = 1_024;
