@@ -6,7 +6,6 @@
 //! Addresses come from getifaddrs(3) while the roots are this machine's own. Under another root they are those of
 //! `/proc/net/if_inet6`; the kernel has no file from which the IPv4 addresses of an interface could be read.
 
-use std::fs;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,15 +13,18 @@ use std::sync::Arc;
 use nix::sys::socket::SockaddrStorage;
 
 use super::Paths;
-use super::file::{optional, parse_error, read_error, read_number, read_text};
-use super::kernel::attributes::AttributeDir;
+use super::file::{optional, parse_error, read_error, read_text};
+use super::kernel::attributes::{KeptDir, KeptDirs};
 use crate::model::Reading;
 use crate::model::sample::{RawAddress, RawLink};
+
+/// The files of an interface, in the order in which [`read_link`] takes them.
+const FILES: [&str; 7] = ["ifindex", "flags", "mtu", "address", "operstate", "speed", "duplex"];
 
 /// Reads `/sys/class/net/*` and the address lists.
 #[derive(Debug)]
 pub struct Reader {
-    interfaces: PathBuf,
+    interfaces: KeptDirs,
     inet6: PathBuf,
     live: bool,
     names: Vec<Arc<str>>,
@@ -33,7 +35,7 @@ impl Reader {
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
         Self {
-            interfaces: paths.sys("class/net"),
+            interfaces: KeptDirs::new(paths.sys("class/net"), &FILES),
             inet6: paths.proc("net/if_inet6"),
             live: paths.is_live(),
             names: Vec::new(),
@@ -42,17 +44,11 @@ impl Reader {
 
     /// Every interface, by index. One that vanishes while it is read is left out.
     pub fn read(&mut self) -> Reading<Vec<RawLink>> {
-        let fail = |error| read_error(&self.interfaces, &error);
-        let mut list = Vec::with_capacity(self.names.len());
-        for entry in fs::read_dir(&self.interfaces).map_err(fail)? {
-            let entry = entry.map_err(fail)?;
-            // `bonding_masters` is a plain file among the folders; it has no `ifindex` below it.
-            let Ok(index) = read_number(&entry.path().join("ifindex")) else { continue };
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            let kept = self.names.iter().find(|kept| ***kept == *name);
-            list.push(read_link(&entry.path(), kept.map_or_else(|| Arc::from(&*name), Arc::clone), index));
-        }
+        let names = &self.names;
+        let mut list = self.interfaces.read(|name, files| {
+            let kept = names.iter().find(|kept| ***kept == *name);
+            read_link(kept.map_or_else(|| Arc::from(name), Arc::clone), files)
+        })?;
         list.sort_by_key(|link| link.index);
         self.names = list.iter().map(|link| Arc::clone(&link.name)).collect();
         let addresses = if self.live { live_addresses()? } else { file_addresses(&self.inet6)? };
@@ -65,26 +61,25 @@ impl Reader {
     }
 }
 
-/// One interface from its folder. What the driver does not know, or fails to tell (`EINVAL` of `speed` while the interface
-/// is down), is `None`.
-fn read_link(folder: &Path, name: Arc<str>, index: u32) -> RawLink {
-    let attributes = AttributeDir::open(folder).ok();
-    let word = |file: &str| {
-        let text = attributes.as_ref()?.text(file)?;
+/// One interface from its files. What the driver does not know, or fails to tell (`EINVAL` of `speed` while the interface
+/// is down), is `None`; so is the whole where there is no index: the interface has gone.
+fn read_link(name: Arc<str>, files: &KeptDir) -> Option<RawLink> {
+    let word = |file: usize| {
+        let text = files.text(file)?;
         Some(text.trim().to_owned()).filter(|word| !word.is_empty())
     };
-    RawLink {
+    Some(RawLink {
         name,
-        index,
-        flags: word("flags").and_then(|text| parse_flags(&text)),
-        mtu_bytes: word("mtu").and_then(|text| text.parse().ok()),
-        mac: word("address").filter(|mac| is_hardware_address(mac)),
-        operational_state: word("operstate"),
+        index: word(0)?.parse().ok()?,
+        flags: word(1).and_then(|text| parse_flags(&text)),
+        mtu_bytes: word(2).and_then(|text| text.parse().ok()),
+        mac: word(3).filter(|mac| is_hardware_address(mac)),
+        operational_state: word(4),
         // -1: the driver does not know. It does not parse as unsigned.
-        speed_megabits: word("speed").and_then(|text| text.parse().ok()).filter(|speed| *speed != u64::from(u32::MAX)),
-        duplex: word("duplex").filter(|duplex| duplex != "unknown"),
+        speed_megabits: word(5).and_then(|text| text.parse().ok()).filter(|speed| *speed != u64::from(u32::MAX)),
+        duplex: word(6).filter(|duplex| duplex != "unknown"),
         addresses: Vec::new(),
-    }
+    })
 }
 
 /// `flags`: hexadecimal with `0x` in front.
@@ -152,6 +147,8 @@ fn parse_inet6(path: &Path, text: &str) -> Reading<Vec<(String, RawAddress)>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::model::ReadError;
 

@@ -1,20 +1,28 @@
 //! Directories of one-value files, as sysfs has them. [`AttributeDir`] opens, reads and closes each attribute;
-//! [`KeptDir`] keeps them open, which takes a fifth of the time.
+//! [`KeptDir`] keeps them open, which takes a fifth of the time, and [`KeptDirs`] does so for a directory of devices.
 //!
 //! Used by the readers of this folder. A file that is missing, or that its driver refuses, is `None`: which attributes a
 //! device has depends on the device.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, openat};
 
 use crate::collect::file::read_error;
+use crate::collect::limit::descriptor_limit;
 use crate::model::Reading;
 
 /// Most bytes of an attribute: sysfs gives one page.
 const ATTRIBUTE_BYTES: usize = 4096;
+
+/// Of how many devices the attributes are kept open.
+const KEPT_DEVICES: usize = 16;
+
+/// Nothing is kept open by a process that may have fewer descriptors than this.
+const ENOUGH_DESCRIPTORS: u64 = 4096;
 
 /// An open directory of attributes.
 #[derive(Debug)]
@@ -103,6 +111,47 @@ impl KeptDir {
     }
 }
 
+/// The attributes of all devices in a directory, those of the first ones kept open.
+#[derive(Debug)]
+pub struct KeptDirs {
+    directory: PathBuf,
+    files: &'static [&'static str],
+    kept: HashMap<String, KeptDir>,
+    most_kept: usize,
+}
+
+impl KeptDirs {
+    /// Opens nothing yet. `files` is what every device is asked for. A host with many devices (an interface for each
+    /// container) has those beyond the first [`KEPT_DEVICES`] opened and closed each time, and nothing is kept open by a
+    /// process that may have few descriptors.
+    #[must_use]
+    pub fn new(directory: PathBuf, files: &'static [&'static str]) -> Self {
+        let most_kept = if descriptor_limit() < ENOUGH_DESCRIPTORS { 0 } else { KEPT_DEVICES };
+        Self { directory, files, kept: HashMap::new(), most_kept }
+    }
+
+    /// What `read` makes of each device, by name. One that vanishes while it is read is left out; so is a plain file such
+    /// as `bonding_masters`.
+    pub fn read<T>(&mut self, mut read: impl FnMut(String, &KeptDir) -> Option<T>) -> Reading<Vec<T>> {
+        let names = names_in(&self.directory)?;
+        let directory = &self.directory;
+        self.kept.retain(|name, kept| names.binary_search(name).is_ok() && kept.is_at(&directory.join(name)));
+        let mut list = Vec::with_capacity(names.len());
+        for name in names {
+            if let Some(kept) = self.kept.get(&name) {
+                list.extend(read(name, kept));
+                continue;
+            }
+            let Ok(opened) = KeptDir::open(&self.directory.join(&name), self.files) else { continue };
+            list.extend(read(name.clone(), &opened));
+            if self.kept.len() < self.most_kept {
+                self.kept.insert(name, opened);
+            }
+        }
+        Ok(list)
+    }
+}
+
 /// A decimal number, or a hexadecimal one with `0x`, white space around it allowed.
 #[must_use]
 pub fn parse_number(text: &str) -> Option<i64> {
@@ -185,5 +234,27 @@ mod tests {
             std::fs::create_dir(dir.path().join(name)).unwrap();
         }
         assert_eq!(numbered_in(dir.path(), "cpu"), [(2, "cpu2".to_owned()), (10, "cpu10".to_owned())]);
+    }
+
+    #[test]
+    fn devices_come_and_go_kept_or_not() {
+        for most_kept in [0, 1, 16] {
+            let dir = tempfile::tempdir().unwrap();
+            let mut devices = KeptDirs { most_kept, ..KeptDirs::new(dir.path().into(), &["mtu"]) };
+            let mut read = || devices.read(|name, files| Some((name, files.number(0)?))).unwrap();
+            let place = |name: &str, text: &str| {
+                std::fs::create_dir(dir.path().join(name)).unwrap();
+                std::fs::write(dir.path().join(name).join("mtu"), text).unwrap();
+            };
+            place("a", "1\n");
+            place("b", "2\n");
+            std::fs::write(dir.path().join("bonding_masters"), "bond0\n").unwrap();
+            assert_eq!(read(), [("a".to_owned(), 1), ("b".to_owned(), 2)]);
+            std::fs::rename(dir.path().join("a"), dir.path().join("c")).unwrap();
+            std::fs::rename(dir.path().join("b"), dir.path().join("a")).unwrap();
+            assert_eq!(read(), [("a".to_owned(), 2), ("c".to_owned(), 1)]);
+            std::fs::remove_dir_all(dir.path().join("c")).unwrap();
+            assert_eq!(read(), [("a".to_owned(), 2)]);
+        }
     }
 }

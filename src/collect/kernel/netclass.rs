@@ -1,12 +1,8 @@
 //! `/sys/class/net/NAME/*` (Documentation/ABI/testing/sysfs-class-net): the properties of each interface, by the kernel's
 //! names. The network reader takes the counters and what the model shows; this one takes the rest.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-
-use super::attributes::{KeptDir, names_in};
+use super::attributes::{KeptDir, KeptDirs};
 use crate::collect::Paths;
-use crate::collect::limit::descriptor_limit;
 use crate::model::Reading;
 use crate::model::kernel::network::NetClass;
 
@@ -37,49 +33,22 @@ const FILES: [&str; 23] = [
     "operstate",
 ];
 
-/// Of how many interfaces the files are kept open: 368 descriptors. A host with more (one for each container) has the rest
-/// opened and closed each time.
-const KEPT_INTERFACES: usize = 16;
-
-/// Nothing is kept open by a process that may have fewer descriptors than this.
-const ENOUGH_DESCRIPTORS: u64 = 4096;
-
 /// Keeps the files of the first interfaces open.
 #[derive(Debug)]
 pub struct Reader {
-    directory: PathBuf,
-    kept: HashMap<String, KeptDir>,
-    most_kept: usize,
+    interfaces: KeptDirs,
 }
 
 impl Reader {
     /// Opens nothing yet.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
-        let most_kept = if descriptor_limit() < ENOUGH_DESCRIPTORS { 0 } else { KEPT_INTERFACES };
-        Self { directory: paths.sys("class/net"), kept: HashMap::new(), most_kept }
+        Self { interfaces: KeptDirs::new(paths.sys("class/net"), &FILES) }
     }
 
-    /// All interfaces by name. One that vanishes while it is read is left out; so is a plain file such as
-    /// `bonding_masters`.
+    /// All interfaces by name.
     pub fn read(&mut self) -> Reading<Vec<NetClass>> {
-        let names = names_in(&self.directory)?;
-        let directory = &self.directory;
-        self.kept.retain(|name, kept| names.binary_search(name).is_ok() && kept.is_at(&directory.join(name)));
-        Ok(names.into_iter().filter_map(|name| self.read_interface(name)).collect())
-    }
-
-    fn read_interface(&mut self, name: String) -> Option<NetClass> {
-        if let Some(kept) = self.kept.get(&name) {
-            return Some(properties(name, kept));
-        }
-        let path: &Path = &self.directory.join(&name);
-        let opened = KeptDir::open(path, &FILES).ok()?;
-        let class = properties(name.clone(), &opened);
-        if self.kept.len() < self.most_kept {
-            self.kept.insert(name, opened);
-        }
-        Some(class)
+        self.interfaces.read(|name, files| Some(properties(name, files)))
     }
 }
 
@@ -116,6 +85,8 @@ fn properties(name: String, files: &KeptDir) -> NetClass {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn place(root: &Path, name: &str, files: &[(&str, &str)]) {
@@ -152,26 +123,5 @@ mod tests {
             ..NetClass::default()
         };
         assert_eq!(list, [expected]);
-    }
-
-    #[test]
-    fn interfaces_come_and_go_kept_or_not() {
-        for most_kept in [0, 1, 16] {
-            let dir = tempfile::tempdir().unwrap();
-            let paths = Paths { sysfs: dir.path().into(), ..Paths::host() };
-            let mut reader = Reader { most_kept, ..Reader::new(&paths) };
-            let mut read = || -> Vec<(String, Option<i64>)> {
-                reader.read().unwrap().into_iter().map(|class| (class.name.into(), class.mtu_bytes)).collect()
-            };
-            place(dir.path(), "a", &[("mtu", "1\n")]);
-            place(dir.path(), "b", &[("mtu", "2\n")]);
-            assert_eq!(read(), [("a".to_owned(), Some(1)), ("b".to_owned(), Some(2))]);
-            let class = dir.path().join("class/net");
-            std::fs::rename(class.join("a"), class.join("c")).unwrap();
-            std::fs::rename(class.join("b"), class.join("a")).unwrap();
-            assert_eq!(read(), [("a".to_owned(), Some(2)), ("c".to_owned(), Some(1))]);
-            std::fs::remove_dir_all(class.join("c")).unwrap();
-            assert_eq!(read(), [("a".to_owned(), Some(2))]);
-        }
     }
 }

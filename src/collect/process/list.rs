@@ -58,11 +58,20 @@ pub(in crate::collect) struct ShortPath {
 impl ShortPath {
     /// `PID/FILE`. Too long a `file` for 32 bytes is cut off, and then names nothing.
     pub(in crate::collect) fn of(pid: u32, file: &str) -> Self {
+        Self::written(format_args!("{pid}/{file}"))
+    }
+
+    /// A number alone: a descriptor below `/proc/PID/fd`.
+    pub(in crate::collect) fn number(number: u32) -> Self {
+        Self::written(format_args!("{number}"))
+    }
+
+    fn written(path: std::fmt::Arguments<'_>) -> Self {
         use std::io::Write;
         let mut bytes = [0; 32];
         let mut room = &mut bytes[..31];
         // A full buffer is the only failure there is; the last byte stays NUL all the same.
-        drop(write!(room, "{pid}/{file}"));
+        drop(room.write_fmt(path));
         Self { bytes }
     }
 
@@ -97,6 +106,7 @@ mod tests {
     #[test]
     fn a_short_path_is_pid_and_file() {
         assert_eq!(ShortPath::of(u32::MAX, "cmdline").as_c_str(), c"4294967295/cmdline");
+        assert_eq!(ShortPath::number(1_048_576).as_c_str(), c"1048576");
         assert_eq!(ShortPath::of(1, &"x".repeat(99)).as_c_str().to_bytes().len(), 31);
     }
 }

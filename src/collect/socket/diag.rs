@@ -1,31 +1,30 @@
 //! TCP sockets over netlink: `sock_diag(7)`, since Linux 3.3.
 //!
 //! Used by the socket reader on the live machine instead of `/proc/net/tcp` and `tcp6`, with the same result for about
-//! half of the kernel's time: 10,000 sockets cost 16 ms instead of 30. Where the kernel lacks it, the files are read.
+//! half of the kernel's time: 10,000 sockets cost 16 ms instead of 30. The older of its two requests is the cheaper one
+//! here: it asks for both families at once, and the kernel's table, a quarter of a million slots on a machine of 24 GB,
+//! is walked through once. Where the kernel lacks it, the files are read.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, sockopt};
 
 use crate::model::sample::{RawSocket, SocketEnd, SocketKind};
 
-/// `SOCK_DIAG_BY_FAMILY`.
-const BY_FAMILY: u16 = 20;
+/// `TCPDIAG_GETSOCK`.
+const TCP_SOCKETS: u16 = 18;
 /// `NLMSG_ERROR` and `NLMSG_DONE`.
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
 /// `NLM_F_REQUEST | NLM_F_DUMP`.
 const DUMP: u16 = 0x301;
-/// `IPPROTO_TCP`.
-const TCP: u8 = 6;
 /// A bit for each state that the files list, 1 to 12. A socket that is bound and no more (13) is not in the files.
 const STATES: u32 = 0x1ffe;
-/// Bytes of `struct nlmsghdr`, `struct inet_diag_req_v2`, `struct inet_diag_msg`.
+/// Bytes of `struct nlmsghdr`, `struct inet_diag_req`, `struct inet_diag_msg`.
 const HEADER_BYTES: usize = 16;
-const REQUEST_BYTES: usize = 56;
+const REQUEST_BYTES: usize = 60;
 const SOCKET_BYTES: usize = 72;
 /// Room for one datagram. The kernel makes them of at most 32 KiB.
 const DATAGRAM_BYTES: usize = 64 << 10;
@@ -39,6 +38,7 @@ pub(super) fn tcp_sockets(list: &mut Vec<RawSocket>) -> io::Result<()> {
     if outcome.is_err() {
         list.truncate(before);
     }
+    list[before..].sort_by_key(|socket| socket.kind == SocketKind::Tcp6);
     outcome
 }
 
@@ -47,44 +47,32 @@ fn dump(list: &mut Vec<RawSocket>) -> io::Result<()> {
     let socket = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, Some(netlink::SOCK_DIAG))?;
     sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(PATIENCE))?;
     let mut buffer = vec![0; DATAGRAM_BYTES];
-    for (family, kind) in [(AddressFamily::INET, SocketKind::Tcp4), (AddressFamily::INET6, SocketKind::Tcp6)] {
-        dump_family(socket.as_fd(), family, kind, &mut buffer, list)?;
-    }
-    Ok(())
-}
-
-fn dump_family(
-    socket: BorrowedFd<'_>,
-    family: AddressFamily,
-    kind: SocketKind,
-    buffer: &mut [u8],
-    list: &mut Vec<RawSocket>,
-) -> io::Result<()> {
-    rustix::net::send(socket, &request(family), SendFlags::empty())?;
+    rustix::net::send(&socket, &request(), SendFlags::empty())?;
     loop {
-        let (length, _) = rustix::io::retry_on_intr(|| rustix::net::recv(socket, &mut *buffer, RecvFlags::empty()))?;
+        let (length, _) =
+            rustix::io::retry_on_intr(|| rustix::net::recv(&socket, &mut buffer[..], RecvFlags::empty()))?;
         let datagram = buffer.get(..length).ok_or_else(garbled)?;
-        if parse_datagram(datagram, kind, list)? {
+        if parse_datagram(datagram, list)? {
             return Ok(());
         }
     }
 }
 
-fn request(family: AddressFamily) -> [u8; HEADER_BYTES + REQUEST_BYTES] {
+/// `struct inet_diag_req`: a family, which the kernel does not look at, and three bytes more; the id of one socket, which
+/// stays empty; `idiag_states` at 52, `idiag_dbs` at 56.
+fn request() -> [u8; HEADER_BYTES + REQUEST_BYTES] {
     let mut bytes = [0; HEADER_BYTES + REQUEST_BYTES];
     let length = (HEADER_BYTES + REQUEST_BYTES) as u32;
     bytes[..4].copy_from_slice(&length.to_ne_bytes());
-    bytes[4..6].copy_from_slice(&BY_FAMILY.to_ne_bytes());
+    bytes[4..6].copy_from_slice(&TCP_SOCKETS.to_ne_bytes());
     bytes[6..8].copy_from_slice(&DUMP.to_ne_bytes());
-    // sdiag_family, sdiag_protocol, idiag_ext, pad, idiag_states; the id of one socket stays empty.
-    bytes[16] = family.as_raw() as u8;
-    bytes[17] = TCP;
-    bytes[20..24].copy_from_slice(&STATES.to_ne_bytes());
+    bytes[HEADER_BYTES] = AddressFamily::INET.as_raw() as u8;
+    bytes[HEADER_BYTES + 52..HEADER_BYTES + 56].copy_from_slice(&STATES.to_ne_bytes());
     bytes
 }
 
 /// One datagram of messages. True when it ends the dump.
-fn parse_datagram(mut rest: &[u8], kind: SocketKind, list: &mut Vec<RawSocket>) -> io::Result<bool> {
+fn parse_datagram(mut rest: &[u8], list: &mut Vec<RawSocket>) -> io::Result<bool> {
     while !rest.is_empty() {
         let length = number(rest, 0)? as usize;
         let message = rest.get(HEADER_BYTES..length).ok_or_else(garbled)?;
@@ -94,7 +82,7 @@ fn parse_datagram(mut rest: &[u8], kind: SocketKind, list: &mut Vec<RawSocket>) 
                 let code = i32::from_ne_bytes(field(message, 0)?);
                 return Err(Errno::from_raw_os_error(code.saturating_neg()).into());
             }
-            BY_FAMILY => list.push(parse_socket(message, kind)?),
+            TCP_SOCKETS => list.push(parse_socket(message)?),
             _ => {}
         }
         // Messages are padded to four bytes.
@@ -105,8 +93,13 @@ fn parse_datagram(mut rest: &[u8], kind: SocketKind, list: &mut Vec<RawSocket>) 
 
 /// `struct inet_diag_msg` of `linux/inet_diag.h`: family, state, timer, retrans (a byte each); source and destination port
 /// and address in network order; interface, cookie, expires, queues; user and inode at 64 and 68.
-fn parse_socket(message: &[u8], kind: SocketKind) -> io::Result<RawSocket> {
+fn parse_socket(message: &[u8]) -> io::Result<RawSocket> {
     let message: &[u8; SOCKET_BYTES] = message.first_chunk().ok_or_else(garbled)?;
+    let kind = match AddressFamily::from_raw(message[0].into()) {
+        AddressFamily::INET => SocketKind::Tcp4,
+        AddressFamily::INET6 => SocketKind::Tcp6,
+        _ => return Err(garbled()),
+    };
     let end = |port: usize, address: usize| -> io::Result<SocketEnd> {
         let ip = match kind {
             SocketKind::Tcp6 => IpAddr::V6(Ipv6Addr::from(field::<16>(message, address)?)),
@@ -134,7 +127,7 @@ fn field<const N: usize>(bytes: &[u8], at: usize) -> io::Result<[u8; N]> {
 }
 
 fn garbled() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "a netlink message ends too early")
+    io::Error::new(io::ErrorKind::InvalidData, "a netlink message that is none of TCP sockets")
 }
 
 #[cfg(test)]
@@ -155,19 +148,19 @@ mod tests {
         body[8..12].copy_from_slice(&[127, 0, 0, 1]);
         body[64..68].copy_from_slice(&1000_u32.to_ne_bytes());
         body[68..72].copy_from_slice(&4711_u32.to_ne_bytes());
-        message(BY_FAMILY, &body)
+        message(TCP_SOCKETS, &body)
     }
 
     #[test]
     fn messages_are_read_to_the_end_of_the_dump() {
         let mut list = Vec::new();
         let two = [socket(), socket()].concat();
-        assert!(!parse_datagram(&two, SocketKind::Tcp4, &mut list).unwrap());
+        assert!(!parse_datagram(&two, &mut list).unwrap());
         assert_eq!(list.len(), 2);
         assert_eq!(list[1].local, SocketEnd::Inet([127, 0, 0, 1].into(), 8080));
         assert_eq!((list[1].state, list[1].uid, list[1].inode), (10, Some(1000), 4711));
         let end = [socket(), message(DONE, &[0; 4])].concat();
-        assert!(parse_datagram(&end, SocketKind::Tcp4, &mut list).unwrap());
+        assert!(parse_datagram(&end, &mut list).unwrap());
         assert_eq!(list.len(), 3);
     }
 
@@ -175,15 +168,33 @@ mod tests {
     fn errors_and_short_messages_are_errors() {
         let mut list = Vec::new();
         let refused = message(ERROR, &(-2_i32).to_ne_bytes());
-        let error = parse_datagram(&refused, SocketKind::Tcp4, &mut list).unwrap_err();
+        let error = parse_datagram(&refused, &mut list).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(2));
         let whole = socket();
         for length in 1..whole.len() - 3 {
-            assert!(parse_datagram(&whole[..length], SocketKind::Tcp4, &mut list).is_err(), "{length}");
+            assert!(parse_datagram(&whole[..length], &mut list).is_err(), "{length}");
         }
-        let zero = message(BY_FAMILY, &[]);
-        assert!(parse_datagram(&zero, SocketKind::Tcp4, &mut list).is_err());
-        assert!(parse_datagram(&[0; 16], SocketKind::Tcp4, &mut list).is_err(), "a length of 0 would never end");
+        let zero = message(TCP_SOCKETS, &[]);
+        assert!(parse_datagram(&zero, &mut list).is_err());
+        assert!(parse_datagram(&[0; 16], &mut list).is_err(), "a length of 0 would never end");
         assert!(list.is_empty());
+        let mut other = whole;
+        other[HEADER_BYTES] = 1;
+        assert!(parse_datagram(&other, &mut list).is_err(), "a family that has no TCP");
+    }
+
+    #[test]
+    fn the_family_of_each_socket_is_its_own() {
+        let mut list = Vec::new();
+        let mut six = socket();
+        six[HEADER_BYTES] = 10;
+        six[HEADER_BYTES + 8..HEADER_BYTES + 24].copy_from_slice(&Ipv6Addr::LOCALHOST.octets());
+        parse_datagram(&[six, socket()].concat(), &mut list).unwrap();
+        let found: Vec<_> = list.iter().map(|socket| (socket.kind, socket.local.clone())).collect();
+        let end = |ip: IpAddr| SocketEnd::Inet(ip, 8080);
+        assert_eq!(
+            found,
+            [(SocketKind::Tcp6, end(Ipv6Addr::LOCALHOST.into())), (SocketKind::Tcp4, end(Ipv4Addr::LOCALHOST.into()))]
+        );
     }
 }

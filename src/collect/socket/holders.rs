@@ -4,9 +4,11 @@
 //! walked through only when there is reason to: it is new, its number of descriptors has changed (the size of the folder
 //! `/proc/PID/fd`, since Linux 6.2), one of its sockets is gone, or a socket has come up that nobody is known to hold. Where
 //! a process has only changed, only new descriptors and those whose socket is gone are looked at; a number that changed
-//! hands unseen shows as a socket that nobody holds. A socket with several holders is looked at in each. What slips through
-//! is a process that moves a socket to another descriptor or gets one that others hold as well; a walk through all
-//! processes every thirty-second pass sets it right.
+//! hands unseen shows as a socket that nobody holds. Since the number of descriptors is known and the kernel gives out the
+//! lowest free ones, new ones are found by trying the gaps: to list the folder of a process with thousands of sockets
+//! costs more than all the rest. A socket with several holders is looked at in each. What slips through is a process that
+//! moves a socket to another descriptor or gets one that others hold as well; a walk through all processes every
+//! thirty-second pass sets it right.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
@@ -21,6 +23,12 @@ use crate::model::sample::RawSocket;
 
 /// Passes from one walk through all processes to the next.
 const FULL_WALK: u32 = 32;
+
+/// How many free numbers may be met before a folder is listed instead, besides a quarter of what is looked for.
+const GAPS_MISSED: usize = 8;
+
+/// How many free numbers are tried beyond the last descriptor that was looked for.
+const GAPS_FURTHER: usize = 3;
 
 /// Room for the part of `status` that ends with the `Uid` line.
 const STATUS_BYTES: usize = 1_024;
@@ -131,36 +139,66 @@ impl Holders {
         Ok(users)
     }
 
-    /// Brings the processes in line with `/proc`, walking through those that have changed.
+    /// Brings the processes in line with `/proc`, looking into those that have changed.
     fn update(&mut self, root: BorrowedFd<'_>, places: &HashMap<u64, usize>) -> Result<(), Errno> {
+        let counted = self.live && size(root, c"self/fd").is_some_and(|(_, size)| size > 0);
         let mut pids = Vec::with_capacity(self.known.len());
         self.processes.numbers(root, |pid, _| pids.push(pid))?;
         pids.sort_unstable();
         let mut earlier = std::mem::take(&mut self.known).into_iter().peekable();
         for pid in pids {
             while earlier.next_if(|process| process.pid < pid).is_some() {}
-            let identity = if self.live { identity(root, pid) } else { None };
+            let identity = if counted { size(root, ShortPath::of(pid, "fd").as_c_str()) } else { None };
             let unchanged = |process: &Process| {
                 process.pid == pid
                     && identity.is_some()
                     && process.identity == identity
                     && process.sockets().all(|(_, inode)| places.contains_key(&inode))
             };
-            match earlier.next_if(unchanged) {
-                Some(process) => self.known.push(Process { walked: false, ..process }),
-                None => {
-                    // The same process with other descriptors, or another one.
-                    let same = |process: &Process| {
-                        process.pid == pid && process.identity.zip(identity).is_some_and(|(a, b)| a.0 == b.0)
-                    };
-                    let before = earlier.next_if(same);
-                    let uid = before.as_ref().and_then(|process| process.uid);
-                    self.known.push(Process { pid, identity, uid, holds: Vec::new(), walked: false });
-                    self.walk_with(root, self.known.len() - 1, places, before.as_ref().map(|p| p.holds.as_slice()));
-                }
+            if let Some(process) = earlier.next_if(unchanged) {
+                self.known.push(Process { walked: false, ..process });
+                continue;
             }
+            // The same process with other descriptors, or another one.
+            let same = |process: &Process| {
+                process.pid == pid && process.identity.zip(identity).is_some_and(|(a, b)| a.0 == b.0)
+            };
+            let before = earlier.next_if(same);
+            let uid = before.as_ref().and_then(|process| process.uid);
+            self.known.push(Process { pid, identity, uid, holds: Vec::new(), walked: false });
+            self.look(root, self.known.len() - 1, places, before.map(|process| process.holds));
         }
         Ok(())
+    }
+
+    /// Looks into a process that has changed, or was never seen.
+    fn look(
+        &mut self,
+        root: BorrowedFd<'_>,
+        index: usize,
+        places: &HashMap<u64, usize>,
+        before: Option<Vec<(u32, Option<u64>)>>,
+    ) {
+        let process = &mut self.known[index];
+        let Some((_, count)) = process.identity else {
+            return self.walk(root, index, places);
+        };
+        if count == 0 {
+            // A kernel thread, most often.
+            process.walked = true;
+            return;
+        }
+        let Ok(folder) = open(root, process.pid) else {
+            return;
+        };
+        process.walked = before.is_none();
+        let mut holds = before.unwrap_or_default();
+        holds.retain(|(_, socket)| socket.is_none_or(|inode| places.contains_key(&inode)));
+        if try_gaps(folder.as_fd(), &mut holds, count, places) {
+            process.holds = holds;
+        } else {
+            self.walk_with(root, index, places, Some(&holds));
+        }
     }
 
     /// How many known descriptors each socket has.
@@ -229,11 +267,53 @@ fn open(root: BorrowedFd<'_>, pid: u32) -> Result<OwnedFd, Errno> {
     rustix::fs::openat(root, path.as_c_str(), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
-/// `None` where the folder's size does not tell the number of descriptors: before Linux 6.2 it is 0.
-fn identity(root: BorrowedFd<'_>, pid: u32) -> Option<(u64, u64)> {
-    let stat = rustix::fs::statat(root, ShortPath::of(pid, "fd").as_c_str(), AtFlags::empty()).ok()?;
-    let size = u64::try_from(stat.st_size).ok().filter(|size| *size > 0)?;
-    Some((stat.st_ino, size))
+/// Inode and size of `path`. The size of `/proc/PID/fd` is the number of descriptors, or always 0 before Linux 6.2.
+fn size(root: BorrowedFd<'_>, path: &CStr) -> Option<(u64, u64)> {
+    let stat = rustix::fs::statat(root, path, AtFlags::empty()).ok()?;
+    Some((stat.st_ino, u64::try_from(stat.st_size).ok()?))
+}
+
+/// Completes `holds`, by descriptor, to `count` by trying the numbers that are not in it, the lowest first. Goes a few
+/// numbers further than it must where some were held before: more than `count` then shows that one of those is closed.
+/// False where that is so, or where the numbers are too scattered for this to be worth it.
+fn try_gaps(
+    folder: BorrowedFd<'_>,
+    holds: &mut Vec<(u32, Option<u64>)>,
+    count: u64,
+    places: &HashMap<u64, usize>,
+) -> bool {
+    let Some(mut missing) = usize::try_from(count).ok().and_then(|count| count.checked_sub(holds.len())) else {
+        return false;
+    };
+    let mut further = if holds.is_empty() { 0 } else { GAPS_FURTHER };
+    let mut misses = GAPS_MISSED + missing / 4;
+    let mut found = Vec::with_capacity(missing);
+    let mut held = holds.iter().map(|(descriptor, _)| *descriptor).peekable();
+    for descriptor in 0.. {
+        if missing == 0 && further == 0 {
+            break;
+        }
+        if held.next_if_eq(&descriptor).is_some() {
+            continue;
+        }
+        match target(folder, ShortPath::number(descriptor).as_c_str()) {
+            Ok(socket) if missing > 0 => {
+                missing -= 1;
+                found.push((descriptor, socket.filter(|inode| places.contains_key(inode))));
+            }
+            // Another user's: nothing of it can be seen.
+            Err(Errno::ACCESS) => {
+                holds.clear();
+                return true;
+            }
+            Err(Errno::NOENT) if missing == 0 => further -= 1,
+            Err(Errno::NOENT) if misses > 0 => misses -= 1,
+            _ => return false,
+        }
+    }
+    holds.append(&mut found);
+    holds.sort_unstable();
+    true
 }
 
 fn held_by(root: BorrowedFd<'_>, pid: u32, descriptor: u32) -> Option<u64> {
@@ -242,9 +322,14 @@ fn held_by(root: BorrowedFd<'_>, pid: u32, descriptor: u32) -> Option<u64> {
 
 /// The socket behind a link, if it is one.
 fn link(folder: BorrowedFd<'_>, name: &CStr) -> Option<u64> {
+    target(folder, name).ok().flatten()
+}
+
+/// The socket behind a link, if it is one, or why the link cannot be read.
+fn target(folder: BorrowedFd<'_>, name: &CStr) -> Result<Option<u64>, Errno> {
     let mut target = [0; 64];
-    let length = rustix::fs::readlinkat_raw(folder, name, &mut target[..]).ok()?;
-    inode_of(&target[..length])
+    let length = rustix::fs::readlinkat_raw(folder, name, &mut target[..])?;
+    Ok(inode_of(&target[..length]))
 }
 
 /// `socket:[12345]`.
@@ -267,6 +352,40 @@ mod tests {
         for other in [&b"socket:[]"[..], b"pipe:[1]", b"/dev/null", b"socket:[1", b"anon_inode:[eventpoll]"] {
             assert_eq!(inode_of(other), None);
         }
+    }
+
+    /// What is found in a folder with `links`, of which the first `known` were there before.
+    fn gaps(links: &[(u32, Option<u64>)], known: &[(u32, Option<u64>)]) -> Option<Vec<(u32, Option<u64>)>> {
+        let dir = tempfile::tempdir().unwrap();
+        for (descriptor, socket) in links {
+            let target = socket.map_or_else(|| "/dev/null".to_owned(), |inode| format!("socket:[{inode}]"));
+            std::os::unix::fs::symlink(target, dir.path().join(descriptor.to_string())).unwrap();
+        }
+        let folder = std::fs::File::open(dir.path()).unwrap();
+        let places = (100..200).map(|inode| (inode, 0)).collect();
+        let mut holds = known.to_vec();
+        try_gaps(folder.as_fd(), &mut holds, links.len() as u64, &places).then_some(holds)
+    }
+
+    #[test]
+    fn new_descriptors_are_found_at_the_lowest_free_numbers() {
+        let before = [(0, None), (2, Some(100)), (5, Some(101))];
+        assert_eq!(gaps(&before, &[]).as_deref(), Some(&before[..]), "never seen before");
+        assert_eq!(gaps(&before, &before).as_deref(), Some(&before[..]), "nothing new");
+        let more = [(0, None), (1, Some(102)), (2, Some(100)), (5, Some(101)), (6, None)];
+        assert_eq!(gaps(&more, &before).as_deref(), Some(&more[..]));
+        let another = [(0, None), (2, Some(100)), (5, Some(103))];
+        assert_eq!(gaps(&another, &before[..2]).as_deref(), Some(&another[..]), "a number that changed hands");
+        assert_eq!(gaps(&[(0, Some(7))], &[]), Some(vec![(0, None)]), "a socket of another name space");
+    }
+
+    #[test]
+    fn a_folder_is_listed_where_gaps_do_not_tell() {
+        let before = [(0, None), (1, None), (2, Some(100))];
+        assert_eq!(gaps(&before[1..], &before), None, "one fewer: which?");
+        let closed = [(1, None), (2, Some(100)), (3, Some(101)), (4, Some(102))];
+        assert_eq!(gaps(&closed, &before), None, "0 is closed, and two are new");
+        assert_eq!(gaps(&[(0, None), (255, None)], &[]), None, "scattered");
     }
 
     /// Descriptors of this process that hold the same socket as `socket` does.

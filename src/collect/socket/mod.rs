@@ -187,22 +187,32 @@ mod tests {
 
     #[test]
     fn netlink_and_files_tell_the_same() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let local = SocketEnd::Inet(listener.local_addr().unwrap().ip(), listener.local_addr().unwrap().port());
+        // A machine without IPv6 has two listeners that look alike.
+        let listeners = [
+            TcpListener::bind("127.0.0.1:0").unwrap(),
+            TcpListener::bind("[::1]:0").or_else(|_| TcpListener::bind("127.0.0.1:0")).unwrap(),
+        ];
+        let ends = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
+        let _clients = ends.map(|end| TcpStream::connect(end).unwrap());
         let mut reader = Reader::new(&Paths::host());
         let by_netlink = reader.read().unwrap().list;
         assert!(reader.netlink, "this kernel has no sock_diag");
         reader.netlink = false;
         let by_file = reader.read().unwrap().list;
+        let tcp = |list: &[RawSocket]| -> Vec<_> {
+            let kinds = list.iter().map(|socket| socket.kind);
+            kinds.take_while(|kind| matches!(kind, SocketKind::Tcp4 | SocketKind::Tcp6)).collect()
+        };
+        assert!(tcp(&by_netlink).is_sorted_by_key(|kind| *kind == SocketKind::Tcp6));
         let ours = |list: Vec<RawSocket>| -> Vec<_> {
-            let touches = |socket: &RawSocket| socket.local == local || socket.remote == local;
-            let mut ours: Vec<_> = list.into_iter().filter(touches).collect();
-            ours.sort_by_key(|socket| (socket.inode, socket.state));
+            let is_ours = |end: &SocketEnd| ends.iter().any(|ours| *end == SocketEnd::Inet(ours.ip(), ours.port()));
+            let mut ours: Vec<_> =
+                list.into_iter().filter(|socket| is_ours(&socket.local) || is_ours(&socket.remote)).collect();
+            ours.sort_by_key(|socket| (socket.inode, socket.state, socket.kind == SocketKind::Tcp6));
             ours
         };
         let (by_netlink, by_file) = (ours(by_netlink), ours(by_file));
-        assert_eq!(by_netlink.len(), 3);
+        assert_eq!(by_netlink.len(), 6);
         assert_eq!(by_netlink, by_file);
     }
 
