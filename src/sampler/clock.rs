@@ -39,6 +39,8 @@ pub(super) struct Clock {
     current: Option<Sample>,
     /// The sample before it: what rates are counted from.
     before: Option<Sample>,
+    /// When the next tick is due. `None` before the first one.
+    next_due: Option<Instant>,
     /// The newest reading of the processes, which may be older than `current`.
     processes: Option<Arc<Gathered<RawProcesses>>>,
 }
@@ -59,6 +61,7 @@ impl Clock {
             collector: None,
             current: None,
             before: None,
+            next_due: None,
             processes: None,
         }
     }
@@ -82,9 +85,15 @@ impl Clock {
                     self.tick(warm_up).await;
                 }
                 () = self.lanes.finished() => self.publish(false),
-                () = self.shared.wake.notified() => self.between().await,
+                // Where the next tick is due already, its timer just not run out, whoever asks is answered by the tick, or
+                // asks again after it.
+                () = self.shared.wake.notified() => if !self.is_due() { self.between().await },
             }
         }
+    }
+
+    fn is_due(&self) -> bool {
+        self.next_due.is_some_and(|due| Instant::now() >= due)
     }
 
     async fn tick(&mut self, due: Instant) {
@@ -92,6 +101,8 @@ impl Clock {
         self.shared.lateness_microseconds.store(late.as_micros() as u64, Ordering::Relaxed);
         let missed = late.as_nanos() / self.shared.interval.as_nanos().max(1);
         self.shared.ticks_skipped.fetch_add(missed as u64, Ordering::Relaxed);
+        let intervals = u32::try_from(missed).unwrap_or(u32::MAX).saturating_add(1);
+        self.next_due = self.shared.interval.checked_mul(intervals).and_then(|wait| due.checked_add(wait));
 
         let wanted = self.shared.wanted_at_tick().with(self.background_now());
         self.lanes.start(wanted);

@@ -1,7 +1,9 @@
-//! Five hundred clients of three kinds at once, and a reader that hangs: every frame in time.
+//! Five hundred clients of three kinds at once, and a reader that hangs: every frame in time, and each file read once.
 #![allow(clippy::expect_used, reason = "in a test whatever is not as expected is a failure")]
 #![allow(clippy::print_stdout, reason = "measured times and sizes are shown with a failure")]
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::machine::Machine;
@@ -19,20 +21,29 @@ fn read_until(mut socket: Raw, end: Instant, mut on_text: impl FnMut(&[u8], Inst
     }
 }
 
-#[test]
-fn five_hundred_clients_get_their_frames_in_time() {
+/// What five hundred clients saw of a server.
+struct Seen {
+    /// When each psmonitor client got its frames.
+    frames: Vec<Vec<Instant>>,
+    slowest_answer: Duration,
+    fewest_events: usize,
+}
+
+/// 200 psiod clients that ask once a second, each at its own moment of it, 200 event streams and 100 psmonitor clients, for
+/// twelve seconds. The first four are for connecting; what is seen later counts.
+fn five_hundred_clients(server: &Server, measured: impl FnOnce(Duration)) -> Seen {
     raise_own_limit();
-    let mut server = Server::start::<&str>(&[]);
     let end = Instant::now() + Duration::from_secs(12);
     let begin = end - Duration::from_secs(8);
     let small = || std::thread::Builder::new().stack_size(128 * 1024);
     let mut pollers = Vec::new();
     for at in 0..200 {
-        let mut socket = Raw::psiod(&server);
+        let mut socket = Raw::psiod(server);
         let poller = small().spawn(move || {
             let command = ["cpu.getall", "process.getall", "memory.getall", "network.getstats"][at % 4];
             let command = text(&format!(r#"{{"type":"command","data":{{"name":"{command}"}}}}"#));
             let mut slowest = Duration::ZERO;
+            std::thread::sleep(Duration::from_millis(5 * at as u64));
             while Instant::now() < end {
                 let asked = Instant::now();
                 socket.send(&command);
@@ -60,7 +71,7 @@ fn five_hundred_clients_get_their_frames_in_time() {
     }
     let mut watchers = Vec::new();
     for _ in 0..100 {
-        let socket = Raw::psmonitor(&server);
+        let socket = Raw::psmonitor(server);
         let watcher = small().spawn(move || {
             let mut at = Vec::new();
             read_until(socket, end, |payload, now| {
@@ -73,8 +84,21 @@ fn five_hundred_clients_get_their_frames_in_time() {
         watchers.push(watcher.expect("a thread"));
     }
     assert!(Instant::now() < begin, "connecting took too long to measure");
+    std::thread::sleep(begin.saturating_duration_since(Instant::now()));
+    measured(end.saturating_duration_since(Instant::now()));
+    Seen {
+        frames: watchers.into_iter().map(|watcher| watcher.join().expect("a watcher")).collect(),
+        slowest_answer: pollers.into_iter().map(|poller| poller.join().expect("a poller")).max().unwrap_or_default(),
+        fewest_events: listeners.into_iter().map(|it| it.join().expect("a listener")).min().unwrap_or_default(),
+    }
+}
+
+#[test]
+fn five_hundred_clients_get_their_frames_in_time() {
+    let mut server = Server::start::<&str>(&[]);
+    let seen = five_hundred_clients(&server, |_| ());
     let mut worst = Duration::ZERO;
-    for at in watchers.into_iter().map(|watcher| watcher.join().expect("a watcher")) {
+    for at in seen.frames {
         assert!((7..=9).contains(&at.len()), "{} frames in 8 s", at.len());
         for two in at.windows(2) {
             let gap = two[1] - two[0];
@@ -82,12 +106,61 @@ fn five_hundred_clients_get_their_frames_in_time() {
             assert!((750..=1_250).contains(&gap.as_millis()), "a frame came {gap:?} after the one before");
         }
     }
-    let slowest = pollers.into_iter().map(|poller| poller.join().expect("a poller")).max().unwrap_or_default();
-    let fewest = listeners.into_iter().map(|listener| listener.join().expect("a listener")).min().unwrap_or_default();
+    let (slowest, fewest) = (seen.slowest_answer, seen.fewest_events);
     println!("500 clients: worst gap off by {worst:?}, slowest answer {slowest:?}, fewest events {fewest}");
     assert!(fewest >= 3, "{fewest} events in 8 s and more");
     assert!(slowest < Duration::from_secs(2), "an answer took {slowest:?}");
     server.assert_well();
+}
+
+#[test]
+fn five_hundred_clients_cost_one_reading_a_tick() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let calls = ["read", "pread64", "lseek"];
+    let server = Server::traced::<&str>(folder.path(), &calls, &[]);
+    let (mut counts, mut seconds) = (BTreeMap::new(), 0.0);
+    let seen = five_hundred_clients(&server, |rest| {
+        let before = readings(folder.path());
+        let begin = Instant::now();
+        std::thread::sleep(rest.saturating_sub(Duration::from_secs(1)));
+        counts = readings(folder.path());
+        seconds = begin.elapsed().as_secs_f64();
+        counts.iter_mut().for_each(|(path, count)| *count -= before.get(path).copied().unwrap_or(0));
+    });
+    assert!(seen.frames.iter().all(|at| at.len() >= 6), "frames also under strace");
+    let most = seconds.ceil() as usize;
+    let own = format!("/proc/{}/stat", server.pid());
+    let statm = format!("/proc/{}/statm", server.pid());
+    for path in ["/proc/stat", "/proc/meminfo", "/proc/net/dev", "/proc/diskstats", &own, &statm] {
+        let count = counts.get(path).copied().unwrap_or(0);
+        assert!((most - 2..=most).contains(&count), "{path} was read {count} times in {seconds:.1} s: {counts:#?}");
+    }
+    for (path, count) in &counts {
+        assert!(*count <= most, "{path} was read {count} times in {seconds:.1} s");
+    }
+    println!("500 clients: {} files of /proc and /sys, each read at most {most} times in {seconds:.1} s", counts.len());
+}
+
+/// How often each file of `/proc` and `/sys` was read from its beginning, and each folder listed from its beginning. Lines
+/// of strace: `pread64(5</proc/stat>, "cpu  1 2"..., 4096, 0) = 1203`, `lseek(4</proc>, 0, SEEK_SET) = 0`.
+fn readings(trace: &Path) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for file in std::fs::read_dir(trace).expect("the trace") {
+        let text = std::fs::read_to_string(file.expect("a file of a thread").path()).expect("text");
+        for line in text.lines() {
+            let Some((call, rest)) = line.split_once('<') else { continue };
+            let Some((path, rest)) = rest.split_once('>') else { continue };
+            // A file that is opened for one reading is read until a call gives nothing; that one does not count.
+            let from_the_beginning = match call.split_once('(') {
+                Some(("read", _)) => !rest.ends_with("= 0"),
+                _ => rest.contains(", 0) = ") || rest.contains(", 0, SEEK_SET) = "),
+            };
+            if from_the_beginning && (path.starts_with("/proc") || path.starts_with("/sys")) {
+                *counts.entry(path.to_owned()).or_default() += 1;
+            }
+        }
+    }
+    counts
 }
 
 #[test]

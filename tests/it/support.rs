@@ -75,6 +75,19 @@ impl Server {
         Self::launch(&mut program(&all))
     }
 
+    /// A server under strace(1), which writes every call of `calls`, with the paths of descriptors, to the folder `trace`, a
+    /// file for each thread. strace watches from a process of its own and ends with the server.
+    pub fn traced<S: AsRef<OsStr>>(trace: &Path, calls: &[&str], args: &[S]) -> Self {
+        let mut command = program_at(Path::new("strace"), &["-D", "-f", "-ff", "-qq", "-y", "--seccomp-bpf", "-o"]);
+        command
+            .arg(trace.join("thread"))
+            .arg("-e")
+            .arg(format!("trace={}", calls.join(",")))
+            .arg(env!("CARGO_BIN_EXE_psmonitor"));
+        command.args(["--listen", "127.0.0.1:0"]).args(args);
+        Self::launch(&mut command)
+    }
+
     /// A server from a whole command line, which must make it print its address.
     pub fn launch(command: &mut Command) -> Self {
         let mut child = command.spawn().expect("the program starts");
