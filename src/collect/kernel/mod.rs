@@ -35,20 +35,23 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Paths;
-use crate::model::kernel::{KernelTables, TableRun};
+use super::file::FileReader;
+use crate::model::kernel::network::SoftnetRow;
+use crate::model::kernel::system::{FileHandles, SchedstatRow};
+use crate::model::kernel::{KernelTables, MeminfoLine, Named, TableRun};
 use crate::model::{ReadError, Reading};
 
 /// All tables' readers with what they keep open.
 #[derive(Debug)]
 pub struct Reader {
-    arp: arp::Reader,
+    arp: FileReader<Vec<Named>>,
     clock: clock::Reader,
     conntrack: conntrack::Reader,
     dmi: dmi::Reader,
     entropy: entropy::Reader,
-    filefd: filefd::Reader,
+    filefd: FileReader<FileHandles>,
     hwmon: hwmon::Reader,
-    meminfo: meminfo::Reader,
+    meminfo: FileReader<Vec<MeminfoLine>>,
     mounts: mounts::Reader,
     netclass: netclass::Reader,
     netstat: netstat::Reader,
@@ -56,16 +59,16 @@ pub struct Reader {
     own: own::Reader,
     power_supply: power_supply::Reader,
     processor: processor::Reader,
-    schedstat: schedstat::Reader,
+    schedstat: FileReader<Vec<SchedstatRow>>,
     selinux: selinux::Reader,
     sockstat: sockstat::Reader,
-    softnet: softnet::Reader,
+    softnet: FileReader<Vec<SoftnetRow>>,
     thermal: thermal::Reader,
     timex: timex::Reader,
     udev: udev::Reader,
     udp_queues: udp_queues::Reader,
     uname: uname::Reader,
-    vmstat: vmstat::Reader,
+    vmstat: FileReader<Vec<Named>>,
     /// Tables whose failure was already told.
     told: HashSet<&'static str>,
 }
@@ -75,14 +78,14 @@ impl Reader {
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
         Self {
-            arp: arp::Reader::new(paths),
+            arp: arp::reader(paths),
             clock: clock::Reader::new(paths),
             conntrack: conntrack::Reader::new(paths),
             dmi: dmi::Reader::new(paths),
             entropy: entropy::Reader::new(paths),
-            filefd: filefd::Reader::new(paths),
+            filefd: filefd::reader(paths),
             hwmon: hwmon::Reader::new(paths),
-            meminfo: meminfo::Reader::new(paths),
+            meminfo: meminfo::reader(paths),
             mounts: mounts::Reader::new(paths),
             netclass: netclass::Reader::new(paths),
             netstat: netstat::Reader::new(paths),
@@ -90,16 +93,16 @@ impl Reader {
             own: own::Reader::new(),
             power_supply: power_supply::Reader::new(paths),
             processor: processor::Reader::new(paths),
-            schedstat: schedstat::Reader::new(paths),
+            schedstat: schedstat::reader(paths),
             selinux: selinux::Reader::new(paths),
             sockstat: sockstat::Reader::new(paths),
-            softnet: softnet::Reader::new(paths),
+            softnet: softnet::reader(paths),
             thermal: thermal::Reader::new(paths),
             timex: timex::Reader::default(),
             udev: udev::Reader::new(paths),
             udp_queues: udp_queues::Reader::new(paths),
             uname: uname::Reader::new(paths),
-            vmstat: vmstat::Reader::new(paths),
+            vmstat: vmstat::reader(paths),
             told: HashSet::new(),
         }
     }
