@@ -15,7 +15,6 @@ mod login;
 mod metrics;
 mod native;
 mod openapi;
-mod origin;
 mod process_monitor;
 mod psiod;
 mod psmonitor;
@@ -36,7 +35,6 @@ use serde::Serialize;
 use tokio::sync::{Semaphore, watch};
 
 pub use gate::{Gate, Kind};
-pub use origin::host_name;
 
 use crate::auth::Auth;
 use crate::collect;
