@@ -48,7 +48,7 @@ pub struct RawFilesystem {
     pub major_minor: (u32, u32),
     /// Whether a block device stands behind it.
     pub device_backed: bool,
-    /// The answer of statvfs(3); [`ReadError::Stuck`] for one that hangs.
+    /// The answer of statvfs(3); [`super::ReadError::Stuck`] for one that hangs.
     pub usage: Reading<RawFilesystemUsage>,
 }
 
