@@ -10,6 +10,7 @@ use crate::auth::{Secret, Sources};
 use crate::cli::Args;
 use crate::collect::Paths;
 use crate::error::StartupError;
+use crate::origin::host_name;
 
 /// Shortest and longest `--interval`.
 const INTERVALS: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
@@ -249,8 +250,8 @@ fn resolve(flag: &str, host: &str, port: u16) -> Result<Listen, StartupError> {
 /// A host name without a port; a port that was typed is ignored, as it is in requests.
 fn parse_host(text: &str) -> Result<String, StartupError> {
     let host = text.trim().to_ascii_lowercase();
-    let name = crate::server::host_name(&host)
-        .ok_or_else(|| complaint("--allow-host", text, "it must be a host name or an address"))?;
+    let name =
+        host_name(&host).ok_or_else(|| complaint("--allow-host", text, "it must be a host name or an address"))?;
     Ok(name.to_owned())
 }
 

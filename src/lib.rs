@@ -15,10 +15,12 @@
 //! ```
 //!
 //! Beside that way stand [`history`], which remembers every snapshot; [`auth`], who somebody is; [`worker`], who waits for a
-//! stream; [`cli`] and [`config`], what was typed and what it means; [`error`], what goes wrong at start and in a request.
+//! stream; [`cli`] and [`config`], what was typed and what it means; [`origin`], host names
+//! and origins as text; [`error`], what goes wrong at start and in a request.
 //!
 //! Imports run one way: `server -> dialect -> model`, `sampler -> collect -> model` and `server -> history -> model`. Only
-//! [`collect`] reads the machine; only [`server`] and [`error`] know HTTP; a dialect has no clock and does no I/O.
+//! [`collect`] reads the machine; only [`server`] and [`error`] know HTTP; a dialect has no clock and does no I/O. A test
+//! below holds the code to it.
 
 pub mod auth;
 pub mod cli;
@@ -28,6 +30,79 @@ pub mod dialect;
 pub mod error;
 pub mod history;
 pub mod model;
+pub mod origin;
 pub mod sampler;
 pub mod server;
 pub mod worker;
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    /// Each room of the house and the rooms that it may import from, which stand above it. What a test imports does not
+    /// count: it may build its input with whatever makes it.
+    const ROOMS: [(&str, &[&str]); 12] = [
+        ("model", &[]),
+        ("origin", &[]),
+        ("worker", &[]),
+        ("cli", &[]),
+        ("collect", &["model"]),
+        ("history", &["model"]),
+        ("dialect", &["model"]),
+        ("sampler", &["collect", "model"]),
+        ("error", &["history", "model", "sampler"]),
+        ("auth", &["error"]),
+        ("config", &["auth", "cli", "collect", "error", "origin"]),
+        (
+            "server",
+            &["auth", "collect", "config", "dialect", "error", "history", "model", "origin", "sampler", "worker"],
+        ),
+    ];
+
+    fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+
+    /// The rooms that a source imports from, by the lines of its code; tests and comments are left out.
+    fn imports(source: &str) -> Vec<String> {
+        let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let places = lines.flat_map(|line| line.split("crate::").skip(1));
+        places.map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn imports_run_one_way() {
+        for (index, (room, allowed)) in ROOMS.iter().enumerate() {
+            let above = |name: &&str| ROOMS[..index].iter().any(|(room, _)| room == name);
+            assert!(allowed.iter().all(above), "{room} may import from a room below it");
+        }
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut files = Vec::new();
+        sources(&root, &mut files);
+        let mut seen = 0;
+        for path in files {
+            let name = path.strip_prefix(&root).unwrap().to_str().unwrap();
+            let is_test = path.file_stem().unwrap().to_str().unwrap().starts_with("test");
+            if is_test || ["lib.rs", "main.rs"].contains(&name) {
+                continue;
+            }
+            let room = name.split('/').next().unwrap().trim_end_matches(".rs");
+            let Some((_, allowed)) = ROOMS.iter().find(|(known, _)| *known == room) else {
+                panic!("{name}: the room {room} is not in the table");
+            };
+            for import in imports(&std::fs::read_to_string(&path).unwrap()) {
+                assert!(import == room || allowed.contains(&import.as_str()), "{name} imports from crate::{import}");
+                seen += 1;
+            }
+        }
+        assert!(seen > 200, "only {seen} imports were seen");
+    }
+}

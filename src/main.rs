@@ -50,6 +50,9 @@ async fn run(config: &Config) -> Result<(), StartupError> {
         }
     });
     let _ = writeln!(std::io::stdout(), "psmonitor is listening, open {}", server.url());
+    if !server.outside_urls().is_empty() {
+        let _ = writeln!(std::io::stdout(), "from other machines: {}", server.outside_urls().join(" "));
+    }
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

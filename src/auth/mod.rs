@@ -31,6 +31,9 @@ const CHECKS_AT_ONCE: usize = 2;
 /// How long a login waits for its turn.
 const TURN: Duration = Duration::from_secs(5);
 
+/// What is wrong with a users file that only comments are in.
+const NO_USER: &str = "there is no user in it, so nobody can log in";
+
 /// Where secrets come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
@@ -104,9 +107,17 @@ pub struct Auth {
 }
 
 impl Auth {
-    /// Reads all sources.
+    /// Reads all sources. Without a token, a users file with nobody in it would lock everybody out, which is refused.
     pub fn load(sources: &Sources) -> Result<Self, StartupError> {
         let keys = Keys { tokens: Arc::new(sources.tokens()?), users: Arc::new(sources.users()?) };
+        if let Some(path) = sources.users_file.as_deref().filter(|_| keys.users.is_empty()) {
+            if !sources.has_tokens() {
+                let what = "there is no user in it, so nobody could come in; put a line NAME:HASH in it, with the hash \
+                            that `psmonitor hash-password` prints, or give --token-file FILE";
+                return Err(file::complaint("--users-file", path, what));
+            }
+            log::warn!("--users-file {}: {NO_USER}", path.display());
+        }
         let sessions = Sessions::new().ok_or_else(|| StartupError::Io {
             what: "cannot make a key for the tokens of users",
             source: std::io::Error::other("the system has no random numbers"),
@@ -120,8 +131,8 @@ impl Auth {
         })
     }
 
-    /// Reads the files again, and says in the log what came of each. What is broken stays as it was. Reads files, so not
-    /// for the async threads.
+    /// Reads the files again, and says in the log what came of each. What is broken stays as it was; users who are gone are
+    /// gone, the last one too. Reads files, so not for the async threads.
     pub fn reload(&self) {
         let mut keys = self.keys();
         if let Some(path) = &self.sources.token_file {
@@ -137,6 +148,9 @@ impl Auth {
             match self.sources.users() {
                 Ok(users) => {
                     log::info!("--users-file {}: read again, {users:?}", path.display());
+                    if users.is_empty() {
+                        log::warn!("--users-file {}: {NO_USER}", path.display());
+                    }
                     keys.users = Arc::new(users);
                 }
                 Err(error) => log::error!("{error}; the old users stay"),
@@ -198,7 +212,11 @@ impl Sources {
     /// Whether there is any way to prove who one is.
     #[must_use]
     pub fn is_any(&self) -> bool {
-        self.token_file.is_some() || self.token.is_some() || self.users_file.is_some()
+        self.has_tokens() || self.users_file.is_some()
+    }
+
+    fn has_tokens(&self) -> bool {
+        self.token_file.is_some() || self.token.is_some()
     }
 
     fn tokens(&self) -> Result<Tokens, StartupError> {
@@ -282,6 +300,27 @@ mod tests {
         assert_eq!(who(&auth, "fedcba9876543210"), Some(Identity::Token), "a broken token file changes nothing");
         assert_eq!(who(&auth, &ann), None, "a user who is gone from the file is gone");
         assert!(auth.log_in("bob", "secret".into(), ADDRESS).await.is_ok());
+    }
+
+    #[test]
+    fn users_without_a_user_need_a_token_beside_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let (users, token) = (folder.path().join("users"), Secret("0123456789abcdef".into()));
+        std::fs::write(&users, "# nobody yet\n").unwrap();
+        let mut sources = Sources { users_file: Some(users.clone()), ..Sources::default() };
+        let error = Auth::load(&sources).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        for word in ["--users-file", "no user", "hash-password", "--token-file"] {
+            assert!(error.to_string().contains(word), "{error}");
+        }
+        sources.token = Some(token);
+        assert!(Auth::load(&sources).is_ok());
+        sources.token = None;
+        std::fs::write(&users, format!("ann:{SECRET}\n")).unwrap();
+        let auth = Auth::load(&sources).unwrap();
+        std::fs::write(&users, "").unwrap();
+        auth.reload();
+        assert!(auth.keys().users.is_empty(), "whoever is taken out of the file is out");
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ pub struct Tokens(Vec<Box<[u8]>>);
 
 impl std::fmt::Debug for Tokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} tokens", self.0.len())
+        write!(f, "{} token{}", self.0.len(), if self.0.len() == 1 { "" } else { "s" })
     }
 }
 
@@ -69,6 +69,7 @@ mod tests {
             assert!(!tokens.contains(wrong), "{wrong}");
         }
         assert_eq!(format!("{tokens:?}"), "2 tokens");
+        assert_eq!(format!("{:?}", Tokens::from_text("0123456789abcdef", "f").unwrap()), "1 token");
     }
 
     #[test]

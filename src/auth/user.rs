@@ -23,7 +23,7 @@ pub struct Users {
 
 impl std::fmt::Debug for Users {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} users", self.len())
+        write!(f, "{} user{}", self.names.len(), if self.names.len() == 1 { "" } else { "s" })
     }
 }
 
@@ -39,11 +39,7 @@ impl Users {
     /// Reads a users file. Warns about one that other users of the machine can read.
     pub fn from_file(path: &Path) -> Result<Self, StartupError> {
         let text = file::read_secret_text("--users-file", path)?;
-        let users = Self::from_text(&text, &format!("--users-file {}", path.display()))?;
-        if users.len() == 0 {
-            log::warn!("--users-file {}: there is no user in it, so nobody can log in", path.display());
-        }
-        Ok(users)
+        Self::from_text(&text, &format!("--users-file {}", path.display()))
     }
 
     /// Takes the users out of a text; `file` is how complaints call it.
@@ -68,10 +64,10 @@ impl Users {
         Ok(users)
     }
 
-    /// How many there are.
+    /// Whether there is nobody.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.names.len()
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
     }
 
     /// The user of this name, and the hash of the password.
@@ -85,7 +81,7 @@ impl Users {
     #[must_use]
     pub fn candidate(&self, name: &str) -> Option<Candidate> {
         // Chosen also when it is not needed, so that both ways do the same.
-        let other = (self.chooser.hash_one(name) as usize).checked_rem(self.len()).map(|at| &self.names[at])?;
+        let other = (self.chooser.hash_one(name) as usize).checked_rem(self.names.len()).map(|at| &self.names[at])?;
         let (known, chosen) = match self.by_name.get_key_value(name) {
             Some((name, _)) => (Some(name), name),
             None => (None, other),
@@ -109,9 +105,12 @@ mod tests {
     #[test]
     fn a_file_has_comments_and_users() {
         let users = Users::from_text(&format!("# who\n\nann:{HASH}\n  bob@home:{HASH} \n"), "f").unwrap();
-        assert_eq!(users.len(), 2);
         assert!(users.find("ann").is_some() && users.find("bob@home").is_some() && users.find("Ann").is_none());
         assert_eq!(format!("{users:?}"), "2 users");
+        let one = Users::from_text(&format!("ann:{HASH}\n"), "f").unwrap();
+        assert_eq!((format!("{one:?}").as_str(), one.is_empty()), ("1 user", false));
+        let none = Users::from_text("# nobody\n", "f").unwrap();
+        assert_eq!((format!("{none:?}").as_str(), none.is_empty()), ("0 users", true));
     }
 
     #[test]

@@ -145,22 +145,13 @@ fn scsi_serial(directory: &Path) -> Option<Arc<str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::testing::laptop;
     use crate::model::ReadError;
     use std::fs;
 
-    fn fixture() -> Paths {
-        let machine = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/machine");
-        Paths {
-            procfs: machine.join("proc"),
-            sysfs: machine.join("sys"),
-            rootfs: machine.join("root"),
-            ..Paths::host()
-        }
-    }
-
     #[test]
     fn a_laptop() {
-        let disks = Reader::new(&fixture()).read().unwrap();
+        let disks = Reader::new(&laptop()).read().unwrap();
         let names: Vec<&str> = disks.iter().map(|disk| &*disk.name).collect();
         assert_eq!(names, ["nvme0n1", "nvme0n1p1", "nvme0n1p2", "nvme0n1p3", "dm-0"]);
         let expected = RawDisk {

@@ -162,6 +162,26 @@ impl KeptFile {
     }
 }
 
+/// A reader of one file whose whole text means something: the file, kept open, and its parser.
+#[derive(Debug)]
+pub struct FileReader<T> {
+    file: KeptFile,
+    parse: fn(&Path, &str) -> Reading<T>,
+}
+
+impl<T> FileReader<T> {
+    /// Opens nothing yet.
+    #[must_use]
+    pub fn new(path: PathBuf, parse: fn(&Path, &str) -> Reading<T>) -> Self {
+        Self { file: KeptFile::new(path), parse }
+    }
+
+    /// What the file says now.
+    pub fn read(&mut self) -> Reading<T> {
+        self.file.read_text_with(self.parse)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

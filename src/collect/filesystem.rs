@@ -140,6 +140,7 @@ fn choose(mounts: Vec<Mount>) -> Vec<Mount> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::testing;
     use std::fs;
     use std::os::unix::ffi::OsStrExt;
     use std::sync::Mutex;
@@ -156,9 +157,8 @@ mod tests {
 
     #[test]
     fn a_laptop() {
-        let machine = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/machine");
-        let (procfs, rootfs) = (machine.join("proc"), machine.join("root"));
-        let paths = Paths { procfs, rootfs: rootfs.clone(), ..Paths::host() };
+        let paths = testing::laptop();
+        let rootfs = paths.rootfs.clone();
         let mut reader = Reader::with_statvfs(&paths, Duration::from_secs(10), move |path| {
             assert!(path.starts_with(&rootfs), "{path:?}");
             let blocks = path.strip_prefix(&rootfs).unwrap().as_os_str().len() as u64;

@@ -123,21 +123,12 @@ pub fn parse_online(path: &Path, text: &str) -> Reading<Vec<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::testing::laptop;
     use std::fs;
-
-    fn fixture() -> Paths {
-        let machine = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/machine");
-        Paths {
-            procfs: machine.join("proc"),
-            sysfs: machine.join("sys"),
-            rootfs: machine.join("root"),
-            ..Paths::host()
-        }
-    }
 
     #[test]
     fn a_laptop() {
-        let clocks = Reader::new(&fixture()).read().unwrap();
+        let clocks = Reader::new(&laptop()).read().unwrap();
         let row = |core, current_mhz| RawFrequency {
             core,
             current_mhz,
@@ -150,7 +141,7 @@ mod tests {
     #[test]
     fn without_cpufreq_cpuinfo_tells() {
         let dir = tempfile::tempdir().unwrap();
-        let clocks = Reader::new(&Paths { sysfs: dir.path().into(), ..fixture() }).read().unwrap();
+        let clocks = Reader::new(&Paths { sysfs: dir.path().into(), ..laptop() }).read().unwrap();
         let expected = RawFrequency { core: 1, current_mhz: 2399.998, min_mhz: None, max_mhz: None };
         assert_eq!((clocks.len(), clocks[1]), (4, expected));
     }
@@ -158,7 +149,7 @@ mod tests {
     #[test]
     fn without_either_there_is_no_clock() {
         let dir = tempfile::tempdir().unwrap();
-        let paths = Paths { sysfs: dir.path().into(), procfs: dir.path().into(), ..fixture() };
+        let paths = Paths { sysfs: dir.path().into(), procfs: dir.path().into(), ..laptop() };
         assert!(matches!(Reader::new(&paths).read(), Err(ReadError::Unsupported { .. })));
         fs::write(dir.path().join("cpuinfo"), "processor\t: 0\nBogoMIPS\t: 108.00\n").unwrap();
         assert!(matches!(Reader::new(&paths).read(), Err(ReadError::Unsupported { .. })));
@@ -172,7 +163,7 @@ mod tests {
             fs::create_dir_all(cpu.join(core).join("cpufreq")).unwrap();
             fs::write(cpu.join(core).join("cpufreq/scaling_cur_freq"), text).unwrap();
         }
-        let mut reader = Reader::new(&Paths { sysfs: dir.path().into(), ..fixture() });
+        let mut reader = Reader::new(&Paths { sysfs: dir.path().into(), ..laptop() });
         let mut cores_of = |online: &str| {
             fs::write(cpu.join("online"), online).unwrap();
             reader.read().unwrap().iter().map(|clock| clock.core).collect::<Vec<_>>()

@@ -121,7 +121,7 @@ fn unquote(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
+    use crate::collect::testing;
 
     #[test]
     fn os_release_is_read_as_a_shell_reads_it() {
@@ -137,16 +137,8 @@ mod tests {
     }
 
     fn read(files: &[(&str, &[u8])]) -> RawHost {
-        let dir = tempfile::tempdir().unwrap();
-        for (file, text) in files {
-            let path = dir.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        let at = |root: &str| dir.path().join(root);
-        Reader::new(&Paths { procfs: at("proc"), sysfs: at("sys"), rootfs: at("root"), ..Paths::host() })
-            .read()
-            .unwrap()
+        let (_dir, paths) = testing::machine_of(files);
+        Reader::new(&paths).read().unwrap()
     }
 
     #[test]

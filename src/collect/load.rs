@@ -5,27 +5,14 @@
 use std::path::Path;
 
 use super::Paths;
-use super::file::{KeptFile, fraction, number, parse_error};
+use super::file::{FileReader, fraction, number, parse_error};
 use crate::model::Reading;
 use crate::model::sample::RawLoad;
 
-/// Keeps `/proc/loadavg` open.
-#[derive(Debug)]
-pub struct Reader {
-    loadavg: KeptFile,
-}
-
-impl Reader {
-    /// Opens nothing yet.
-    #[must_use]
-    pub fn new(paths: &Paths) -> Self {
-        Self { loadavg: KeptFile::new(paths.proc("loadavg")) }
-    }
-
-    /// The averages now.
-    pub fn read(&mut self) -> Reading<RawLoad> {
-        self.loadavg.read_text_with(parse_loadavg)
-    }
+/// The averages now.
+#[must_use]
+pub fn reader(paths: &Paths) -> FileReader<RawLoad> {
+    FileReader::new(paths.proc("loadavg"), parse_loadavg)
 }
 
 /// The text of `/proc/loadavg`, `0.20 0.18 0.12 1/80 11206`. The last number, the newest PID, is not used.
@@ -80,7 +67,7 @@ mod tests {
 
     #[test]
     fn this_machine_has_at_least_this_task() {
-        let load = Reader::new(&Paths::host()).read().unwrap();
+        let load = reader(&Paths::host()).read().unwrap();
         assert!(load.runnable >= 1 && load.total >= load.runnable);
     }
 }

@@ -6,27 +6,14 @@
 use std::path::Path;
 
 use super::Paths;
-use super::file::{KeptFile, number, parse_error};
+use super::file::{FileReader, number, parse_error};
 use crate::model::Reading;
 use crate::model::sample::{RawMemory, RawSwapIo};
 
-/// Keeps `/proc/meminfo` open.
-#[derive(Debug)]
-pub struct Reader {
-    meminfo: KeptFile,
-}
-
-impl Reader {
-    /// Opens nothing yet.
-    #[must_use]
-    pub fn new(paths: &Paths) -> Self {
-        Self { meminfo: KeptFile::new(paths.proc("meminfo")) }
-    }
-
-    /// Memory now.
-    pub fn read(&mut self) -> Reading<RawMemory> {
-        self.meminfo.read_text_with(parse_meminfo)
-    }
+/// Memory now.
+#[must_use]
+pub fn reader(paths: &Paths) -> FileReader<RawMemory> {
+    FileReader::new(paths.proc("meminfo"), parse_meminfo)
 }
 
 /// The lines of `/proc/meminfo` that are used, in the order of the slots of [`parse_meminfo`].
@@ -97,23 +84,10 @@ fn parse_kilobytes(path: &Path, line: usize, key: &str, value: &str) -> Reading<
     kilobytes.checked_mul(1024).ok_or_else(|| parse_error(path, line, format!("{key} is too large: {value}")))
 }
 
-/// Keeps `/proc/vmstat` open.
-#[derive(Debug)]
-pub struct SwapIoReader {
-    vmstat: KeptFile,
-}
-
-impl SwapIoReader {
-    /// Opens nothing yet.
-    #[must_use]
-    pub fn new(paths: &Paths) -> Self {
-        Self { vmstat: KeptFile::new(paths.proc("vmstat")) }
-    }
-
-    /// The counters now.
-    pub fn read(&mut self) -> Reading<RawSwapIo> {
-        self.vmstat.read_text_with(parse_vmstat)
-    }
+/// The counters now.
+#[must_use]
+pub fn swap_io_reader(paths: &Paths) -> FileReader<RawSwapIo> {
+    FileReader::new(paths.proc("vmstat"), parse_vmstat)
 }
 
 /// `pswpin` and `pswpout` of the text of `/proc/vmstat`, pages since boot. The other 180 or so lines are not looked at.
@@ -220,9 +194,9 @@ mod tests {
     #[test]
     fn this_machine_has_no_more_available_than_there_is() {
         let paths = Paths::host();
-        let memory = Reader::new(&paths).read().unwrap();
+        let memory = reader(&paths).read().unwrap();
         assert!(memory.total_bytes > 0 && memory.available_bytes <= memory.total_bytes);
         assert!(memory.free_bytes <= memory.total_bytes);
-        SwapIoReader::new(&paths).read().unwrap();
+        swap_io_reader(&paths).read().unwrap();
     }
 }

@@ -32,15 +32,18 @@ pub mod wireless;
 
 mod judge;
 mod slow;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use file::FileReader;
 pub use judge::Judge;
 pub use paths::Paths;
 pub use slow::{Patch, SlowReader, slow_readers};
 
-use crate::model::sample::{RawProcesses, RunReport};
+use crate::model::sample::{RawLoad, RawMemory, RawProcesses, RawSwapIo, RunReport};
 use crate::model::{Gathered, Reading, Sample, Subjects};
 
 /// How often facts that do not change are looked at again (a renamed host, an upgraded distribution).
@@ -56,11 +59,11 @@ pub struct Collector {
     paths: Paths,
     epoch: Instant,
     cpu: cpu::Reader,
-    memory: memory::Reader,
-    swap_io: memory::SwapIoReader,
-    load: load::Reader,
+    memory: FileReader<RawMemory>,
+    swap_io: FileReader<RawSwapIo>,
+    load: FileReader<RawLoad>,
     pressure: pressure::Reader,
-    uptime: uptime::Reader,
+    uptime: FileReader<f64>,
     network: network::Reader,
     disks: disk::Reader,
     processes: process::Reader,
@@ -77,11 +80,11 @@ impl Collector {
             paths: paths.clone(),
             epoch,
             cpu: cpu::Reader::new(paths),
-            memory: memory::Reader::new(paths),
-            swap_io: memory::SwapIoReader::new(paths),
-            load: load::Reader::new(paths),
+            memory: memory::reader(paths),
+            swap_io: memory::swap_io_reader(paths),
+            load: load::reader(paths),
             pressure: pressure::Reader::new(paths),
-            uptime: uptime::Reader::new(paths),
+            uptime: uptime::reader(paths),
             network: network::Reader::new(paths),
             disks: disk::Reader::new(paths),
             processes: process::Reader::new(paths),

@@ -91,6 +91,7 @@ fn shared(name: &str, names: &[Arc<str>], place: usize) -> Arc<str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::testing;
 
     const HEAD: &str = "Inter-|   Receive                                                |  Transmit\n face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n";
 
@@ -174,8 +175,7 @@ mod tests {
 
     #[test]
     fn the_laptop_has_five_interfaces() {
-        let procfs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/machine/proc");
-        let list = Reader::new(&Paths { procfs, ..Paths::host() }).read().unwrap();
+        let list = Reader::new(&testing::laptop()).read().unwrap();
         let told: Vec<_> = list.iter().map(|i| (&*i.name, i.received[0], i.sent[0])).collect();
         assert_eq!(told[1], ("eth0", 9_821_734_412, 1_203_948_210));
         assert_eq!((list[1].received[3], list[1].sent[6]), (12, 1), "dropped, carrier");

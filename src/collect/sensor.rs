@@ -138,6 +138,7 @@ fn read_celsius(path: &Path) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::testing;
 
     /// A `/sys` of the given files, and a reader of it.
     fn machine(files: &[(&str, &str)]) -> (tempfile::TempDir, Reader) {
@@ -238,9 +239,7 @@ mod tests {
 
     #[test]
     fn the_laptop_has_three_chips_and_two_zones() {
-        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/machine");
-        let paths = Paths { sysfs: fixture.join("sys"), ..Paths::host() };
-        let sensors = Reader::new(&paths).read().unwrap();
+        let sensors = Reader::new(&testing::laptop()).read().unwrap();
         let told: Vec<_> = sensors.temperatures.iter().map(|t| (&*t.chip, &*t.label)).collect();
         let cores = ["Package id 0", "Core 0", "Core 1", "Core 2", "Core 3"].map(|label| ("coretemp", label));
         assert_eq!(told[..5], cores);

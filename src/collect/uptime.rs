@@ -6,26 +6,13 @@
 use std::path::Path;
 
 use super::Paths;
-use super::file::{KeptFile, fraction};
+use super::file::{FileReader, fraction};
 use crate::model::Reading;
 
-/// Keeps `/proc/uptime` open.
-#[derive(Debug)]
-pub struct Reader {
-    uptime: KeptFile,
-}
-
-impl Reader {
-    /// Opens nothing yet.
-    #[must_use]
-    pub fn new(paths: &Paths) -> Self {
-        Self { uptime: KeptFile::new(paths.proc("uptime")) }
-    }
-
-    /// Seconds since boot, time spent in suspend included.
-    pub fn read(&mut self) -> Reading<f64> {
-        self.uptime.read_text_with(parse_uptime)
-    }
+/// Seconds since boot, time spent in suspend included.
+#[must_use]
+pub fn reader(paths: &Paths) -> FileReader<f64> {
+    FileReader::new(paths.proc("uptime"), parse_uptime)
 }
 
 /// The text of `/proc/uptime`, `350735.47 234388.90`: seconds since boot, and idle seconds summed over the cores, which
@@ -55,7 +42,7 @@ mod tests {
 
     #[test]
     fn this_machine_is_up() {
-        let mut reader = Reader::new(&Paths::host());
+        let mut reader = reader(&Paths::host());
         let first = reader.read().unwrap();
         assert!(first > 0.0 && reader.read().unwrap() >= first);
     }

@@ -140,17 +140,11 @@ fn by_firmware(fields: &[String; 4]) -> Option<Virtualization> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
+    use crate::collect::testing;
 
     fn of(files: &[(&str, &str)]) -> Virtualization {
-        let dir = tempfile::tempdir().unwrap();
-        for (file, text) in files {
-            let path = dir.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        let at = |root: &str| dir.path().join(root);
-        detect(&Paths { procfs: at("proc"), sysfs: at("sys"), rootfs: at("root"), ..Paths::host() })
+        let (_dir, paths) = testing::machine_of(files);
+        detect(&paths)
     }
 
     const GUEST: (&str, &str) = ("proc/cpuinfo", "processor\t: 0\nflags\t\t: fpu hypervisor vme\n");

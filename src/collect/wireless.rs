@@ -182,6 +182,7 @@ fn parse(path: &Path, text: &str) -> Reading<Vec<RawWireless>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::testing;
     use crate::model::ReadError;
 
     const HEAD: &str = "Inter-| sta-|   Quality        |   Discarded packets               | Missed | WE\n face | tus | link level noise |  nwid  crypt   frag  retry   misc | beacon | 22\n";
@@ -265,9 +266,7 @@ mod tests {
 
     #[test]
     fn the_laptop_has_one_link() {
-        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/machine");
-        let paths = Paths { procfs: fixture.join("proc"), ..Paths::host() };
-        let list = Reader::new(&paths).read().unwrap();
+        let list = Reader::new(&testing::laptop()).read().unwrap();
         assert_eq!(list.iter().map(|l| (&*l.interface, l.signal_dbm)).collect::<Vec<_>>(), [("wlan0", Some(-56))]);
     }
 }

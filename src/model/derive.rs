@@ -11,8 +11,8 @@ use super::sample::{
     RawSensors, RawStall, RawSwapIo, RawWireless, ReadError, Sample,
 };
 use super::snapshot::{
-    Address, Core, Cpu, CpuTime, Fan, Interface, Link, Load, Memory, Modes, Pressure, Reader, Sensors, Snapshot, Stall,
-    Stalls, Swap, Temperature, Traffic, Wireless, ratio,
+    Core, Cpu, CpuTime, Interface, Link, Memory, Modes, Pressure, Reader, Snapshot, Stall, Stalls, Swap, Traffic,
+    Wireless, ratio,
 };
 use super::{derive_disk, derive_process};
 
@@ -38,20 +38,14 @@ pub fn derive(previous: Option<&Sample>, current: &Sample) -> Snapshot {
             let io = Pair::of(previous.and_then(|p| p.swap_io.as_deref()), current.swap_io.as_deref());
             derive_swap(memory, io.as_ref(), current.machine)
         }),
-        load: value(&current.load).map(|load| Load {
-            one: load.one,
-            five: load.five,
-            fifteen: load.fifteen,
-            runnable: load.runnable,
-            total: load.total,
-        }),
+        load: value(&current.load).copied(),
         pressure: value(&current.pressure).map(derive_pressure),
         disks: Pair::of(previous.and_then(|p| p.disks.as_deref()), current.disks.as_deref())
             .map(|pair| derive_disk::disks(&pair)),
         filesystems: value(&current.filesystems).map(|list| list.iter().map(derive_disk::filesystem).collect()),
         interfaces: network.map(|pair| derive_interfaces(&pair, value(&current.links).map(Vec::as_slice))),
         wireless: value(&current.wireless).map(|list| list.iter().map(derive_wireless).collect()),
-        sensors: value(&current.sensors).map(derive_sensors),
+        sensors: value(&current.sensors).cloned(),
         processes: Pair::of(previous.and_then(|p| p.processes.as_deref()), current.processes.as_deref())
             .map(|pair| derive_process::processes(&pair, current)),
         sockets: value(&current.sockets).cloned(),
@@ -295,7 +289,7 @@ fn derive_link(raw: &RawLink) -> Link {
         operational_state: raw.operational_state.clone(),
         speed_bits_per_second: raw.speed_megabits.map(|megabits| megabits * 1_000_000),
         duplex: raw.duplex.clone(),
-        addresses: raw.addresses.iter().map(|a| Address { ip: a.ip, prefix_length: a.prefix_length }).collect(),
+        addresses: raw.addresses.clone(),
     }
 }
 
@@ -327,22 +321,5 @@ fn channel(mhz: u32) -> Option<u32> {
         5950..=7115 => Some((mhz - 5950) / 5),
         58_320..=70_200 => Some((mhz - 56_160) / 2_160),
         _ => None,
-    }
-}
-
-fn derive_sensors(raw: &RawSensors) -> Sensors {
-    Sensors {
-        temperatures: raw
-            .temperatures
-            .iter()
-            .map(|t| Temperature {
-                chip: t.chip.clone(),
-                label: t.label.clone(),
-                celsius: t.celsius,
-                high_celsius: t.high_celsius,
-                critical_celsius: t.critical_celsius,
-            })
-            .collect(),
-        fans: raw.fans.iter().map(|f| Fan { chip: f.chip.clone(), label: f.label.clone(), rpm: f.rpm }).collect(),
     }
 }

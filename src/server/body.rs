@@ -1,16 +1,16 @@
 //! Request bodies, bounded in size and time.
 
-use actix_web::dev::Payload;
 use actix_web::http::header::CONTENT_LENGTH;
-use actix_web::web::{Bytes, BytesMut};
+use actix_web::web::{Bytes, BytesMut, Payload};
 use actix_web::{HttpRequest, error::PayloadError};
 use futures_util::StreamExt;
 
 use crate::config::Limits;
 use crate::error::ApiError;
 
-/// The whole body, at most `limit` bytes of it and at most for the request time.
-pub async fn read(req: &HttpRequest, payload: &mut Payload, limit: usize, limits: &Limits) -> Result<Bytes, ApiError> {
+/// The whole body, at most the bytes that a body may have and at most for the request time.
+pub async fn read(req: &HttpRequest, payload: Payload, limits: &Limits) -> Result<Bytes, ApiError> {
+    let limit = limits.body_bytes;
     let declared = req.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|declared| declared > limit as u64) {
         return Err(ApiError::BodyTooLarge { limit });
@@ -21,7 +21,7 @@ pub async fn read(req: &HttpRequest, payload: &mut Payload, limit: usize, limits
     })
 }
 
-async fn collect(payload: &mut Payload, limit: usize) -> Result<Bytes, ApiError> {
+async fn collect(mut payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
     let mut body = BytesMut::new();
     while let Some(piece) = payload.next().await {
         let piece =

@@ -3,7 +3,6 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix_web::dev::Payload;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::json;
@@ -28,8 +27,7 @@ pub async fn authenticate(
     payload: web::Payload,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let mut payload: Payload = payload.into_inner();
-    let body = body::read(&req, &mut payload, state.limits.body_bytes, &state.limits).await?;
+    let body = body::read(&req, payload, &state.limits).await?;
     let Ok(Credentials { username, password }) = serde_json::from_slice(&body) else {
         return Err(ApiError::BadRequest("send JSON: {\"username\": \"...\", \"password\": \"...\"}".to_owned()));
     };
@@ -44,8 +42,7 @@ pub async fn worker(
     payload: web::Payload,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let mut payload: Payload = payload.into_inner();
-    body::read(&req, &mut payload, state.limits.body_bytes, &state.limits).await?;
+    body::read(&req, payload, &state.limits).await?;
     let owner = match req.extensions().get::<Identity>() {
         Some(Identity::User(name)) => Some(name.clone()),
         Some(Identity::Token) | None => None,

@@ -15,13 +15,13 @@ mod login;
 mod metrics;
 mod native;
 mod openapi;
-mod origin;
 mod process_monitor;
 mod psiod;
 mod psmonitor;
 pub mod routes;
 mod state;
 mod tls;
+mod url;
 mod websocket;
 
 use std::net::SocketAddr;
@@ -36,7 +36,6 @@ use serde::Serialize;
 use tokio::sync::{Semaphore, watch};
 
 pub use gate::{Gate, Kind};
-pub use origin::host_name;
 
 use crate::auth::Auth;
 use crate::collect;
@@ -64,6 +63,7 @@ const HISTORY_QUERIES: usize = 4;
 pub struct Server {
     addresses: Vec<SocketAddr>,
     url: String,
+    outside_urls: Vec<String>,
     history: Arc<History>,
     reloader: Reloader,
     stopping: watch::Sender<bool>,
@@ -86,7 +86,9 @@ pub fn start(config: &Config) -> Result<Server, StartupError> {
     let certificates = config.tls.as_ref().map(Certificates::load).transpose()?;
     let listeners = listener::listen(&config.listen)?;
     let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-    let url = url(config, &addresses);
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let url = url::own(scheme, config.listen.first(), &addresses);
+    let outside_urls = url::outside(scheme, &addresses);
 
     let history = Arc::new(History::open(config.data_dir.as_deref())?);
     log::info!("{}", history.describe());
@@ -145,7 +147,17 @@ pub fn start(config: &Config) -> Result<Server, StartupError> {
     }
     let server = server.run();
     let handle = server.handle();
-    Ok(Server { addresses, url, history, reloader, stopping, handle, running: actix_rt::spawn(server), clock })
+    Ok(Server {
+        addresses,
+        url,
+        outside_urls,
+        history,
+        reloader,
+        stopping,
+        handle,
+        running: actix_rt::spawn(server),
+        clock,
+    })
 }
 
 impl Server {
@@ -159,6 +171,12 @@ impl Server {
     #[must_use]
     pub fn url(&self) -> String {
         self.url.clone()
+    }
+
+    /// Where other machines find it when it listens on every address of this one; the first few.
+    #[must_use]
+    pub fn outside_urls(&self) -> &[String] {
+        &self.outside_urls
     }
 
     /// What reads tokens, users and the certificate again.
@@ -193,18 +211,6 @@ impl Reloader {
         if matches!(read.await, Ok(false)) {
             log::info!("there is no file to read again: no tokens, no users, no certificate");
         }
-    }
-}
-
-/// `http://NAME:PORT/`, or https, of the first listener, by name where it was given one; a wildcard is reachable as localhost.
-fn url(config: &Config, addresses: &[SocketAddr]) -> String {
-    let port = addresses.first().map_or(0, SocketAddr::port);
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
-    let host = config.listen.first().map_or("localhost", |listen| listen.host.as_str());
-    match host.parse::<std::net::IpAddr>() {
-        Ok(ip) if ip.is_unspecified() => format!("{scheme}://localhost:{port}/"),
-        Ok(std::net::IpAddr::V6(ip)) => format!("{scheme}://[{ip}]:{port}/"),
-        _ => format!("{scheme}://{host}:{port}/"),
     }
 }
 

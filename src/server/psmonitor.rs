@@ -4,7 +4,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Payload;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_ws::CloseCode;
@@ -33,8 +32,7 @@ pub async fn create(
     payload: web::Payload,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let mut payload: Payload = payload.into_inner();
-    body::read(&req, &mut payload, state.limits.body_bytes, &state.limits).await?;
+    body::read(&req, payload, &state.limits).await?;
     Ok(match state.workers.create(None) {
         Ok(id) => HttpResponse::Ok().json(json!({ "id": id.to_string(), "status": null })),
         Err(full) => HttpResponse::ServiceUnavailable()

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import { after, before } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
@@ -69,6 +70,22 @@ export async function startServer({ port = 0, args = [] } = {}) {
   } finally {
     limit.abort();
   }
+}
+
+/** The browser and the server of a test file that called `useBrowserAndServer`. */
+export let browser;
+export let server;
+
+/** One browser and one server for all tests of the file that calls this. */
+export function useBrowserAndServer() {
+  before(async () => {
+    browser = await launch();
+    server = await startServer();
+  }, { timeout: 60_000 });
+  after(async () => {
+    await server?.stop();
+    await browser?.close();
+  }, { timeout: 30_000 });
 }
 
 /** A page in a context of its own, closed after the test. `faults()` lists what went wrong so far. */

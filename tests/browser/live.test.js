@@ -4,25 +4,16 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import {
-  assertClean, eventually, launch, logLines, newPage, sleep, startServer, state, textOf, untilState,
+  assertClean, browser, eventually, logLines, newPage, server, sleep, startServer, state, textOf, untilState,
+  useBrowserAndServer,
 } from "./helper.js";
 
 const LIMIT = { timeout: 60_000 };
 const NUMBER = /^\d+\.\d$/;
-let browser;
-let server;
 
-before(async () => {
-  browser = await launch();
-  server = await startServer();
-}, { timeout: 60_000 });
-
-after(async () => {
-  await server?.stop();
-  await browser?.close();
-}, { timeout: 30_000 });
+useBrowserAndServer();
 
 test("connects by itself and shows numbers that change, from this server only", LIMIT, async (t) => {
   const tab = await newPage(t, browser);

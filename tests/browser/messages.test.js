@@ -2,25 +2,16 @@
 // The page and the worker id come from the real server; only the socket (or one answer) is played.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import {
-  assertClean, eventually, launch, logLines, message, newPage, playSocket, startServer, textOf, untilState,
+  assertClean, browser, eventually, logLines, message, newPage, playSocket, server, textOf, untilState,
+  useBrowserAndServer,
 } from "./helper.js";
 
 const LIMIT = { timeout: 60_000 };
 const DASH = "\u2013";
-let browser;
-let server;
 
-before(async () => {
-  browser = await launch();
-  server = await startServer();
-}, { timeout: 60_000 });
-
-after(async () => {
-  await server?.stop();
-  await browser?.close();
-}, { timeout: 30_000 });
+useBrowserAndServer();
 
 /** A live page whose socket was sent these messages. */
 async function fed(t, ...messages) {

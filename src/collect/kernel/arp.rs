@@ -3,28 +3,14 @@
 use std::path::Path;
 
 use crate::collect::Paths;
-use crate::collect::file::{KeptFile, parse_error};
+use crate::collect::file::{FileReader, parse_error};
 use crate::model::Reading;
 use crate::model::kernel::Named;
 
-/// Keeps the file open.
-#[derive(Debug)]
-pub struct Reader {
-    file: KeptFile,
-}
-
-impl Reader {
-    /// Opens nothing yet.
-    #[must_use]
-    pub fn new(paths: &Paths) -> Self {
-        Self { file: KeptFile::new(paths.proc("net/arp")) }
-    }
-
-    /// Number of entries by device, in the order in which the devices first appear.
-    pub fn read(&mut self) -> Reading<Vec<Named>> {
-        let path = self.file.path().to_owned();
-        parse_arp(&path, self.file.read()?)
-    }
+/// Number of entries by device, in the order in which the devices first appear.
+#[must_use]
+pub fn reader(paths: &Paths) -> FileReader<Vec<Named>> {
+    FileReader::new(paths.proc("net/arp"), parse_arp)
 }
 
 fn parse_arp(path: &Path, text: &str) -> Reading<Vec<Named>> {

@@ -1,43 +1,28 @@
 //! The local time zone, and `/sys/devices/system/clocksource/clocksourceN/*_clocksource`
 //! (Documentation/timers/timekeeping.rst).
 
-use std::path::PathBuf;
-
 use super::attributes::{AttributeDir, numbered_in};
 use crate::collect::Paths;
 use crate::model::Reading;
 use crate::model::kernel::system::{Clock, ClockSources};
 
-/// Reader without state; the time zone data base is cached by the library that reads it.
-#[derive(Debug)]
-pub struct Reader {
-    directory: PathBuf,
-}
-
-impl Reader {
-    /// Opens nothing yet.
-    #[must_use]
-    pub fn new(paths: &Paths) -> Self {
-        Self { directory: paths.sys("devices/system/clocksource") }
+/// Zone and clock sources now. The time zone data base is cached by the library that reads it.
+pub fn read(paths: &Paths) -> Reading<Clock> {
+    let directory = paths.sys("devices/system/clocksource");
+    let now = jiff::Timestamp::now();
+    let zone = jiff::tz::TimeZone::system();
+    let info = zone.to_offset_info(now);
+    let mut sources = Vec::new();
+    for (number, name) in numbered_in(&directory, "clocksource") {
+        let attributes = AttributeDir::open(&directory.join(name))?;
+        let available = attributes.text("available_clocksource").unwrap_or_default();
+        sources.push(ClockSources {
+            device: number.to_string(),
+            available: available.split_ascii_whitespace().map(str::to_owned).collect(),
+            current: attributes.text("current_clocksource").unwrap_or_default(),
+        });
     }
-
-    /// Zone and clock sources now.
-    pub fn read(&mut self) -> Reading<Clock> {
-        let now = jiff::Timestamp::now();
-        let zone = jiff::tz::TimeZone::system();
-        let info = zone.to_offset_info(now);
-        let mut sources = Vec::new();
-        for (number, name) in numbered_in(&self.directory, "clocksource") {
-            let attributes = AttributeDir::open(&self.directory.join(name))?;
-            let available = attributes.text("available_clocksource").unwrap_or_default();
-            sources.push(ClockSources {
-                device: number.to_string(),
-                available: available.split_ascii_whitespace().map(str::to_owned).collect(),
-                current: attributes.text("current_clocksource").unwrap_or_default(),
-            });
-        }
-        Ok(Clock { zone: info.abbreviation().to_owned(), zone_offset_seconds: info.offset().seconds().into(), sources })
-    }
+    Ok(Clock { zone: info.abbreviation().to_owned(), zone_offset_seconds: info.offset().seconds().into(), sources })
 }
 
 #[cfg(test)]
@@ -52,7 +37,7 @@ mod tests {
         std::fs::write(place.join("available_clocksource"), "kvm-clock tsc \n").unwrap();
         std::fs::write(place.join("current_clocksource"), "tsc\n").unwrap();
         let paths = Paths { sysfs: dir.path().into(), ..Paths::host() };
-        let clock = Reader::new(&paths).read().unwrap();
+        let clock = read(&paths).unwrap();
         let expected = ClockSources {
             device: "0".to_owned(),
             available: vec!["kvm-clock".to_owned(), "tsc".to_owned()],

@@ -33,11 +33,9 @@ impl Reader {
     /// without them the rest is told.
     pub fn read(&mut self) -> Reading<Conntrack> {
         let (entries, limit) = (number(&mut self.count)?, number(&mut self.limit)?);
-        let path = self.statistics.path().to_owned();
-        let statistics = match self.statistics.read() {
-            Ok(text) => parse_statistics(&path, text)?,
+        let statistics = match self.statistics.read_text_with(parse_statistics) {
             Err(ReadError::Unsupported { .. } | ReadError::Denied { .. }) => Vec::new(),
-            Err(error) => return Err(error),
+            statistics => statistics?,
         };
         Ok(Conntrack { entries, limit, statistics })
     }

@@ -3,28 +3,14 @@
 use std::path::Path;
 
 use crate::collect::Paths;
-use crate::collect::file::{KeptFile, parse_error};
+use crate::collect::file::{FileReader, parse_error};
 use crate::model::Reading;
 use crate::model::kernel::system::FileHandles;
 
-/// Keeps the file open.
-#[derive(Debug)]
-pub struct Reader {
-    file: KeptFile,
-}
-
-impl Reader {
-    /// Opens nothing yet.
-    #[must_use]
-    pub fn new(paths: &Paths) -> Self {
-        Self { file: KeptFile::new(paths.proc("sys/fs/file-nr")) }
-    }
-
-    /// First and third number.
-    pub fn read(&mut self) -> Reading<FileHandles> {
-        let path = self.file.path().to_owned();
-        parse_file_nr(&path, self.file.read()?)
-    }
+/// First and third number.
+#[must_use]
+pub fn reader(paths: &Paths) -> FileReader<FileHandles> {
+    FileReader::new(paths.proc("sys/fs/file-nr"), parse_file_nr)
 }
 
 fn parse_file_nr(path: &Path, text: &str) -> Reading<FileHandles> {

@@ -3,7 +3,7 @@
 //!
 //! The sensor reader takes the temperatures and fans that the model shows; this one takes everything, by the kernel's names.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::attributes::{AttributeDir, names_in};
 use crate::collect::Paths;
@@ -28,24 +28,11 @@ const KINDS: [&str; 14] = [
     "freq",
 ];
 
-/// Reader without state: chips come and go.
-#[derive(Debug)]
-pub struct Reader {
-    directory: PathBuf,
-}
-
-impl Reader {
-    /// Opens nothing yet.
-    #[must_use]
-    pub fn new(paths: &Paths) -> Self {
-        Self { directory: paths.sys("class/hwmon") }
-    }
-
-    /// All chips with their sensors. A chip that vanishes while it is read is left out.
-    pub fn read(&mut self) -> Reading<Vec<HwmonChip>> {
-        let names = names_in(&self.directory)?;
-        Ok(names.iter().filter_map(|name| read_chip(&self.directory.join(name))).collect())
-    }
+/// All chips with their sensors. A chip that vanishes while it is read is left out. Nothing is kept: chips come and go.
+pub fn read(paths: &Paths) -> Reading<Vec<HwmonChip>> {
+    let directory = paths.sys("class/hwmon");
+    let names = names_in(&directory)?;
+    Ok(names.iter().filter_map(|name| read_chip(&directory.join(name))).collect())
 }
 
 fn read_chip(directory: &Path) -> Option<HwmonChip> {
@@ -140,7 +127,7 @@ mod tests {
         std::fs::create_dir_all(&class).unwrap();
         std::os::unix::fs::symlink(&chip, class.join("hwmon3")).unwrap();
         let paths = Paths { sysfs: dir.path().into(), ..Paths::host() };
-        let chips = Reader::new(&paths).read().unwrap();
+        let chips = read(&paths).unwrap();
         assert_eq!(chips.len(), 1);
         assert_eq!(chips[0].chip, "platform_coretemp_0");
         assert_eq!(chips[0].name.as_deref(), Some("core_temp"));

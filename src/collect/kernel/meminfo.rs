@@ -5,28 +5,14 @@
 use std::path::Path;
 
 use crate::collect::Paths;
-use crate::collect::file::{KeptFile, parse_error};
+use crate::collect::file::{FileReader, parse_error};
 use crate::model::Reading;
 use crate::model::kernel::MeminfoLine;
 
-/// Keeps the file open.
-#[derive(Debug)]
-pub struct Reader {
-    file: KeptFile,
-}
-
-impl Reader {
-    /// Opens nothing yet.
-    #[must_use]
-    pub fn new(paths: &Paths) -> Self {
-        Self { file: KeptFile::new(paths.proc("meminfo")) }
-    }
-
-    /// All lines as they are now.
-    pub fn read(&mut self) -> Reading<Vec<MeminfoLine>> {
-        let path = self.file.path().to_owned();
-        parse_meminfo(&path, self.file.read()?)
-    }
+/// All lines as they are now.
+#[must_use]
+pub fn reader(paths: &Paths) -> FileReader<Vec<MeminfoLine>> {
+    FileReader::new(paths.proc("meminfo"), parse_meminfo)
 }
 
 fn parse_meminfo(path: &Path, text: &str) -> Reading<Vec<MeminfoLine>> {

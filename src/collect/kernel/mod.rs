@@ -35,37 +35,37 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Paths;
-use crate::model::kernel::{KernelTables, TableRun};
+use super::file::FileReader;
+use crate::model::kernel::network::SoftnetRow;
+use crate::model::kernel::system::{FileHandles, SchedstatRow};
+use crate::model::kernel::{KernelTables, MeminfoLine, Named, TableRun};
 use crate::model::{ReadError, Reading};
 
 /// All tables' readers with what they keep open.
 #[derive(Debug)]
 pub struct Reader {
-    arp: arp::Reader,
-    clock: clock::Reader,
+    /// For the tables of which nothing is kept: devices come and go.
+    paths: Paths,
+    arp: FileReader<Vec<Named>>,
     conntrack: conntrack::Reader,
     dmi: dmi::Reader,
     entropy: entropy::Reader,
-    filefd: filefd::Reader,
-    hwmon: hwmon::Reader,
-    meminfo: meminfo::Reader,
+    filefd: FileReader<FileHandles>,
+    meminfo: FileReader<Vec<MeminfoLine>>,
     mounts: mounts::Reader,
     netclass: netclass::Reader,
     netstat: netstat::Reader,
     os_release: os_release::Reader,
     own: own::Reader,
-    power_supply: power_supply::Reader,
-    processor: processor::Reader,
-    schedstat: schedstat::Reader,
+    schedstat: FileReader<Vec<SchedstatRow>>,
     selinux: selinux::Reader,
     sockstat: sockstat::Reader,
-    softnet: softnet::Reader,
-    thermal: thermal::Reader,
+    softnet: FileReader<Vec<SoftnetRow>>,
     timex: timex::Reader,
     udev: udev::Reader,
     udp_queues: udp_queues::Reader,
     uname: uname::Reader,
-    vmstat: vmstat::Reader,
+    vmstat: FileReader<Vec<Named>>,
     /// Tables whose failure was already told.
     told: HashSet<&'static str>,
 }
@@ -75,31 +75,27 @@ impl Reader {
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
         Self {
-            arp: arp::Reader::new(paths),
-            clock: clock::Reader::new(paths),
+            paths: paths.clone(),
+            arp: arp::reader(paths),
             conntrack: conntrack::Reader::new(paths),
             dmi: dmi::Reader::new(paths),
             entropy: entropy::Reader::new(paths),
-            filefd: filefd::Reader::new(paths),
-            hwmon: hwmon::Reader::new(paths),
-            meminfo: meminfo::Reader::new(paths),
+            filefd: filefd::reader(paths),
+            meminfo: meminfo::reader(paths),
             mounts: mounts::Reader::new(paths),
             netclass: netclass::Reader::new(paths),
             netstat: netstat::Reader::new(paths),
             os_release: os_release::Reader::new(paths),
             own: own::Reader::new(),
-            power_supply: power_supply::Reader::new(paths),
-            processor: processor::Reader::new(paths),
-            schedstat: schedstat::Reader::new(paths),
+            schedstat: schedstat::reader(paths),
             selinux: selinux::Reader::new(paths),
             sockstat: sockstat::Reader::new(paths),
-            softnet: softnet::Reader::new(paths),
-            thermal: thermal::Reader::new(paths),
+            softnet: softnet::reader(paths),
             timex: timex::Reader::default(),
             udev: udev::Reader::new(paths),
             udp_queues: udp_queues::Reader::new(paths),
             uname: uname::Reader::new(paths),
-            vmstat: vmstat::Reader::new(paths),
+            vmstat: vmstat::reader(paths),
             told: HashSet::new(),
         }
     }
@@ -125,16 +121,16 @@ impl Reader {
             file_handles: run.one("filefd", || self.filefd.read()),
             entropy: run.one("entropy", || self.entropy.read()),
             timex: run.one("timex", || self.timex.read()),
-            clock: run.one("time", || self.clock.read()),
+            clock: run.one("time", || clock::read(&self.paths)),
             uname: run.one("uname", || self.uname.read()),
             os_release: run.one("os", || self.os_release.read()),
             selinux: run.one("selinux", || self.selinux.read()),
             dmi: run.one("dmi", || self.dmi.read()),
-            hwmon: run.one("hwmon", || self.hwmon.read()),
-            thermal: run.one("thermal_zone", || self.thermal.read()),
-            power_supplies: run.one("powersupplyclass", || self.power_supply.read()),
-            frequencies: run.one("cpufreq", || self.processor.read_frequencies()),
-            throttles: run.one("cpu", || self.processor.read_throttles()),
+            hwmon: run.one("hwmon", || hwmon::read(&self.paths)),
+            thermal: run.one("thermal_zone", || thermal::read(&self.paths)),
+            power_supplies: run.one("powersupplyclass", || power_supply::read(&self.paths)),
+            frequencies: run.one("cpufreq", || processor::read_frequencies(&self.paths)),
+            throttles: run.one("cpu", || processor::read_throttles(&self.paths)),
             udev: run.one("diskstats", || self.udev.read()),
             mounts: run.one("filesystem", || self.mounts.read()),
             own: run.one("psmonitor", || self.own.read()),

@@ -32,13 +32,9 @@ impl Reader {
     pub fn read(&mut self) -> Reading<Vec<NetstatField>> {
         let mut fields = Vec::with_capacity(48);
         for file in &mut self.paired {
-            let path = file.path().to_owned();
-            parse_pairs(&path, file.read()?, &mut fields)?;
+            file.read_text_with(|path, text| parse_pairs(path, text, &mut fields))?;
         }
-        let path = self.snmp6.path().to_owned();
-        if let Some(text) = optional(self.snmp6.read())? {
-            parse_snmp6(&path, text, &mut fields)?;
-        }
+        optional(self.snmp6.read_text_with(|path, text| parse_snmp6(path, text, &mut fields)))?;
         Ok(fields)
     }
 }

@@ -28,11 +28,10 @@ impl Reader {
 
     /// The process as it is now.
     pub fn read(&mut self) -> Reading<OwnProcess> {
-        let path = self.stat.path().to_owned();
-        let mut own = parse_stat(&path, self.stat.read()?, self.machine)?;
+        let mut own = self.stat.read_text_with(|path, text| parse_stat(path, text, self.machine))?;
         own.virtual_limit_bytes = getrlimit(Resource::As).current;
         own.descriptor_limit = getrlimit(Resource::Nofile).current;
-        own.open_descriptors = count_descriptors(&path.with_file_name("fd"));
+        own.open_descriptors = count_descriptors(&self.stat.path().with_file_name("fd"));
         Ok(own)
     }
 }

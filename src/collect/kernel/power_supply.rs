@@ -1,8 +1,6 @@
 //! `/sys/class/power_supply`: batteries and mains (Documentation/ABI/testing/sysfs-class-power). A machine without any has
 //! an empty list.
 
-use std::path::PathBuf;
-
 use super::attributes::{AttributeDir, names_in};
 use crate::collect::Paths;
 use crate::model::Reading;
@@ -76,38 +74,26 @@ const TEXTS: [&str; 11] = [
     "usb_type",
 ];
 
-/// Reader without state: supplies come and go.
-#[derive(Debug)]
-pub struct Reader {
-    directory: PathBuf,
-}
-
-impl Reader {
-    /// Opens nothing yet.
-    #[must_use]
-    pub fn new(paths: &Paths) -> Self {
-        Self { directory: paths.sys("class/power_supply") }
-    }
-
-    /// All supplies. Files that a driver refuses (a battery that is being pulled) are left out.
-    pub fn read(&mut self) -> Reading<Vec<PowerSupply>> {
-        let mut supplies = Vec::new();
-        for name in names_in(&self.directory)? {
-            let directory = self.directory.join(&name);
-            let Ok(attributes) = AttributeDir::open(&directory) else { continue };
-            let mut supply = PowerSupply { name, ..PowerSupply::default() };
-            for file in names_in(&directory).unwrap_or_default() {
-                if let Ok(index) = NUMBERS.binary_search(&file.as_str()) {
-                    supply.numbers.extend(attributes.number(&file).map(|number| (NUMBERS[index], number)));
-                } else if let Ok(index) = TEXTS.binary_search(&file.as_str()) {
-                    let text = attributes.text(&file).filter(|text| !text.is_empty());
-                    supply.texts.extend(text.map(|text| (TEXTS[index], text)));
-                }
+/// All supplies. Files that a driver refuses (a battery that is being pulled) are left out. Nothing is kept: supplies come
+/// and go.
+pub fn read(paths: &Paths) -> Reading<Vec<PowerSupply>> {
+    let root = paths.sys("class/power_supply");
+    let mut supplies = Vec::new();
+    for name in names_in(&root)? {
+        let directory = root.join(&name);
+        let Ok(attributes) = AttributeDir::open(&directory) else { continue };
+        let mut supply = PowerSupply { name, ..PowerSupply::default() };
+        for file in names_in(&directory).unwrap_or_default() {
+            if let Ok(index) = NUMBERS.binary_search(&file.as_str()) {
+                supply.numbers.extend(attributes.number(&file).map(|number| (NUMBERS[index], number)));
+            } else if let Ok(index) = TEXTS.binary_search(&file.as_str()) {
+                let text = attributes.text(&file).filter(|text| !text.is_empty());
+                supply.texts.extend(text.map(|text| (TEXTS[index], text)));
             }
-            supplies.push(supply);
         }
-        Ok(supplies)
+        supplies.push(supply);
     }
+    Ok(supplies)
 }
 
 #[cfg(test)]
@@ -130,7 +116,7 @@ mod tests {
             std::fs::write(place.join(file), text).unwrap();
         }
         let paths = Paths { sysfs: dir.path().into(), ..Paths::host() };
-        let supplies = Reader::new(&paths).read().unwrap();
+        let supplies = read(&paths).unwrap();
         let expected = PowerSupply {
             name: "BAT0".to_owned(),
             numbers: vec![("capacity", 81)],

@@ -1,68 +1,54 @@
 //! `/sys/devices/system/cpu/cpuN`: `cpufreq` (Documentation/admin-guide/pm/cpufreq.rst) and `thermal_throttle`. Virtual
 //! machines have neither as a rule; the lists are empty then.
 
-use std::path::PathBuf;
-
 use super::attributes::{AttributeDir, numbered_in};
 use crate::collect::Paths;
 use crate::model::Reading;
 use crate::model::kernel::hardware::{FrequencyLimits, Throttles};
 
-/// Reader without state: processors can be switched off and on.
-#[derive(Debug)]
-pub struct Reader {
-    directory: PathBuf,
+/// Frequencies of the processors that have a frequency driver. Nothing is kept: processors can be switched off and on.
+pub fn read_frequencies(paths: &Paths) -> Reading<Vec<FrequencyLimits>> {
+    let root = paths.sys("devices/system/cpu");
+    let mut list = Vec::new();
+    for (cpu, name) in numbered_in(&root, "cpu") {
+        let Ok(attributes) = AttributeDir::open(&root.join(name).join("cpufreq")) else { continue };
+        let khz = |file: &str| attributes.number(file).and_then(|number| u64::try_from(number).ok());
+        list.push(FrequencyLimits {
+            cpu,
+            hardware_current_khz: khz("cpuinfo_cur_freq"),
+            hardware_minimum_khz: khz("cpuinfo_min_freq"),
+            hardware_maximum_khz: khz("cpuinfo_max_freq"),
+            scaling_current_khz: khz("scaling_cur_freq"),
+            scaling_minimum_khz: khz("scaling_min_freq"),
+            scaling_maximum_khz: khz("scaling_max_freq"),
+        });
+    }
+    Ok(list)
 }
 
-impl Reader {
-    /// Opens nothing yet.
-    #[must_use]
-    pub fn new(paths: &Paths) -> Self {
-        Self { directory: paths.sys("devices/system/cpu") }
-    }
-
-    /// Frequencies of the processors that have a frequency driver.
-    pub fn read_frequencies(&mut self) -> Reading<Vec<FrequencyLimits>> {
-        let mut list = Vec::new();
-        for (cpu, name) in numbered_in(&self.directory, "cpu") {
-            let Ok(attributes) = AttributeDir::open(&self.directory.join(name).join("cpufreq")) else { continue };
-            let khz = |file: &str| attributes.number(file).and_then(|number| u64::try_from(number).ok());
-            list.push(FrequencyLimits {
-                cpu,
-                hardware_current_khz: khz("cpuinfo_cur_freq"),
-                hardware_minimum_khz: khz("cpuinfo_min_freq"),
-                hardware_maximum_khz: khz("cpuinfo_max_freq"),
-                scaling_current_khz: khz("scaling_cur_freq"),
-                scaling_minimum_khz: khz("scaling_min_freq"),
-                scaling_maximum_khz: khz("scaling_max_freq"),
-            });
+/// Throttle counts, once a core and once a package: threads of a core share theirs.
+pub fn read_throttles(paths: &Paths) -> Reading<Throttles> {
+    let root = paths.sys("devices/system/cpu");
+    let mut throttles = Throttles::default();
+    for (_, name) in numbered_in(&root, "cpu") {
+        let directory = root.join(name);
+        let Ok(counts) = AttributeDir::open(&directory.join("thermal_throttle")) else { continue };
+        let Ok(topology) = AttributeDir::open(&directory.join("topology")) else { continue };
+        let number = |attributes: &AttributeDir, file: &str| u64::try_from(attributes.number(file)?).ok();
+        let (Some(package), Some(core)) = (number(&topology, "physical_package_id"), number(&topology, "core_id"))
+        else {
+            continue;
+        };
+        if !throttles.cores.iter().any(|known| (known.0, known.1) == (package, core)) {
+            let count = number(&counts, "core_throttle_count");
+            throttles.cores.extend(count.map(|count| (package, core, count)));
         }
-        Ok(list)
-    }
-
-    /// Throttle counts, once a core and once a package: threads of a core share theirs.
-    pub fn read_throttles(&mut self) -> Reading<Throttles> {
-        let mut throttles = Throttles::default();
-        for (_, name) in numbered_in(&self.directory, "cpu") {
-            let directory = self.directory.join(name);
-            let Ok(counts) = AttributeDir::open(&directory.join("thermal_throttle")) else { continue };
-            let Ok(topology) = AttributeDir::open(&directory.join("topology")) else { continue };
-            let number = |attributes: &AttributeDir, file: &str| u64::try_from(attributes.number(file)?).ok();
-            let (Some(package), Some(core)) = (number(&topology, "physical_package_id"), number(&topology, "core_id"))
-            else {
-                continue;
-            };
-            if !throttles.cores.iter().any(|known| (known.0, known.1) == (package, core)) {
-                let count = number(&counts, "core_throttle_count");
-                throttles.cores.extend(count.map(|count| (package, core, count)));
-            }
-            if !throttles.packages.iter().any(|known| known.0 == package) {
-                let count = number(&counts, "package_throttle_count");
-                throttles.packages.extend(count.map(|count| (package, count)));
-            }
+        if !throttles.packages.iter().any(|known| known.0 == package) {
+            let count = number(&counts, "package_throttle_count");
+            throttles.packages.extend(count.map(|count| (package, count)));
         }
-        Ok(throttles)
     }
+    Ok(throttles)
 }
 
 #[cfg(test)]
@@ -86,10 +72,9 @@ mod tests {
         file("cpu1/cpufreq/scaling_cur_freq", "1200000\n");
         file("cpufreq/boost", "1\n");
         let paths = Paths { sysfs: dir.path().into(), ..Paths::host() };
-        let mut reader = Reader::new(&paths);
-        let throttles = reader.read_throttles().unwrap();
+        let throttles = read_throttles(&paths).unwrap();
         assert_eq!(throttles, Throttles { cores: vec![(0, 0, 5), (0, 1, 5)], packages: vec![(0, 30)] });
         let expected = FrequencyLimits { cpu: 1, scaling_current_khz: Some(1_200_000), ..FrequencyLimits::default() };
-        assert_eq!(reader.read_frequencies().unwrap(), [expected]);
+        assert_eq!(read_frequencies(&paths).unwrap(), [expected]);
     }
 }

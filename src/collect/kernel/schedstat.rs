@@ -4,28 +4,14 @@
 use std::path::Path;
 
 use crate::collect::Paths;
-use crate::collect::file::{KeptFile, parse_error};
+use crate::collect::file::{FileReader, parse_error};
 use crate::model::Reading;
 use crate::model::kernel::system::SchedstatRow;
 
-/// Keeps the file open.
-#[derive(Debug)]
-pub struct Reader {
-    file: KeptFile,
-}
-
-impl Reader {
-    /// Opens nothing yet.
-    #[must_use]
-    pub fn new(paths: &Paths) -> Self {
-        Self { file: KeptFile::new(paths.proc("schedstat")) }
-    }
-
-    /// All CPUs.
-    pub fn read(&mut self) -> Reading<Vec<SchedstatRow>> {
-        let path = self.file.path().to_owned();
-        parse_schedstat(&path, self.file.read()?)
-    }
+/// All CPUs.
+#[must_use]
+pub fn reader(paths: &Paths) -> FileReader<Vec<SchedstatRow>> {
+    FileReader::new(paths.proc("schedstat"), parse_schedstat)
 }
 
 fn parse_schedstat(path: &Path, text: &str) -> Reading<Vec<SchedstatRow>> {

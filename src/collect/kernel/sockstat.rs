@@ -27,10 +27,7 @@ impl Reader {
     pub fn read(&mut self) -> Reading<Vec<SockstatField>> {
         let mut fields = Vec::with_capacity(24);
         for file in &mut self.files {
-            let path = file.path().to_owned();
-            if let Some(text) = optional(file.read())? {
-                parse_sockstat(&path, text, self.page_bytes, &mut fields)?;
-            }
+            optional(file.read_text_with(|path, text| parse_sockstat(path, text, self.page_bytes, &mut fields)))?;
         }
         Ok(fields)
     }

@@ -4,28 +4,14 @@
 use std::path::Path;
 
 use crate::collect::Paths;
-use crate::collect::file::{KeptFile, parse_error};
+use crate::collect::file::{FileReader, parse_error};
 use crate::model::Reading;
 use crate::model::kernel::network::SoftnetRow;
 
-/// Keeps the file open.
-#[derive(Debug)]
-pub struct Reader {
-    file: KeptFile,
-}
-
-impl Reader {
-    /// Opens nothing yet.
-    #[must_use]
-    pub fn new(paths: &Paths) -> Self {
-        Self { file: KeptFile::new(paths.proc("net/softnet_stat")) }
-    }
-
-    /// All CPUs.
-    pub fn read(&mut self) -> Reading<Vec<SoftnetRow>> {
-        let path = self.file.path().to_owned();
-        parse_softnet(&path, self.file.read()?)
-    }
+/// All CPUs.
+#[must_use]
+pub fn reader(paths: &Paths) -> FileReader<Vec<SoftnetRow>> {
+    FileReader::new(paths.proc("net/softnet_stat"), parse_softnet)
 }
 
 fn parse_softnet(path: &Path, text: &str) -> Reading<Vec<SoftnetRow>> {

@@ -1,44 +1,29 @@
 //! `/sys/class/thermal`: zones and cooling devices (Documentation/driver-api/thermal/sysfs-api.rst). A machine without any
 //! has empty lists.
 
-use std::path::PathBuf;
-
 use super::attributes::{AttributeDir, numbered_in};
 use crate::collect::Paths;
 use crate::model::Reading;
 use crate::model::kernel::hardware::Thermal;
 
-/// Reader without state: zones come and go.
-#[derive(Debug)]
-pub struct Reader {
-    directory: PathBuf,
-}
-
-impl Reader {
-    /// Opens nothing yet.
-    #[must_use]
-    pub fn new(paths: &Paths) -> Self {
-        Self { directory: paths.sys("class/thermal") }
-    }
-
-    /// What is there now. A zone whose driver has no temperature to tell is left out.
-    pub fn read(&mut self) -> Reading<Thermal> {
-        let mut thermal = Thermal::default();
-        for (number, name) in numbered_in(&self.directory, "thermal_zone") {
-            let Ok(zone) = AttributeDir::open(&self.directory.join(name)) else { continue };
-            if let (Some(kind), Some(temperature)) = (zone.text("type"), zone.number("temp")) {
-                thermal.zones.push((number.to_string(), kind, temperature));
-            }
+/// What is there now. A zone whose driver has no temperature to tell is left out. Nothing is kept: zones come and go.
+pub fn read(paths: &Paths) -> Reading<Thermal> {
+    let directory = paths.sys("class/thermal");
+    let mut thermal = Thermal::default();
+    for (number, name) in numbered_in(&directory, "thermal_zone") {
+        let Ok(zone) = AttributeDir::open(&directory.join(name)) else { continue };
+        if let (Some(kind), Some(temperature)) = (zone.text("type"), zone.number("temp")) {
+            thermal.zones.push((number.to_string(), kind, temperature));
         }
-        for (number, name) in numbered_in(&self.directory, "cooling_device") {
-            let Ok(device) = AttributeDir::open(&self.directory.join(name)) else { continue };
-            let states = (device.number("cur_state"), device.number("max_state"));
-            if let (Some(kind), (Some(current), Some(maximum))) = (device.text("type"), states) {
-                thermal.cooling_devices.push((number.to_string(), kind, current, maximum));
-            }
-        }
-        Ok(thermal)
     }
+    for (number, name) in numbered_in(&directory, "cooling_device") {
+        let Ok(device) = AttributeDir::open(&directory.join(name)) else { continue };
+        let states = (device.number("cur_state"), device.number("max_state"));
+        if let (Some(kind), (Some(current), Some(maximum))) = (device.text("type"), states) {
+            thermal.cooling_devices.push((number.to_string(), kind, current, maximum));
+        }
+    }
+    Ok(thermal)
 }
 
 #[cfg(test)]
@@ -49,7 +34,7 @@ mod tests {
     fn zones_and_cooling_devices() {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths { sysfs: dir.path().into(), ..Paths::host() };
-        assert_eq!(Reader::new(&paths).read().unwrap(), Thermal::default());
+        assert_eq!(read(&paths).unwrap(), Thermal::default());
         let file = |path: &str, text: &str| {
             let path = dir.path().join("class/thermal").join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -61,7 +46,7 @@ mod tests {
         file("cooling_device10/type", "Processor\n");
         file("cooling_device10/cur_state", "1\n");
         file("cooling_device10/max_state", "3\n");
-        let thermal = Reader::new(&paths).read().unwrap();
+        let thermal = read(&paths).unwrap();
         assert_eq!(thermal.zones, [("0".to_owned(), "x86_pkg_temp".to_owned(), -5000)]);
         assert_eq!(thermal.cooling_devices, [("10".to_owned(), "Processor".to_owned(), 1, 3)]);
     }

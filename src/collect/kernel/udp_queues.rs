@@ -25,9 +25,7 @@ impl Reader {
     pub fn read(&mut self) -> Reading<Vec<UdpQueue>> {
         let mut queues = Vec::with_capacity(2);
         for (family, file) in &mut self.files {
-            let path = file.path().to_owned();
-            if let Some(text) = optional(file.read())? {
-                let (transmit_bytes, receive_bytes) = sum_queues(&path, text)?;
+            if let Some((transmit_bytes, receive_bytes)) = optional(file.read_text_with(sum_queues))? {
                 queues.push(UdpQueue { family, receive_bytes, transmit_bytes });
             }
         }

@@ -3,28 +3,14 @@
 use std::path::Path;
 
 use crate::collect::Paths;
-use crate::collect::file::{KeptFile, parse_error};
+use crate::collect::file::{FileReader, parse_error};
 use crate::model::Reading;
 use crate::model::kernel::Named;
 
-/// Keeps the file open.
-#[derive(Debug)]
-pub struct Reader {
-    file: KeptFile,
-}
-
-impl Reader {
-    /// Opens nothing yet.
-    #[must_use]
-    pub fn new(paths: &Paths) -> Self {
-        Self { file: KeptFile::new(paths.proc("vmstat")) }
-    }
-
-    /// The fields that are kept, as they are now.
-    pub fn read(&mut self) -> Reading<Vec<Named>> {
-        let path = self.file.path().to_owned();
-        parse_vmstat(&path, self.file.read()?)
-    }
+/// The fields that are kept, as they are now.
+#[must_use]
+pub fn reader(paths: &Paths) -> FileReader<Vec<Named>> {
+    FileReader::new(paths.proc("vmstat"), parse_vmstat)
 }
 
 /// The default selection of `node_exporter`: `^(oom_kill|pgpg|pswp|pg.*fault).*`.

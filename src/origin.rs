@@ -1,4 +1,5 @@
-//! Host names and origins as text: taking them apart and comparing them. Knows nothing of the server.
+//! Host names and origins as text: taking them apart and comparing them. Used for what is typed ([`crate::config`]) and
+//! for what is sent ([`crate::server`]).
 
 use std::net::IpAddr;
 
