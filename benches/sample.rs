@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use psmonitor::collect::{Collector, Paths, limit, process};
+use psmonitor::collect::{Collector, Paths, limit, load, process};
 use psmonitor::dialect::psmonitor as words;
 use psmonitor::model::{Subjects, derive};
 
@@ -53,10 +53,20 @@ fn main() {
     let of_all = |file: &str| pids.iter().map(|pid| format!("/proc/{pid}/{file}")).collect::<Vec<_>>();
     let mut reader = process::Reader::new(&paths);
     let mut bare = Bare::open(of_all("statm"));
-    compare("the ten largest", || drop(black_box(reader.read_top())), || bare.read());
+    let mut loadavg = load::reader(&paths);
+    let mut newest_pid = || loadavg.read().ok().and_then(|read| read.newest_pid);
+    let ten = || {
+        reader.note_newest_pid(newest_pid());
+        drop(black_box(reader.read_top()));
+    };
+    compare("the ten largest", ten, || bare.read());
     let mut reader = process::Reader::new(&paths);
     let mut bare = Bare::open(of_all("statm").into_iter().chain(of_all("stat")));
-    compare("all processes", || drop(black_box(reader.read_all())), || bare.read());
+    let all = || {
+        reader.note_newest_pid(newest_pid());
+        drop(black_box(reader.read_all()));
+    };
+    compare("all processes", all, || bare.read());
 
     let mut bare = Bare::open(VITALS.iter().map(|file| format!("/proc/{file}")).chain(of_all("statm")));
     let frame = || {

@@ -9,14 +9,23 @@ use super::file::{FileReader, fraction, number, parse_error};
 use crate::model::Reading;
 use crate::model::sample::RawLoad;
 
+/// What the file says: for the sample, and for the reader of the processes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Loadavg {
+    /// Averages and tasks.
+    pub load: RawLoad,
+    /// The PID that was given out last, in the PID name space of this `/proc`.
+    pub newest_pid: Option<u32>,
+}
+
 /// The averages now.
 #[must_use]
-pub fn reader(paths: &Paths) -> FileReader<RawLoad> {
+pub fn reader(paths: &Paths) -> FileReader<Loadavg> {
     FileReader::new(paths.proc("loadavg"), parse_loadavg)
 }
 
-/// The text of `/proc/loadavg`, `0.20 0.18 0.12 1/80 11206`. The last number, the newest PID, is not used.
-pub fn parse_loadavg(path: &Path, text: &str) -> Reading<RawLoad> {
+/// The text of `/proc/loadavg`, `0.20 0.18 0.12 1/80 11206`.
+pub fn parse_loadavg(path: &Path, text: &str) -> Reading<Loadavg> {
     let mut words = text.split_ascii_whitespace();
     let one = fraction(path, 1, words.next(), "the load of 1 minute")?;
     let five = fraction(path, 1, words.next(), "the load of 5 minutes")?;
@@ -25,13 +34,14 @@ pub fn parse_loadavg(path: &Path, text: &str) -> Reading<RawLoad> {
         .next()
         .and_then(|word| word.split_once('/'))
         .ok_or_else(|| parse_error(path, 1, "expected runnable and existing tasks as \"1/80\""))?;
-    Ok(RawLoad {
+    let load = RawLoad {
         one,
         five,
         fifteen,
         runnable: number(path, 1, Some(runnable), "the number of runnable tasks")?,
         total: number(path, 1, Some(total), "the number of tasks")?,
-    })
+    };
+    Ok(Loadavg { load, newest_pid: words.next().and_then(|word| word.parse().ok()) })
 }
 
 #[cfg(test)]
@@ -43,7 +53,9 @@ mod tests {
     fn a_laptop() {
         let text = include_str!("../../tests/fixtures/machine/proc/loadavg");
         let load = RawLoad { one: 0.72, five: 0.58, fifteen: 0.44, runnable: 2, total: 1187 };
-        assert_eq!(parse_loadavg(Path::new("loadavg"), text), Ok(load));
+        assert_eq!(parse_loadavg(Path::new("loadavg"), text), Ok(Loadavg { load, newest_pid: Some(187_342) }));
+        let short = "0.1 0.2 0.3 1/80\n";
+        assert_eq!(parse_loadavg(Path::new("loadavg"), short).map(|read| read.newest_pid), Ok(None));
     }
 
     #[test]
@@ -67,7 +79,7 @@ mod tests {
 
     #[test]
     fn this_machine_has_at_least_this_task() {
-        let load = reader(&Paths::host()).read().unwrap();
+        let load = reader(&Paths::host()).read().unwrap().load;
         assert!(load.runnable >= 1 && load.total >= load.runnable);
     }
 }

@@ -40,10 +40,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use file::FileReader;
 pub use judge::Judge;
+use load::Loadavg;
 pub use paths::Paths;
 pub use slow::{Patch, SlowReader, slow_readers};
 
-use crate::model::sample::{RawLoad, RawMemory, RawProcesses, RawSwapIo, RunReport};
+use crate::model::sample::{RawMemory, RawProcesses, RawSwapIo, RunReport};
 use crate::model::{Gathered, Reading, Sample, Subjects};
 
 /// How often facts that do not change are looked at again (a renamed host, an upgraded distribution).
@@ -61,7 +62,7 @@ pub struct Collector {
     cpu: cpu::Reader,
     memory: FileReader<RawMemory>,
     swap_io: FileReader<RawSwapIo>,
-    load: FileReader<RawLoad>,
+    load: FileReader<Loadavg>,
     pressure: pressure::Reader,
     uptime: FileReader<f64>,
     network: network::Reader,
@@ -101,7 +102,12 @@ impl Collector {
         sample.cpu = run.one("cpu", || self.cpu.read());
         sample.memory = run.one("memory", || self.memory.read());
         sample.swap_io = run.one("swap", || self.swap_io.read());
-        sample.load = run.one("load", || self.load.read());
+        let mut newest_pid = None;
+        sample.load = run.one("load", || {
+            let read = self.load.read()?;
+            newest_pid = read.newest_pid;
+            Ok(read.load)
+        });
         sample.pressure = run.one("pressure", || self.pressure.read());
         sample.uptime_seconds = run.one("uptime", || self.uptime.read());
         sample.network = run.one("network", || self.network.read());
@@ -110,6 +116,7 @@ impl Collector {
         let fresh = known.filter(|host| sample.at.saturating_sub(host.at) < HOST_FACTS_AGE);
         sample.host = fresh.or_else(|| run.one("host", || self.host.read().map(Arc::new)));
         sample.runs = run.runs;
+        self.processes.note_newest_pid(newest_pid);
         self.add_processes(&mut sample, wanted);
         sample
     }

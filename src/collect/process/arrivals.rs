@@ -1,11 +1,9 @@
 //! Whether `/proc` has to be listed at all: it has not while no process was started.
 //!
 //! Used by the process reader. Listing 2,000 processes costs more than a millisecond; the last field of `/proc/loadavg`,
-//! the PID given out last, costs microseconds. That processes have ended is seen when they are read.
+//! the PID given out last, is read at every tick anyway. That processes have ended is seen when they are read.
 
 use std::os::fd::BorrowedFd;
-
-use rustix::fs::{Mode, OFlags};
 
 use super::parse::decimal;
 
@@ -16,7 +14,7 @@ const LONGEST_TRUST: u32 = 8;
 /// Remembers which PID was given out last.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
-    last_pid: Option<u64>,
+    newest_pid: Option<u32>,
     /// Passes since the last listing.
     trusted: u32,
     /// Whether the last listing was made when no PID had been given out since the pass before it. A PID is given out a
@@ -25,35 +23,25 @@ pub(super) struct Arrivals {
 }
 
 impl Arrivals {
-    /// Whether processes may have come since the last listing. `last_pid` is to be read before listing; `None` always
+    /// Whether processes may have come since the last listing. `newest_pid` is to be read before listing; `None` always
     /// means a listing.
-    pub(super) fn possible(&mut self, last_pid: Option<u64>) -> bool {
-        let quiet = last_pid.is_some() && last_pid == self.last_pid;
+    pub(super) fn possible(&mut self, newest_pid: Option<u32>) -> bool {
+        let quiet = newest_pid.is_some() && newest_pid == self.newest_pid;
         if quiet && self.settled && self.trusted < LONGEST_TRUST {
             self.trusted += 1;
             return false;
         }
-        *self = Self { last_pid, trusted: 0, settled: quiet };
+        *self = Self { newest_pid, trusted: 0, settled: quiet };
         true
     }
 }
 
-/// The PID given out last in our own PID name space. `None` where `folder` is another one's `/proc`, or plain files.
-pub(super) fn last_pid(folder: BorrowedFd<'_>) -> Option<u64> {
-    let mut buffer = [0; 128];
-    let length = rustix::fs::readlinkat_raw(folder, c"self", &mut buffer[..]).ok()?;
-    let own = decimal(&buffer[..length])?;
-    if own != u64::from(rustix::process::getpid().as_raw_pid().unsigned_abs()) {
-        return None;
-    }
-    let file = rustix::fs::openat(folder, c"loadavg", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    let length = rustix::io::pread(&file, &mut buffer, 0).ok()?;
-    parse_last_pid(&buffer[..length])
-}
-
-/// The fifth field of `0.12 0.30 0.45 2/345 12345`.
-fn parse_last_pid(text: &[u8]) -> Option<u64> {
-    decimal(text.trim_ascii().rsplit(|byte| *byte == b' ').next()?)
+/// Whether `folder` is the `/proc` of our own PID name space: only there the newest PID tells of every process.
+pub(super) fn is_own(folder: BorrowedFd<'_>) -> bool {
+    let mut buffer = [0; 16];
+    let length = rustix::fs::readlinkat_raw(folder, c"self", &mut buffer[..]);
+    let own = rustix::process::getpid().as_raw_pid().unsigned_abs();
+    length.is_ok_and(|length| decimal(&buffer[..length]) == Some(u64::from(own)))
 }
 
 #[cfg(test)]
@@ -80,15 +68,11 @@ mod tests {
     }
 
     #[test]
-    fn the_last_pid_is_known_of_our_own_proc_only() {
-        assert_eq!(parse_last_pid(b"0.12 0.30 0.45 2/345 12345\n"), Some(12_345));
-        assert_eq!(parse_last_pid(b"\n"), None);
-        let live = std::fs::File::open("/proc").unwrap();
-        assert!(last_pid(live.as_fd()).is_some_and(|pid| pid > 1));
+    fn only_our_own_proc_is_ours() {
+        assert!(is_own(std::fs::File::open("/proc").unwrap().as_fd()));
         let plain = tempfile::tempdir().unwrap();
-        std::fs::write(plain.path().join("loadavg"), "0 0 0 1/1 7\n").unwrap();
-        assert_eq!(last_pid(std::fs::File::open(plain.path()).unwrap().as_fd()), None);
+        assert!(!is_own(std::fs::File::open(plain.path()).unwrap().as_fd()));
         std::os::unix::fs::symlink("1", plain.path().join("self")).unwrap();
-        assert_eq!(last_pid(std::fs::File::open(plain.path()).unwrap().as_fd()), None);
+        assert!(!is_own(std::fs::File::open(plain.path()).unwrap().as_fd()));
     }
 }

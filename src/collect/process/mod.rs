@@ -58,6 +58,8 @@ pub struct Reader {
     folder: Option<Folder>,
     lister: Lister,
     arrivals: Arrivals,
+    /// What `/proc/loadavg` said a moment ago, for the next pass.
+    newest_pid: Option<u32>,
     keeper: Keeper,
     table: Table,
     pids: Vec<u32>,
@@ -73,6 +75,8 @@ struct Folder {
     fd: OwnedFd,
     /// Whether it is the kernel's, and not a copy in plain files.
     is_procfs: bool,
+    /// Whether its PIDs are those of our own name space.
+    is_own: bool,
 }
 
 /// A file of a process.
@@ -107,6 +111,7 @@ impl Reader {
             folder: None,
             lister: Lister::new(),
             arrivals: Arrivals::default(),
+            newest_pid: None,
             keeper,
             table: Table::default(),
             pids: Vec::new(),
@@ -121,6 +126,12 @@ impl Reader {
         self.folder = None;
         self.arrivals = Arrivals::default();
         self.table = Table::default();
+    }
+
+    /// Tells the PID that was given out last, just read from `/proc/loadavg`. The next pass need not list the processes
+    /// when it is the one of the pass before; without it, it does.
+    pub fn note_newest_pid(&mut self, pid: Option<u32>) {
+        self.newest_pid = pid;
     }
 
     /// Every process with memory, `stat`, user.
@@ -194,7 +205,8 @@ impl Reader {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let fd = rustix::fs::open(&self.paths.procfs, flags, Mode::empty())?;
             let is_procfs = rustix::fs::fstatfs(&fd)?.f_type == PROC_SUPER_MAGIC;
-            self.folder = Some(Folder { fd, is_procfs });
+            let is_own = is_procfs && arrivals::is_own(fd.as_fd());
+            self.folder = Some(Folder { fd, is_procfs, is_own });
         }
         Ok(())
     }
@@ -202,8 +214,7 @@ impl Reader {
     /// Lists the PIDs in ascending order, if there may be new ones. The kernel lists them so; a plain folder may not.
     fn update(&mut self) -> Result<(), Errno> {
         let folder = self.folder.as_ref().ok_or(Errno::BADF)?;
-        let last_pid = if folder.is_procfs { arrivals::last_pid(folder.fd.as_fd()) } else { None };
-        if !self.arrivals.possible(last_pid) {
+        if !self.arrivals.possible(self.newest_pid.take().filter(|_| folder.is_own)) {
             return Ok(());
         }
         self.pids.clear();

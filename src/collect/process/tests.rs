@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::collect::load;
 use crate::model::Machine;
 
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/machine");
@@ -147,10 +148,15 @@ impl Drop for Kept {
     }
 }
 
-/// Reads until `done`, for at most ten seconds.
+/// Reads until `done`, for at most ten seconds, listing `/proc` only where a process was started since.
 fn wait_for(reader: &mut Reader, done: impl Fn(&RawProcesses) -> bool) {
     let end = Instant::now() + Duration::from_secs(10);
-    while !done(&reader.read_all().unwrap()) {
+    let mut loadavg = load::reader(&Paths::host());
+    let mut pass = || {
+        reader.note_newest_pid(loadavg.read().unwrap().newest_pid);
+        reader.read_all().unwrap()
+    };
+    while !done(&pass()) {
         assert!(Instant::now() < end, "not seen in ten seconds");
         std::thread::sleep(Duration::from_millis(5));
     }
