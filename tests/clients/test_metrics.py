@@ -4,7 +4,6 @@ node_exporter is asked before and after ours; a value of ours must lie between i
 machine. What moves both ways is tried a few times: a series passes once it was right.
 """
 
-import os
 import re
 import shutil
 import subprocess
@@ -15,15 +14,12 @@ import hardware
 import pytest
 import requests
 from conftest import running
+from cost import FRACTION, INTERVAL, cost, extra_cost
 from node_exporter import MISSING, MISSING_LABELS, NOT_GATHERED, exporter, first, need
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 TRIES = 6
-# What a process may cost is told by its CPU clock (clock_getcpuclockid(3)).
-CPU_CLOCK = 2
-# Part of their cost that ours may be. An unoptimised build spends most of its time in the web framework.
-FRACTION = 5 if "release" in Path(os.environ.get("PSMONITOR_BIN", "")).parts else 1
 
 # File systems of the network and of FUSE can hang; they are not asked.
 UNASKED_TYPES = re.compile(r"nfs.*|cifs|smb.*|fuse.*|ceph|9p|virtiofs|afs|glusterfs|lustre")
@@ -204,27 +200,9 @@ def test_an_unknown_collector_is_refused(server, theirs):
     assert "cpufreq, diskstats" in requests.get(f"{server.url}/metrics?collect[]=nope", timeout=5).json()["error"]
 
 
-def cpu_seconds(pid):
-    return time.clock_gettime((~pid << 3) | CPU_CLOCK)
-
-
 def test_a_scrape_costs_at_most_a_fifth(theirs):
-    """The scrapes lie so far apart that each of ours causes a pass of its own, which nobody else wants."""
-    rounds, pause = 30, 0.35
-    with running("--interval", "100ms") as server:
-
-        def cost(url, pid, *, asks=True):
-            scrape(url)
-            time.sleep(pause)
-            begin = cpu_seconds(pid)
-            for _ in range(rounds):
-                if asks:
-                    scrape(url)
-                time.sleep(pause)
-            return (cpu_seconds(pid) - begin) / rounds
-
-        idle = cost(server.url, server.pid, asks=False)
-        ours = cost(server.url, server.pid) - idle
-    others = cost(theirs[0], theirs[1].pid)
+    with running("--interval", INTERVAL) as server:
+        ours = extra_cost(server.pid, lambda: scrape(server.url))
+    others = cost(theirs[1].pid, lambda: scrape(theirs[0]))
     print(f"a scrape: psmonitor {ours * 1e6:.0f} us, node_exporter {others * 1e6:.0f} us")
     assert ours <= others / FRACTION
