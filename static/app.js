@@ -5,6 +5,7 @@ import { Connection } from "./connection.js";
 import { Console } from "./console.js";
 import { clock, object } from "./format.js";
 import { write } from "./paint.js";
+import { PATH as PAST, points } from "./past.js";
 import { View } from "./view.js";
 
 const at = (id) => document.getElementById(id);
@@ -35,6 +36,7 @@ let lastDataAt = null;
 let dirty = false;
 let ticker = null;
 let tokenTried = false;
+let pastKnown = false;
 
 function receive(words, data) {
   log.add(data === null ? "received" : "data", words);
@@ -42,6 +44,7 @@ function receive(words, data) {
   lastDataAt = Date.now();
   view.record(data, lastDataAt);
   repaint();
+  if (!pastKnown) learnPast();
 }
 
 /** Paints at the next frame, once however many messages came. A hidden tab has no frames: it paints when it is looked at. */
@@ -69,7 +72,10 @@ function showState(state) {
   document.title = `${state.name === "live" ? "" : "(not connected) "}psmonitor \u00b7 ${location.host}`;
   enable(state.name);
   showToken(state);
-  if (state.name === "live" && previous !== "live") learnFacts();
+  if (state.name === "live" && previous !== "live") {
+    pastKnown = false;
+    learnFacts();
+  }
   previous = state.name;
   speak(state);
   showDetail();
@@ -135,6 +141,18 @@ async function learnFacts() {
     view.facts(object(JSON.parse(body)));
   } catch (error) {
     log.add("event", `GET /system failed: ${error.message}`);
+  }
+}
+
+/** What the charts have missed, once for each connection, after the first message: it tells the size of the memory. */
+async function learnPast() {
+  pastKnown = true;
+  try {
+    const { body } = await request("GET", PAST);
+    view.past(points(JSON.parse(body), Date.now(), view.memoryGib));
+    repaint();
+  } catch (error) {
+    log.add("event", `GET /${PAST} failed: ${error.message}`);
   }
 }
 

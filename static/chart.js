@@ -27,6 +27,27 @@ export class Record {
     if (last !== undefined && last.values !== null) this.#points.push({ time: Math.max(time, last.time), values: null });
   }
 
+  /**
+   * Takes in what was measured before, or while no connection was there. `past`: points, oldest first. Where neither
+   * source has a point for more than three times the usual distance, the lines stay broken.
+   */
+  fill(past) {
+    if (past.length === 0) return;
+    const distances = past.slice(1).map(({ time }, index) => time - past[index].time);
+    const usual = distances.length === 0 ? 1_000 : Math.max(1_000, Math.min(...distances));
+    const known = this.#points.filter(({ values }) => values !== null);
+    const isNew = ({ time }) => !known.some((point) => Math.abs(point.time - time) < 0.9 * usual);
+    const all = [...known, ...past.filter(isNew)].sort((one, other) => one.time - other.time);
+    const wasBroken = this.#points.at(-1)?.values === null;
+    this.#points = [];
+    for (const point of all) {
+      const last = this.#points.at(-1);
+      if (last !== undefined && point.time - last.time > 3.5 * usual) this.gap(last.time);
+      this.add(point.time, point.values);
+    }
+    if (wasBroken) this.gap(all.at(-1).time);
+  }
+
   get points() {
     return this.#points;
   }

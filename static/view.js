@@ -50,6 +50,18 @@ export class View {
     this.#records.network.add(time, traffic(object(message.network)));
   }
 
+  /** Takes what was measured before the first message, or while the connection was gone. */
+  past({ cpu, memory, network }) {
+    this.#records.cpu.fill(cpu);
+    this.#records.memory.fill(memory);
+    this.#records.network.fill(network);
+  }
+
+  /** Size of the memory in GiB, as the last message told it. */
+  get memoryGib() {
+    return number(object(this.#message?.mem).total);
+  }
+
   /** Breaks the charts' lines: the connection is gone. */
   gap(time) {
     for (const record of Object.values(this.#records)) record.gap(time);

@@ -48,6 +48,20 @@ test("connects by itself and shows numbers that change, from this server only", 
   await assertClean(tab, server.url);
 });
 
+test("asks for the last minutes, which the server has", LIMIT, async (t) => {
+  const tab = await newPage(t, browser);
+  const { page } = tab;
+  const told = page.waitForResponse(/\/api\/v1\/history\?/);
+  await page.goto(server.url);
+  const answer = await told;
+  assert.equal(answer.status(), 200);
+  const { series, time } = await answer.json();
+  assert.equal(time.length, 300);
+  for (const name of ["cpu.busy", "memory.used"]) assert.ok(series[name].mean.some((value) => value !== null), name);
+  assert.ok(Object.keys(series).some((name) => /^network\..+\.received$/.test(name)), Object.keys(series).join());
+  await assertClean(tab, server.url);
+});
+
 test("comes back by itself after the server was killed and started again", LIMIT, async (t) => {
   let own = await startServer();
   t.after(() => own.stop("SIGKILL"));

@@ -283,3 +283,52 @@ test("Retry-After as a date, and nonsense", LIMIT, async (t) => {
   });
   assert.deepEqual(got, [30, 0, 7, null, null]);
 });
+
+test("the charts begin with what the server remembers", LIMIT, async (t) => {
+  const tab = await newPage(t, browser);
+  const { page } = tab;
+  // A server whose clock is a day ahead, and that was not running for a minute.
+  const to = Math.floor(Date.now() / 1000) + 86_400;
+  const time = Array.from({ length: 300 }, (_, index) => to - 300 + index);
+  const known = (value) => time.map((_, index) => (index >= 100 && index < 160 ? null : value));
+  const bytes = (value) => ({ unit: "bytes_per_second", mean: known(value) });
+  const series = {
+    "cpu.busy": { unit: "ratio", mean: time.map((_, index) => (index === 20 ? 1 : known(0.4)[index])) },
+    "memory.used": { unit: "bytes", mean: known(23.54 * 1024 ** 3 * 0.7) },
+    "network.eth0.received": bytes(3 * 1024 ** 2),
+    "network.eth0.sent": bytes(512 * 1024),
+    "network.wlan0.received": bytes(4 * 1024 ** 2),
+    "network.wlan0.sent": bytes(null),
+    "network.lo.received": bytes(900 * 1024 ** 2),
+    "network.lo.sent": bytes(900 * 1024 ** 2),
+  };
+  const body = JSON.stringify({ from: to - 300, to, step_seconds: 1, age_seconds: 0.5, time, series });
+  let asked = 0;
+  await page.route("**/api/v1/history?*", (route) => {
+    asked += 1;
+    return route.fulfill({ contentType: "application/json", body });
+  });
+  let send = null;
+  await playSocket(page, (socket) => {
+    send = (usage) => socket.send(message({ cpu: { usage, temp: 42, freq: 2000 } }));
+    send(12.5);
+  });
+  await page.goto(server.url);
+  await untilState(page, "live");
+  await eventually(async () => (await textOf(page, "cpu-summary")).includes("peak 100.0 %"), "the peak");
+  assert.match(await textOf(page, "cpu-summary"), /mean 40\.[12] %/);
+  assert.match(await textOf(page, "memory-summary"), /mean 69\.\d %, peak 70\.0 %/);
+  assert.equal(await textOf(page, "network-summary"), "5 min: peak in 7.00 MiB/s, out 512 KiB/s");
+  // The line is broken where nothing was known: column by column, the filled area under memory's 70 %.
+  const filled = () => page.evaluate(() => {
+    const canvas = document.getElementById("memory-chart");
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const row = Math.round(canvas.height * 0.6);
+    return [0.1, 0.25, 0.42, 0.6, 0.9].map((share) => data[4 * (row * canvas.width + Math.round(canvas.width * share)) + 3] > 0);
+  });
+  assert.deepEqual(await filled(), [true, true, false, true, true]);
+  send(50);
+  await eventually(async () => (await textOf(page, "cpu-usage")) === "50.0%", "the second message");
+  assert.equal(asked, 1, "the past is asked for once");
+  await assertClean(tab, server.url);
+});
