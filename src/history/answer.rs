@@ -3,7 +3,6 @@
 //! `History::query` makes [`Columns`], feeds them with what the tiers hold, and serializes the [`Answer`].
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -93,10 +92,6 @@ pub(super) struct Columns {
     gauges: Vec<Gauge>,
     /// Number of samples of the slots of the block that is being fed.
     samples: [f32; BLOCK_SLOTS as usize],
-    /// The last series that was looked up.
-    last: (SeriesId, Option<usize>),
-    /// The last step that was looked up, and the seconds that lie in it.
-    last_step: (i64, Range<i64>),
 }
 
 impl Columns {
@@ -105,14 +100,7 @@ impl Columns {
         let mut series: Vec<_> = series.enumerate().map(|(place, id)| (id, place)).collect();
         series.sort_unstable();
         let gauges = vec![Gauge::default(); steps.count * series.len()];
-        Self {
-            steps,
-            series,
-            gauges,
-            samples: [1.0; BLOCK_SLOTS as usize],
-            last: (SAMPLES, None),
-            last_step: (0, 0..0),
-        }
+        Self { steps, series, gauges, samples: [1.0; BLOCK_SLOTS as usize] }
     }
 
     /// What is to be fed: the numbers of the series and [`SAMPLES`], sorted.
@@ -120,28 +108,31 @@ impl Columns {
         std::iter::once(SAMPLES).chain(self.series.iter().map(|(id, _)| *id)).collect()
     }
 
-    /// Adds a point. Within a block the number of samples of each slot must come before the points of that slot.
-    pub(super) fn add(&mut self, id: SeriesId, slot: i64, slot_seconds: i64, point: Point) {
-        let samples = &mut self.samples[slot.rem_euclid(BLOCK_SLOTS) as usize];
+    /// Adds points of one series, with their slots: of one block, in order. The number of samples of each slot must come
+    /// before the points of that slot.
+    pub(super) fn add(&mut self, id: SeriesId, slot_seconds: i64, points: &[(i64, Point)]) {
+        let Some(block) = points.first().map(|(slot, _)| slot.div_euclid(BLOCK_SLOTS) * BLOCK_SLOTS) else { return };
+        let in_block = |slot: i64| (slot - block) as usize;
         if id == SAMPLES {
-            *samples = point.mean;
+            points.iter().for_each(|(slot, point)| self.samples[in_block(*slot)] = point.mean);
             return;
         }
-        let samples = f64::from(*samples);
-        if self.last.0 != id {
-            let found = self.series.binary_search_by_key(&id, |(id, _)| *id);
-            self.last = (id, found.ok().map(|found| self.series[found].1));
-        }
-        let time = slot * slot_seconds;
-        if !self.last_step.1.contains(&time) {
-            let step = (time - self.steps.first).div_euclid(self.steps.seconds);
-            let begin = self.steps.first + step * self.steps.seconds;
-            self.last_step = (step, begin..begin + self.steps.seconds);
-        }
-        if let (Some(place), Ok(step)) = (self.last.1, usize::try_from(self.last_step.0))
-            && step < self.steps.count
-        {
-            self.gauges[place * self.steps.count + step].add(point, samples);
+        let Ok(found) = self.series.binary_search_by_key(&id, |(id, _)| *id) else { return };
+        let gauges = &mut self.gauges[self.series[found].1 * self.steps.count..][..self.steps.count];
+        let mut rest = points;
+        while let Some((slot, _)) = rest.first() {
+            // A look at the step for each of its points took longer than adding them up.
+            let step = (slot * slot_seconds - self.steps.first).div_euclid(self.steps.seconds);
+            let end = self.steps.first + (step + 1) * self.steps.seconds;
+            let here;
+            (here, rest) = rest.split_at(rest.partition_point(|(slot, _)| slot * slot_seconds < end));
+            let Some(gauge) = usize::try_from(step).ok().and_then(|step| gauges.get_mut(step)) else { continue };
+            // In a variable of its own, it need not be stored and loaded again for each point.
+            let mut sum = *gauge;
+            for (slot, point) in here {
+                sum.add(*point, f64::from(self.samples[in_block(*slot)]));
+            }
+            *gauge = sum;
         }
     }
 
@@ -172,15 +163,32 @@ impl Columns {
     }
 }
 
+/// Powers of ten, as far as a float has them exactly.
+const TENS: [f64; 23] = {
+    let mut tens = [1.0; 23];
+    let mut exponent = 1;
+    while exponent < tens.len() {
+        tens[exponent] = tens[exponent - 1] * 10.0;
+        exponent += 1;
+    }
+    tens
+};
+
 /// To five digits: more are not stored, and an answer of many points is a third shorter.
 fn rounded(value: f32) -> f32 {
-    let value = f64::from(value);
-    if value == 0.0 || !value.is_finite() {
-        return value as f32;
+    let size = f64::from(value.abs());
+    if !(1e-15..1e21).contains(&size) {
+        return value;
     }
-    let scale = 10_f64.powi(4 - value.abs().log10().floor() as i32);
-    let rounded = ((value * scale).round() / scale) as f32;
-    if rounded.is_finite() { rounded } else { value as f32 }
+    let ten = |exponent: i32| TENS[exponent.unsigned_abs() as usize];
+    let shifted = |number: f64, by: i32| if by < 0 { number / ten(by) } else { number * ten(by) };
+    // The exponent of ten from that of two (a logarithm took longer than all else here): log10(2) is 1233/4096.
+    let two = (value.to_bits() >> 23 & 0xff).cast_signed() - 127;
+    let low = (two * 1_233) >> 12;
+    let exponent = low + i32::from(shifted(size, -(low + 1)) >= 1.0);
+    let by = 4 - exponent;
+    let digits = (shifted(size, by) + 0.5) as u32;
+    (shifted(f64::from(digits), -by) as f32).copysign(value)
 }
 
 #[cfg(test)]
@@ -209,13 +217,11 @@ mod tests {
     fn a_step_has_bounds_only_when_it_holds_several_samples() {
         let mut columns = Columns::new(Steps { first: 100, seconds: 10, count: 4 }, [8, 5].into_iter());
         assert_eq!(columns.ids(), [SAMPLES, 5, 8]);
-        columns.add(SAMPLES, 119, 1, single(3.0));
-        columns.add(5, 100, 1, single(4.0));
-        columns.add(5, 115, 1, single(4.0));
-        columns.add(5, 119, 1, Point { min: 1.0, mean: 2.0, max: 8.0 });
-        columns.add(5, 140, 1, single(9.0));
-        columns.add(5, 99, 1, single(9.0));
-        columns.add(6, 100, 1, single(9.0));
+        columns.add(SAMPLES, 1, &[(119, single(3.0))]);
+        let several = Point { min: 1.0, mean: 2.0, max: 8.0 };
+        columns.add(5, 1, &[(99, single(9.0)), (100, single(4.0)), (115, single(4.0)), (119, several)]);
+        columns.add(5, 1, &[(140, single(9.0))]);
+        columns.add(6, 1, &[(100, single(9.0))]);
         let column = columns.column(1, Unit::Ratio, 0.0);
         assert_eq!(column.mean, [Some(4.0), Some(2.5), None, None]);
         assert_eq!(column.min, [None, Some(1.0), None, None]);
@@ -240,13 +246,21 @@ mod tests {
             assert!(error < 1e-4, "{value} {} {expected}", rounded(value));
         }
         assert_eq!(serde_json::to_string(&rounded(0.123_456_78)).unwrap(), "0.12346");
+        for exponent in -14..21 {
+            for digits in [1.0, 1.000_04, 1.234_56, 1.999_96, 3.162_27, 9.999_4, 9.999_96] {
+                let value = (digits * 10_f64.powi(exponent)) as f32;
+                let expected: f32 = format!("{value:.4e}").parse().unwrap();
+                assert_eq!(rounded(value), expected, "{value}");
+                assert_eq!(rounded(-value), -expected, "{value}");
+            }
+        }
     }
 
     #[test]
     fn a_gap_is_only_what_is_longer_than_the_hold() {
         let mut columns = Columns::new(Steps { first: 0, seconds: 1, count: 20 }, std::iter::once(1));
         for time in [0, 5, 11] {
-            columns.add(1, time, 1, single(time as f32));
+            columns.add(1, 1, &[(time, single(time as f32))]);
         }
         let column = columns.column(0, Unit::Ratio, 5.0 * 2.5);
         assert!(column.mean.iter().all(Option::is_some), "{column:?}");

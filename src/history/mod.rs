@@ -200,18 +200,16 @@ impl History {
             let end = steps.end().min(memory_from);
             let (from, to) = (steps.first.div_euclid(tier_step), end.div_euclid(tier_step));
             let ids = columns.ids();
-            let result = store::read(database, tier - 1, from, to, &ids, |id, slot, point| {
-                columns.add(id, slot, tier_step, point);
-            });
+            let result =
+                store::read(database, tier - 1, from, to, &ids, |id, points| columns.add(id, tier_step, points));
             result.unwrap_or_else(|failure| self.unreadable(&failure));
         }
         let memory_from = if tier == 0 { i64::MIN } else { memory_from };
         let ids = columns.ids();
-        held.read(steps.first.max(memory_from)..steps.end(), &ids, |id, slot, point| {
-            columns.add(id, slot, SECONDS.step, point);
-        });
+        let seconds = steps.first.max(memory_from)..steps.end();
+        held.read(seconds, &ids, |id, points| columns.add(id, SECONDS.step, points));
         for row in open_second.iter().filter(|row| row.slot >= memory_from) {
-            row.points.iter().for_each(|(id, point)| columns.add(*id, row.slot, SECONDS.step, *point));
+            row.points.iter().for_each(|(id, point)| columns.add(*id, SECONDS.step, &[(row.slot, *point)]));
         }
         let hold = 2.5 * interval;
         let series = series.iter().enumerate();

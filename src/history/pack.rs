@@ -17,6 +17,12 @@ const SLOTS: usize = BLOCK_SLOTS as usize;
 const HEAD_BYTES: usize = 8;
 const MASK_BYTES: usize = SLOTS.div_ceil(8);
 
+/// Most bits of a field: no code has more than 20 and a sign.
+const MOST_BITS: u8 = 22;
+
+/// Room for the fields of a whole block and the last load.
+const BITS_BYTES: usize = (SLOTS * 3 * MOST_BITS as usize).div_ceil(8) + 8;
+
 /// Low bits of a float that are rounded away: 23 - 12.
 const DROPPED_BITS: u32 = 11;
 
@@ -43,11 +49,10 @@ fn code(value: f32) -> i32 {
 }
 
 fn value(code: i32) -> f32 {
-    if code == 0 {
-        return 0.0;
-    }
-    let size = f32::from_bits((code.unsigned_abs() + FIRST_CODE) << DROPPED_BITS);
-    if code < 0 { -size } else { size }
+    // Without a branch: an answer has millions of them, and which are 0 cannot be foreseen.
+    let size = (code.unsigned_abs() + FIRST_CODE) << DROPPED_BITS;
+    let is_some = u32::from(code != 0).wrapping_neg();
+    f32::from_bits(size & is_some | code.cast_unsigned() & (1 << 31))
 }
 
 fn bits_of(largest: u32) -> u8 {
@@ -88,9 +93,9 @@ pub(super) fn pack(column: &Column) -> Vec<u8> {
     bytes
 }
 
-/// Calls `each` with every point of a packed block and its slot within the block. `None` when the bytes are not a block;
-/// nothing is called then.
-pub(super) fn unpack(bytes: &[u8], mut each: impl FnMut(i64, Point)) -> Option<()> {
+/// Adds every point of a packed block to `points`, with its slot: `first_slot` is that of the block. `None` when the bytes
+/// are not a block; nothing is added then.
+pub(super) fn unpack(bytes: &[u8], first_slot: i64, points: &mut Vec<(i64, Point)>) -> Option<()> {
     let (head, rest) = bytes.split_at_checked(HEAD_BYTES)?;
     let base = i32::from_le_bytes(head[4..8].try_into().ok()?);
     let widths = [head[1], head[2], head[3]];
@@ -102,18 +107,25 @@ pub(super) fn unpack(bytes: &[u8], mut each: impl FnMut(i64, Point)) -> Option<(
         }
         _ => return None,
     };
-    let points = mask.iter().map(|byte: &u8| byte.count_ones() as usize).sum::<usize>();
-    let bits = widths.iter().map(|width| usize::from(*width)).sum::<usize>() * points;
+    let count = mask.iter().map(|byte: &u8| byte.count_ones() as usize).sum::<usize>();
+    let bits = widths.iter().map(|width| usize::from(*width)).sum::<usize>() * count;
     // No code has more than 20 bits and a sign, so a wider field is not ours and its sums could overflow.
-    if widths.iter().any(|width| *width > 22) || base.unsigned_abs() > 1 << 22 || rest.len() != bits.div_ceil(8) {
+    if widths.iter().any(|width| *width > MOST_BITS) || base.unsigned_abs() > 1 << 22 || rest.len() != bits.div_ceil(8)
+    {
         return None;
     }
-    let mut reader = BitReader { bytes: rest, pending: 0, count: 0 };
-    for slot in (0..BLOCK_SLOTS).filter(|slot| mask[(slot / 8) as usize] >> (slot % 8) & 1 == 1) {
-        let mean = base + reader.take(widths[0]).cast_signed();
-        let below = reader.take(widths[1]).cast_signed();
-        let above = reader.take(widths[2]).cast_signed();
-        each(slot, Point { min: value(mean - below), mean: value(mean), max: value(mean + above) });
+    let mut reader = BitReader::new(rest);
+    let mut next = |slot| {
+        let (mean, below) = reader.take_two(widths[0], widths[1]);
+        let (above, _) = reader.take_two(widths[2], 0);
+        let mean = base + mean;
+        (first_slot + slot, Point { min: value(mean - below), mean: value(mean), max: value(mean + above) })
+    };
+    if count == SLOTS {
+        points.extend((0..BLOCK_SLOTS).map(next));
+    } else {
+        let slots = (0..BLOCK_SLOTS).filter(|slot| mask[(slot / 8) as usize] >> (slot % 8) & 1 == 1);
+        slots.for_each(|slot| points.push(next(slot)));
     }
     Some(())
 }
@@ -142,26 +154,29 @@ impl BitWriter<'_> {
     }
 }
 
-struct BitReader<'a> {
-    bytes: &'a [u8],
-    pending: u64,
-    count: u32,
+/// Reads two fields with one load of 8 bytes: they may begin at any of a byte's bits, so they have 57 bits at most. The
+/// bytes stand in a buffer of fixed size so that a load needs no end of its own.
+struct BitReader {
+    bytes: [u8; BITS_BYTES],
+    position: usize,
 }
 
-impl BitReader<'_> {
-    /// The next `width` bits; bits past the end are 0.
-    fn take(&mut self, width: u8) -> u32 {
-        let width = u32::from(width);
-        while self.count < width {
-            let (byte, rest) = self.bytes.split_first().map_or((0, self.bytes), |(byte, rest)| (*byte, rest));
-            self.bytes = rest;
-            self.pending |= u64::from(byte) << self.count;
-            self.count += 8;
-        }
-        let bits = self.pending & ((1 << width) - 1);
-        self.pending >>= width;
-        self.count -= width;
-        bits as u32
+impl BitReader {
+    /// Over at most a block's worth of bytes; bits past the end are 0.
+    fn new(bytes: &[u8]) -> Self {
+        let mut buffer = [0; BITS_BYTES];
+        let count = bytes.len().min(BITS_BYTES);
+        buffer[..count].copy_from_slice(&bytes[..count]);
+        Self { bytes: buffer, position: 0 }
+    }
+
+    /// The next `first` bits and the `second` after them, [`MOST_BITS`] each at most.
+    fn take_two(&mut self, first: u8, second: u8) -> (i32, i32) {
+        let at = (self.position / 8).min(BITS_BYTES - 8);
+        let word = self.bytes[at..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word)) >> (self.position % 8);
+        self.position += usize::from(first) + usize::from(second);
+        let field = |bits: u64, width: u8| (bits & ((1 << width) - 1)) as i32;
+        (field(word, first), field(word >> first, second))
     }
 }
 
@@ -175,8 +190,11 @@ mod tests {
     }
 
     fn round_trip(column: &Column) -> Column {
+        let mut points = Vec::new();
+        unpack(&pack(column), 1_000, &mut points).unwrap();
+        assert!(points.is_sorted_by_key(|(slot, _)| *slot));
         let mut back = [None; SLOTS];
-        unpack(&pack(column), |slot, point| back[slot as usize] = Some(point)).unwrap();
+        points.into_iter().for_each(|(slot, point)| back[slot as usize - 1_000] = Some(point));
         back
     }
 
@@ -224,13 +242,17 @@ mod tests {
     #[test]
     fn bytes_that_are_no_block_are_refused() {
         let good = pack(&column(|slot| Some(single(slot as f32))));
+        let refused = |bytes: &[u8]| {
+            let mut points = Vec::new();
+            unpack(bytes, 0, &mut points).is_none() && points.is_empty()
+        };
         for length in 0..good.len() {
-            assert!(unpack(&good[..length], |_, _| panic!("called")).is_none(), "{length}");
+            assert!(refused(&good[..length]), "{length}");
         }
         for byte in 0..4 {
             let mut bad = good.clone();
             bad[byte] = 0xff;
-            assert!(unpack(&bad, |_, _| panic!("called")).is_none(), "{byte}");
+            assert!(refused(&bad), "{byte}");
         }
     }
 }

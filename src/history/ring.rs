@@ -75,26 +75,32 @@ impl Ring {
 }
 
 impl Held {
-    /// Calls `each` with the points of `ids` (sorted) in the slots that are `wanted`.
-    pub(super) fn read(&self, wanted: Range<i64>, ids: &[SeriesId], mut each: impl FnMut(SeriesId, i64, Point)) {
+    /// Calls `each` with the points of `ids` (sorted) in the slots that are `wanted`: those of one series and one block at
+    /// a time, in order.
+    pub(super) fn read(&self, wanted: Range<i64>, ids: &[SeriesId], mut each: impl FnMut(SeriesId, &[(i64, Point)])) {
+        let mut points = Vec::with_capacity(BLOCK_SLOTS as usize);
         for block in &self.blocks {
             if block.first_slot >= wanted.end || block.first_slot + BLOCK_SLOTS <= wanted.start {
                 continue;
             }
             for (id, column) in block.columns.iter().filter(|(id, _)| ids.binary_search(id).is_ok()) {
-                let _ = unpack(column, |slot, point| {
-                    let slot = block.first_slot + slot;
-                    if wanted.contains(&slot) {
-                        each(*id, slot, point);
-                    }
-                });
+                points.clear();
+                let _ = unpack(column, block.first_slot, &mut points);
+                each(*id, within(&points, &wanted));
             }
         }
         for row in self.rows.iter().filter(|row| wanted.contains(&row.slot)) {
             let points = row.points.iter().filter(|(id, _)| ids.binary_search(id).is_ok());
-            points.for_each(|(id, point)| each(*id, row.slot, *point));
+            points.for_each(|(id, point)| each(*id, &[(row.slot, *point)]));
         }
     }
+}
+
+/// Those of the points, which are in order, whose slots are `wanted`.
+pub(super) fn within<'a>(points: &'a [(i64, Point)], wanted: &Range<i64>) -> &'a [(i64, Point)] {
+    let before = |end: i64| points.partition_point(|(slot, _)| *slot < end);
+    let first = before(wanted.start);
+    &points[first..before(wanted.end).max(first)]
 }
 
 /// The columns of the rows of one block, by series.
@@ -116,9 +122,9 @@ mod tests {
 
     fn read(ring: &Ring, from: i64, to: i64) -> Vec<(i64, f32)> {
         let mut points = Vec::new();
-        ring.hold().read(from..to, &[1], |id, slot, point| {
+        ring.hold().read(from..to, &[1], |id, some| {
             assert_eq!(id, 1);
-            points.push((slot, point.mean));
+            points.extend(some.iter().map(|(slot, point)| (*slot, point.mean)));
         });
         points
     }

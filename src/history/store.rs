@@ -22,7 +22,7 @@ use redb::{
 };
 
 use super::pack::unpack;
-use super::ring::pack_rows;
+use super::ring::{pack_rows, within};
 use super::series::{MOST_CORES, MOST_DYNAMIC_SERIES, Series, Unit};
 use super::tier::{BLOCK_SLOTS, DISK, Point, Row, SeriesId};
 
@@ -43,11 +43,18 @@ const CACHE_BYTES: usize = 256 << 10;
 /// Bytes of an entry of `blocks` beside its column: key, offset, share of the tree above it.
 const ENTRY_BYTES: u64 = 24;
 
+/// Bytes a slot of a series that is never quiet: one that jumps between nothing and its most at every sample. Most take a
+/// fraction of that.
+pub(super) const BUSY_SLOT_BYTES: u64 = 7;
+
+/// Series that there is room for when all of them are busy, the cores' not counted.
+const BUSY_SERIES: u64 = 64;
+
 /// What the packed blocks of the three tiers may take together, shared out by their number of slots. A tier that would
-/// take more drops its oldest block early. A series that is never quiet takes some 160 KiB, most take a fraction of that:
-/// this is room for 50 busy ones and one a core.
+/// take more drops its oldest block early. This is room for [`BUSY_SERIES`] and one a core.
 pub(super) fn block_bytes(cores: usize) -> u64 {
-    (8 << 20) + (160 << 10) * cores.min(MOST_CORES as usize) as u64
+    let slots: i64 = DISK.iter().map(|tier| tier.slots).sum();
+    (BUSY_SERIES + cores.min(MOST_CORES as usize) as u64) * slots.unsigned_abs() * BUSY_SLOT_BYTES
 }
 
 /// Most bytes on disk of a file whose blocks may take `block_bytes`: with the rows of unfinished blocks, the trees above
@@ -141,7 +148,33 @@ pub(super) struct Loaded {
 }
 
 /// Opens or makes the file and reads what is needed to go on.
+///
+/// A new file is made under another name first: a server that is killed meanwhile leaves no half of one, which the next
+/// would take for damaged.
 pub(super) fn open(path: &Path) -> Result<(Database, Loaded), Failure> {
+    if path.symlink_metadata().is_ok() {
+        return open_at(path);
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let new = Path::new(&name);
+    let opened = match open_at(new) {
+        // Left by one that was killed: nobody has it open.
+        Err(Failure::Damaged(_)) => {
+            std::fs::remove_file(new).map_err(refused)?;
+            open_at(new)?
+        }
+        opened => opened?,
+    };
+    std::fs::rename(new, path).map_err(refused)?;
+    Ok(opened)
+}
+
+fn refused(error: std::io::Error) -> Failure {
+    Failure::Refused(error.kind(), error.to_string())
+}
+
+fn open_at(path: &Path) -> Result<(Database, Loaded), Failure> {
     let is_new = !path.metadata().is_ok_and(|file| file.len() > 0);
     let opened = guarded(|| {
         let database = Builder::new().set_cache_size(CACHE_BYTES).create(path)?;
@@ -358,14 +391,15 @@ pub(super) fn oldest(database: &Database) -> Result<[Option<i64>; 3], Failure> {
     })
 }
 
-/// Calls `each` with the points of `ids` (sorted) from slot `from` up to, not including, slot `to`.
+/// Calls `each` with the points of `ids` (sorted) from slot `from` up to, not including, slot `to`: those of one series and
+/// one block at a time, in order.
 pub(super) fn read(
     database: &Database,
     tier: usize,
     from: i64,
     to: i64,
     ids: &[SeriesId],
-    mut each: impl FnMut(SeriesId, i64, Point),
+    mut each: impl FnMut(SeriesId, &[(i64, Point)]),
 ) -> Result<(), Failure> {
     guarded(|| {
         let read = database.begin_read()?;
@@ -373,14 +407,12 @@ pub(super) fn read(
         let blocks = read.open_table(BLOCKS[tier])?;
         let number = tier as u8;
         let wanted = from..to;
+        let mut points = Vec::with_capacity(BLOCK_SLOTS as usize);
         let mut column = |id: SeriesId, first: i64, bytes: &[u8]| {
-            unpack(bytes, |slot, point| {
-                let slot = first + slot;
-                if wanted.contains(&slot) {
-                    each(id, slot, point);
-                }
-            })
-            .ok_or_else(|| Failure::Damaged("a block cannot be read".to_owned()))
+            points.clear();
+            unpack(bytes, first, &mut points).ok_or_else(|| Failure::Damaged("a block cannot be read".to_owned()))?;
+            each(id, within(&points, &wanted));
+            Ok::<_, Failure>(())
         };
         for entry in index.range((number, from.div_euclid(BLOCK_SLOTS))..(number, to.div_euclid(BLOCK_SLOTS) + 1))? {
             let block = entry?.0.value().1;
@@ -406,7 +438,7 @@ pub(super) fn read(
             let (key, bytes) = entry?;
             let points = points_from(bytes.value());
             let points = points.iter().filter(|(id, _)| ids.binary_search(id).is_ok());
-            points.for_each(|(id, point)| each(*id, key.value().1, *point));
+            points.for_each(|(id, point)| each(*id, &[(key.value().1, *point)]));
         }
         Ok(())
     })

@@ -109,6 +109,26 @@ fn every_tier_holds_its_time_and_its_space() {
 }
 
 #[test]
+fn a_busy_series_fits_into_its_share() {
+    let mut state = 1_u64;
+    let mut noise = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1 << 24) as f32
+    };
+    // Evenly spread, bursts with silence between them, and what spans five orders of magnitude; 6 samples a slot.
+    let shapes: [fn(f32) -> f32; 3] = [|x| x, |x| if x > 0.9 { x * 1e7 } else { 0.0 }, |x| 10_f32.powf(x * 5.0)];
+    for (number, shape) in shapes.into_iter().enumerate() {
+        let column: pack::Column = std::array::from_fn(|_| {
+            let mut gauge = tier::Gauge::default();
+            (0..6).for_each(|_| gauge.add(tier::single(shape(noise())), 1.0));
+            gauge.point()
+        });
+        let bytes = pack::pack(&column).len();
+        assert!(bytes <= column.len() * store::BUSY_SLOT_BYTES as usize, "shape {number}: {bytes}");
+    }
+}
+
+#[test]
 fn noise_in_every_series_takes_no_more_than_its_space() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(FILE);
@@ -139,10 +159,7 @@ fn noise_in_every_series_takes_no_more_than_its_space() {
     }
     write.commit().unwrap();
     let mut slots = std::collections::BTreeSet::new();
-    store::read(&database, 1, 0, 2_000, &[50], |_, slot, _| {
-        slots.insert(slot);
-    })
-    .unwrap();
+    store::read(&database, 1, 0, 2_000, &[50], |_, points| slots.extend(points.iter().map(|(slot, _)| *slot))).unwrap();
     let (first, last) = (*slots.first().unwrap(), *slots.last().unwrap());
     assert_eq!((first % tier::BLOCK_SLOTS, last), (0, 1_999), "whole blocks went, the oldest first");
     assert!(first > 0 && slots.len() == (last - first + 1) as usize);
@@ -179,6 +196,26 @@ fn a_damaged_file_is_set_aside_and_a_new_one_begins() {
         let known = known(&ask(&history, 3_100, "5m", "cpu.busy", 600));
         assert!(known.len() >= 10, "{what}: {known:?}");
         assert_eq!(set_aside(directory.path()).len(), 1, "{what}: the new file is sound");
+    }
+}
+
+#[test]
+fn a_server_killed_as_it_made_the_file_leaves_nothing_damaged() {
+    let directory = tempfile::tempdir().unwrap();
+    let good = directory.path().join("whole");
+    store::open(&good).unwrap();
+    let good = std::fs::read(directory.path().join("whole")).unwrap();
+    // Magic number first, then the header, the tables last: as far as it came.
+    for length in [0, 9, 64, 4_096, good.len() / 2, good.len()] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut half = good.clone();
+        half[length..].fill(0);
+        std::fs::write(directory.path().join(format!("{FILE}.new")), half).unwrap();
+        let history = open(Some(directory.path()));
+        record(&history, 0..30, flips);
+        history.close();
+        assert_eq!(set_aside(directory.path()), [""; 0], "{length}");
+        assert_eq!(tests_process::stored(directory.path()).len(), 3, "{length}");
     }
 }
 

@@ -42,8 +42,8 @@ pub(super) fn stored(directory: &Path) -> Vec<(i64, f32)> {
     store::check(&mut database).unwrap();
     let mut samples = Vec::new();
     let from = START as i64 / 10;
-    store::read(&database, 0, from, from + 10_000, &[tier::SAMPLES], |_, slot, point| {
-        samples.push((slot - from, point.mean));
+    store::read(&database, 0, from, from + 10_000, &[tier::SAMPLES], |_, points| {
+        samples.extend(points.iter().map(|(slot, point)| (slot - from, point.mean)));
     })
     .unwrap();
     samples

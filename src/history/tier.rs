@@ -64,7 +64,7 @@ impl Row {
 }
 
 /// Minimum, mean and maximum while samples still come in.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Gauge {
     weight: f64,
     sum: f64,
@@ -72,16 +72,18 @@ pub(super) struct Gauge {
     max: f32,
 }
 
+impl Default for Gauge {
+    fn default() -> Self {
+        Self { weight: 0.0, sum: 0.0, min: f32::INFINITY, max: f32::NEG_INFINITY }
+    }
+}
+
 impl Gauge {
     /// Takes in a point that stands for `weight` samples.
     pub(super) fn add(&mut self, point: Point, weight: f64) {
-        if self.weight == 0.0 {
-            self.min = point.min;
-            self.max = point.max;
-        } else {
-            self.min = self.min.min(point.min);
-            self.max = self.max.max(point.max);
-        }
+        // `f32::min` does more, for what is not a number; nothing here is.
+        self.min = if point.min < self.min { point.min } else { self.min };
+        self.max = if point.max > self.max { point.max } else { self.max };
         self.weight += weight;
         self.sum += f64::from(point.mean) * weight;
     }
@@ -93,9 +95,9 @@ impl Gauge {
 
     /// What it has seen; `None` while that is nothing.
     pub(super) fn point(&self) -> Option<Point> {
+        let (min, max) = (self.min, self.max);
         // Rounding must not push a mean of equal samples out of its own bounds.
-        let mean = ((self.sum / self.weight) as f32).clamp(self.min, self.max);
-        (self.weight > 0.0).then_some(Point { min: self.min, mean, max: self.max })
+        (self.weight > 0.0).then(|| Point { min, mean: ((self.sum / self.weight) as f32).max(min).min(max), max })
     }
 }
 

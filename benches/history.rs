@@ -1,0 +1,269 @@
+//! What the history costs: at every second, and when fourteen days of it are asked for.
+//!
+//! `cargo bench --bench history [-- SECONDS]`. First the price of remembering, for SECONDS (60 unless told) at 1 Hz: of
+//! `History::record` on this machine's own samples, and of two servers side by side, one with a data directory and one
+//! without. Then a store of 14 days is made (54 series, every value noisy) and the release binary is asked for all of it
+//! over HTTP, beside what `serde_json` alone takes to print as many numbers. Loopback only; stops by itself.
+#![expect(clippy::disallowed_types, clippy::print_stdout, reason = "a benchmark starts programs and prints")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that cannot go on stops")]
+
+use std::hint::black_box;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use psmonitor::collect::{Collector, Paths};
+use psmonitor::history::History;
+use psmonitor::model::snapshot::{
+    Core, Cpu, CpuTime, Disk, Filesystem, FilesystemUsage, Interface, Load, Memory, Modes, Pressure, Sensors, Snapshot,
+    Stall, Stalls, Swap, Temperature, Traffic,
+};
+use psmonitor::model::{Subjects, derive};
+
+const DAYS: i64 = 14;
+const ROUNDS: usize = 60;
+/// The writer holds an hour of rows at most, so a made-up clock must stop for it before.
+const ROWS_AT_ONCE: i64 = 340;
+
+fn main() {
+    let number = std::env::args().skip(1).find(|word| word != "--bench");
+    let seconds: u64 = number.map_or(60, |word| word.parse().expect("SECONDS is a number"));
+    if seconds > 0 {
+        remember(seconds);
+        side_by_side(seconds);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fill(folder.path());
+    fortnight(folder.path());
+}
+
+/// CPU time of the threads of a process, nanoseconds: of all of them or of those of one name.
+fn cpu_nanoseconds(process: &str, name: Option<&str>) -> f64 {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let nanoseconds = |task: std::fs::DirEntry| {
+        let comm = std::fs::read_to_string(task.path().join("comm")).ok()?;
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        let wanted = name.is_none_or(|name| comm.trim() == name);
+        wanted.then(|| text.split_whitespace().next()?.parse::<f64>().ok()).flatten()
+    };
+    tasks.filter_map(|task| nanoseconds(task.ok()?)).sum()
+}
+
+/// The observer on the sampler's thread, timed, and the thread that writes, both at 1 Hz in this process.
+fn remember(seconds: u64) {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::open(Some(folder.path())).unwrap();
+    let mut collector = Collector::new(&Paths::host(), Instant::now());
+    let mut previous = None;
+    let mut recording = Duration::ZERO;
+    let mut next = Instant::now();
+    let mut writing = 0.0;
+    for second in 0..=seconds {
+        let sample = collector.tick(Subjects::VITALS, previous.as_ref());
+        let snapshot = derive(previous.as_ref(), &sample);
+        previous = Some(sample);
+        let begin = Instant::now();
+        history.record(black_box(&snapshot));
+        if second == 0 {
+            // What is made once is no price of a second.
+            writing = cpu_nanoseconds("self", Some("history"));
+        } else {
+            recording += begin.elapsed();
+        }
+        next += Duration::from_secs(1);
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    let recording = recording.as_secs_f64() * 1e6 / seconds as f64;
+    let writing = (cpu_nanoseconds("self", Some("history")) - writing) / 1e3 / seconds as f64;
+    println!(
+        "remembering a second: {recording:.1} us with the sample, {writing:.1} us in the thread that writes: {:.4} % of a core",
+        (recording + writing) / 1e4
+    );
+}
+
+/// Two servers at 1 Hz with nobody connected. The one without a data directory keeps its last hour too.
+fn side_by_side(seconds: u64) {
+    let folder = tempfile::tempdir().unwrap();
+    let servers = [Server::start(Some(folder.path())), Server::start(None)];
+    std::thread::sleep(Duration::from_secs(3));
+    let cpu = |name| servers.each_ref().map(|server| cpu_nanoseconds(&server.child.id().to_string(), name));
+    let (all, writer) = (cpu(None), cpu(Some("history")));
+    std::thread::sleep(Duration::from_secs(seconds));
+    let percent = |now: f64, before: f64| (now - before) / 1e7 / seconds as f64;
+    let [with, without] = [0, 1].map(|at| percent(cpu(None)[at], all[at]));
+    println!(
+        "idle servers: {with:.4} % of a core with a data directory ({:.4} % in the thread that writes), {without:.4} % without",
+        percent(cpu(Some("history"))[0], writer[0])
+    );
+}
+
+/// What the vitals of a small server look like: 54 series, each with noise of its own.
+fn snapshot(time: i64, noise: &mut impl FnMut() -> f64) -> Snapshot {
+    let mut stall = || Stall { avg10_ratio: noise() * 0.1, ..Stall::default() };
+    let pressure = Pressure {
+        cpu: Some(Stalls { some: stall(), full: None }),
+        memory: Some(Stalls { some: stall(), full: Some(stall()) }),
+        io: Some(Stalls { some: stall(), full: Some(stall()) }),
+    };
+    let mut cpu_time = || {
+        let (user, system, iowait, irq) = (noise() * 0.5, noise() * 0.2, noise() * 0.1, noise() * 0.01);
+        let modes = Modes { user, system, iowait, irq, idle: 1.0 - user - system - iowait - irq, ..Modes::default() };
+        CpuTime { busy_ratio: Some(user + system + irq), ratios: Some(modes), ..CpuTime::default() }
+    };
+    let total = cpu_time();
+    let cores = (0..4).map(|core| Core { core, time: cpu_time(), ..Core::default() }).collect();
+    let mut traffic = || Traffic { bytes_per_second: Some(noise() * 1e6), ..Traffic::default() };
+    let mut interface =
+        |name: &str| Interface { name: name.into(), received: traffic(), sent: traffic(), ..Interface::default() };
+    let interfaces = ["lo", "eth0", "eth1"].map(&mut interface).into();
+    let mut disk = |name: &str| Disk {
+        name: name.into(),
+        whole: true,
+        read_bytes_per_second: Some(noise() * 1e7),
+        written_bytes_per_second: Some(noise() * 1e7),
+        busy_ratio: Some(noise()),
+        ..Disk::default()
+    };
+    let disks = ["vda", "vdb", "nvme0n1"].map(&mut disk).into();
+    let used = 3e9 + noise() * 1e9;
+    let temperature = |label: &str, celsius| Temperature {
+        chip: "coretemp".to_owned(),
+        label: label.to_owned(),
+        celsius,
+        high_celsius: None,
+        critical_celsius: None,
+    };
+    let filesystem = |mount_point: &str, used_ratio| Filesystem {
+        device: "/dev/vda1".to_owned(),
+        mount_point: mount_point.to_owned(),
+        kind: "ext4".to_owned(),
+        options: "rw".to_owned(),
+        major: 254,
+        minor: 1,
+        device_backed: true,
+        stuck: false,
+        usage: Some(FilesystemUsage { used_ratio: Some(used_ratio), ..FilesystemUsage::default() }),
+    };
+    Snapshot {
+        time_unix_seconds: time as f64,
+        interval_seconds: Some(10.0),
+        cpu: Some(Cpu { total, cores, ..Cpu::default() }),
+        memory: Some(Memory { used_bytes: used as u64, available_bytes: (8e9 - used) as u64, ..Memory::default() }),
+        swap: Some(Swap {
+            used_bytes: (noise() * 1e8) as u64,
+            in_bytes_per_second: Some(noise() * 4096.0),
+            out_bytes_per_second: Some(noise() * 4096.0),
+            ..Swap::default()
+        }),
+        load: Some(Load { one: noise() * 2.0, five: noise(), fifteen: noise(), ..Load::default() }),
+        pressure: Some(pressure),
+        interfaces: Some(interfaces),
+        disks: Some(disks),
+        filesystems: Some(vec![filesystem("/", 0.5 + noise() * 0.01)]),
+        sensors: Some(Sensors {
+            temperatures: ["Package id 0", "Core 0"].map(|label| temperature(label, 40.0 + noise() * 20.0)).into(),
+            fans: Vec::new(),
+        }),
+        ..Snapshot::default()
+    }
+}
+
+/// Fourteen days up to now, a sample every 10 s.
+fn fill(folder: &Path) {
+    let begin = Instant::now();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
+    let mut state = 1_u64;
+    let mut noise = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f64 / f64::from(1 << 24)
+    };
+    let times: Vec<i64> = (now - DAYS * 86_400 - 3_600..now).step_by(10).collect();
+    for part in times.chunks(ROWS_AT_ONCE as usize) {
+        let history = History::open(Some(folder)).unwrap();
+        part.iter().for_each(|time| history.record(&snapshot(*time, &mut noise)));
+        history.close();
+    }
+    println!("a store of {DAYS} days and an hour, made in {:.0} s", begin.elapsed().as_secs_f64());
+}
+
+fn fortnight(folder: &Path) {
+    let server = Server::start(Some(folder));
+    for query in ["range=14d&points=600", "range=14d&points=600&series=cpu.busy", "range=1d&points=600", "range=1h"] {
+        let path = format!("/api/v1/history?{query}");
+        let mut numbers = Vec::new();
+        let (mut times, mut bare, mut cpu, mut bytes) = (Vec::new(), Vec::new(), 0.0, 0);
+        for round in 0..=ROUNDS {
+            let before = cpu_nanoseconds(&server.child.id().to_string(), None);
+            let begin = Instant::now();
+            let answer = server.get(&path);
+            let took = begin.elapsed();
+            if round == 0 {
+                // The first reading opens what the others find open.
+                numbers = numbers_in(&answer);
+                continue;
+            }
+            cpu += cpu_nanoseconds(&server.child.id().to_string(), None) - before;
+            bytes = answer.len();
+            times.push(took);
+            let begin = Instant::now();
+            black_box(serde_json::to_string(black_box(&numbers)).unwrap());
+            bare.push(begin.elapsed());
+        }
+        let [time, bare] = [times, bare].map(|mut times| {
+            times.sort_unstable();
+            times[times.len() / 2].as_secs_f64() * 1e3
+        });
+        println!(
+            "{query}: {time:.1} ms, {:.1} ms of CPU, {bytes} bytes, {} numbers; serde_json alone prints these in {bare:.1} ms: ratio {:.2}",
+            cpu / 1e6 / ROUNDS as f64,
+            numbers.len(),
+            time / bare
+        );
+    }
+}
+
+fn numbers_in(answer: &str) -> Vec<f32> {
+    let answer: serde_json::Value = serde_json::from_str(&answer[answer.find("\r\n\r\n").unwrap()..]).unwrap();
+    let columns = answer["series"].as_object().unwrap().values();
+    let kinds = columns.flat_map(|column| ["mean", "min", "max"].map(|kind| column[kind].as_array().unwrap()));
+    kinds.flatten().filter_map(|value| Some(value.as_f64()? as f32)).collect()
+}
+
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    fn start(folder: Option<&Path>) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_psmonitor"));
+        command.args(["--listen", "127.0.0.1:0"]).env("RUST_LOG", "warn").stdout(Stdio::piped());
+        if let Some(folder) = folder {
+            command.arg("--data-dir").arg(folder);
+        }
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let address = line.split("http://").nth(1).unwrap().trim().trim_end_matches('/').to_owned();
+        Self { child, address }
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        answer
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
