@@ -12,7 +12,7 @@ FRACTION = 5 if "release" in Path(os.environ.get("PSMONITOR_BIN", "")).parts els
 ROUNDS = 30
 # So far apart that with INTERVAL between two ticks each question causes a pass of its own, which nobody else wants.
 PAUSE = 0.35
-INTERVAL = "100ms"
+INTERVAL = "300ms"
 
 
 def cpu_seconds(pid):

@@ -11,6 +11,7 @@ pub mod dmi;
 pub mod entropy;
 pub mod filefd;
 pub mod hwmon;
+mod link_dump;
 pub mod meminfo;
 pub mod mounts;
 pub mod netclass;

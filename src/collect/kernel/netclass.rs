@@ -1,7 +1,14 @@
 //! `/sys/class/net/NAME/*` (Documentation/ABI/testing/sysfs-class-net): the properties of each interface, by the kernel's
 //! names. The network reader takes the counters and what the model shows; this one takes the rest.
+//!
+//! On the live machine only those files of an interface are read again that can change unannounced, as long as the kernel
+//! describes the interface as before ([`super::link_dump`]); every sixteenth time all of them, because there are a few
+//! (`addr_assign_type`) that the description leaves out.
+
+use std::collections::HashMap;
 
 use super::attributes::{KeptDir, KeptDirs};
+use super::link_dump::LinkDump;
 use crate::collect::Paths;
 use crate::model::Reading;
 use crate::model::kernel::network::NetClass;
@@ -33,22 +40,82 @@ const FILES: [&str; 23] = [
     "operstate",
 ];
 
+/// Places in [`FILES`] of those that the kernel's description of an interface does not tell.
+const SPEED: usize = 14;
+const NO_HANDLER: usize = 17;
+const DUPLEX: usize = 20;
+
+/// Passes from one reading of all files to the next.
+const FULL_READING: u32 = 16;
+
 /// Keeps the files of the first interfaces open.
 #[derive(Debug)]
 pub struct Reader {
     interfaces: KeptDirs,
+    /// Whether the description may be asked for: on the live machine, until it fails.
+    netlink: bool,
+    dump: Option<LinkDump>,
+    /// What was read last, by name.
+    last: HashMap<Box<str>, NetClass>,
+    pass: u32,
 }
 
 impl Reader {
     /// Opens nothing yet.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
-        Self { interfaces: KeptDirs::new(paths.sys("class/net"), &FILES) }
+        Self {
+            interfaces: KeptDirs::new(paths.sys("class/net"), &FILES),
+            netlink: paths.is_live(),
+            dump: None,
+            last: HashMap::new(),
+            pass: 0,
+        }
     }
 
     /// All interfaces by name.
     pub fn read(&mut self) -> Reading<Vec<NetClass>> {
-        self.interfaces.read(|name, files| Some(properties(name, files)))
+        let unchanged = self.unchanged();
+        let full = self.pass.is_multiple_of(FULL_READING);
+        self.pass = self.pass.wrapping_add(1);
+        let mut last = std::mem::take(&mut self.last);
+        let list = self.interfaces.read(|name, files| {
+            let before = last.remove(&*name).filter(|last| last.index.is_some_and(|index| unchanged.contains(&index)));
+            Some(match before {
+                Some(before) if !full => renewed(before, files),
+                _ => properties(name, files),
+            })
+        })?;
+        if self.netlink {
+            self.last = list.iter().map(|class| (class.name.clone(), class.clone())).collect();
+        }
+        Ok(list)
+    }
+
+    /// The numbers of the interfaces that the kernel describes as it did before; none where it cannot be asked.
+    fn unchanged(&mut self) -> Vec<i64> {
+        if !self.netlink {
+            return Vec::new();
+        }
+        let asked = match &mut self.dump {
+            Some(dump) => dump.unchanged(),
+            none => LinkDump::open().and_then(|dump| none.insert(dump).unchanged()),
+        };
+        asked.unwrap_or_else(|error| {
+            log::debug!("rtnetlink: {error}; reading all files of all interfaces instead");
+            (self.netlink, self.dump) = (false, None);
+            Vec::new()
+        })
+    }
+}
+
+/// What was read before, with what may have changed unannounced.
+fn renewed(before: NetClass, files: &KeptDir) -> NetClass {
+    NetClass {
+        speed_megabits: files.number(SPEED),
+        duplex: files.text(DUPLEX).unwrap_or_default(),
+        received_without_handler: files.number(NO_HANDLER).and_then(|count| u64::try_from(count).ok()),
+        ..before
     }
 }
 
@@ -71,13 +138,13 @@ fn properties(name: String, files: &KeptDir) -> NetClass {
         mtu_bytes: number(11),
         name_assign_type: number(12),
         group: number(13),
-        speed_megabits: number(14),
+        speed_megabits: number(SPEED),
         transmit_queue_length: number(15),
         protocol_type: number(16),
-        received_without_handler: number(17).and_then(|count| u64::try_from(count).ok()),
+        received_without_handler: number(NO_HANDLER).and_then(|count| u64::try_from(count).ok()),
         address: text(18),
         broadcast: text(19),
-        duplex: text(20),
+        duplex: text(DUPLEX),
         alias: text(21),
         operational_state: text(22),
     }
@@ -123,5 +190,35 @@ mod tests {
             ..NetClass::default()
         };
         assert_eq!(list, [expected]);
+    }
+
+    #[test]
+    fn the_second_reading_tells_what_the_files_tell() {
+        let mut reader = Reader::new(&Paths::host());
+        reader.read().unwrap();
+        // Interfaces of this machine may change meanwhile; some moment is quiet.
+        let quiet = (0..50).any(|_| {
+            let known = reader.unchanged();
+            let (before, again) = (Reader::new(&Paths::host()).read().unwrap(), reader.read().unwrap());
+            let after = Reader::new(&Paths::host()).read().unwrap();
+            !known.is_empty() && before == again && again == after
+        });
+        assert!(quiet && reader.netlink, "what is kept differs from the files, or is never used");
+    }
+
+    #[test]
+    fn what_is_announced_by_nothing_is_read_each_time() {
+        let dir = tempfile::tempdir().unwrap();
+        place(dir.path(), "eth0", &[("speed", "100\n"), ("duplex", "half\n"), ("statistics/rx_nohandler", "7\n")]);
+        let files = KeptDir::open(&dir.path().join("class/net/eth0"), &FILES).unwrap();
+        let before = NetClass { mtu_bytes: Some(9000), speed_megabits: Some(10), ..NetClass::default() };
+        let expected = NetClass {
+            mtu_bytes: Some(9000),
+            speed_megabits: Some(100),
+            duplex: "half".to_owned(),
+            received_without_handler: Some(7),
+            ..NetClass::default()
+        };
+        assert_eq!(renewed(before, &files), expected);
     }
 }

@@ -89,12 +89,14 @@ mod tests {
     #[test]
     fn opening_a_file_is_seen() {
         let mut reader = Reader::new();
-        let before = reader.read().unwrap();
-        let files: Vec<_> = (0..50).map(|_| std::fs::File::open("/proc/self/stat").unwrap()).collect();
-        let after = reader.read().unwrap();
+        assert!(reader.read().unwrap().resident_bytes > 0);
         // Other tests of this process open and close files at the same time.
-        assert!(after.open_descriptors.unwrap() > before.open_descriptors.unwrap() + 20, "{before:?} {after:?}");
-        assert_eq!(files.len(), 50);
-        assert!(after.resident_bytes > 0);
+        let seen = (0..50).any(|_| {
+            let before = reader.read().unwrap().open_descriptors.unwrap();
+            let files: Vec<_> = (0..50).map(|_| std::fs::File::open("/proc/self/stat").unwrap()).collect();
+            let after = reader.read().unwrap().open_descriptors.unwrap();
+            after > before + 20 && files.len() == 50
+        });
+        assert!(seen, "fifty files were opened");
     }
 }
