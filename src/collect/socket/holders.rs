@@ -8,11 +8,12 @@
 //! lowest free ones, new ones are found by trying the gaps: to list the folder of a process with thousands of sockets
 //! costs more than all the rest. A socket with several holders is looked at in each. What slips through is a process that
 //! moves a socket to another descriptor or gets one that others hold as well; a walk through all processes every
-//! thirty-second pass sets it right.
+//! thirty-second pass, and in a pass that comes half a minute after the last one, sets it right.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -23,6 +24,9 @@ use crate::model::sample::RawSocket;
 
 /// Passes from one walk through all processes to the next.
 const FULL_WALK: u32 = 32;
+
+/// Time from one walk through all processes to the next, where passes are rare.
+const FULL_WALK_TIME: Duration = Duration::from_secs(30);
 
 /// How many free numbers may be met before a folder is listed instead, besides a quarter of what is looked for.
 const GAPS_MISSED: usize = 8;
@@ -45,6 +49,8 @@ pub(super) struct Holders {
     /// Sockets without a holder that we could see, after the last walk through all processes.
     orphans: HashSet<u64>,
     pass: u32,
+    /// When the last walk through all processes was made because it was time for one.
+    full_walk_at: Option<Instant>,
 }
 
 /// One process as it was last walked through.
@@ -70,6 +76,7 @@ impl Holders {
             known: Vec::new(),
             orphans: HashSet::new(),
             pass: 0,
+            full_walk_at: None,
         }
     }
 
@@ -92,7 +99,8 @@ impl Holders {
         let orphans = std::mem::take(&mut self.orphans);
         let unknown =
             |socket: &RawSocket, claims: &u32| socket.inode != 0 && *claims == 0 && !orphans.contains(&socket.inode);
-        let full = self.pass.is_multiple_of(FULL_WALK);
+        let full = self.pass.is_multiple_of(FULL_WALK)
+            || self.full_walk_at.is_none_or(|last| last.elapsed() >= FULL_WALK_TIME);
         let any_unknown = |list: &[RawSocket], claims: &[u32]| list.iter().zip(claims).any(|(s, c)| unknown(s, c));
         if !full && any_unknown(list, &claims) {
             // Most often a descriptor that was a file's, and its number is a socket's by now.
@@ -113,6 +121,9 @@ impl Holders {
             claims = self.claims(&places, list.len());
             let orphan = |(socket, claims): (&RawSocket, &u32)| (*claims == 0).then_some(socket.inode);
             self.orphans = list.iter().zip(&claims).filter_map(orphan).collect();
+            if full {
+                self.full_walk_at = Some(Instant::now());
+            }
         } else {
             self.orphans = orphans;
         }
@@ -345,6 +356,7 @@ mod tests {
     use super::*;
     use crate::collect::Paths;
     use crate::collect::socket::Reader;
+    use crate::model::sample::{SocketEnd, SocketKind};
 
     #[test]
     fn only_sockets_have_a_sockets_inode() {
@@ -423,6 +435,31 @@ mod tests {
         for _ in 0..2 * FULL_WALK {
             assert_eq!(holders(&mut reader, &first), [u32::try_from(first.as_raw_fd()).unwrap()]);
         }
+    }
+
+    #[test]
+    fn a_socket_that_moved_unseen_is_found_by_the_full_walk_of_a_rare_pass() {
+        let dir = tempfile::tempdir().unwrap();
+        let fd = |path: &str| dir.path().join(path);
+        for (folder, link) in [("self/fd", "self/fd/0"), ("7/fd", "7/fd/3")] {
+            std::fs::create_dir_all(fd(folder)).unwrap();
+            std::os::unix::fs::symlink("socket:[100]", fd(link)).unwrap();
+        }
+        let root = std::fs::File::open(dir.path()).unwrap();
+        let mut holders = Holders::new(true);
+        let mut found = |age: Duration| {
+            holders.full_walk_at = holders.full_walk_at.and_then(|_| Instant::now().checked_sub(age));
+            let end = SocketEnd::Path("".into());
+            let (kind, local, remote) = (SocketKind::Unix(1), end.clone(), end);
+            let mut list = [RawSocket { kind, local, remote, state: 1, inode: 100, uid: None, holders: Vec::new() }];
+            holders.find(root.as_fd(), &mut list).unwrap();
+            std::mem::take(&mut list[0].holders)
+        };
+        assert_eq!(found(Duration::ZERO), [(7, 3)]);
+        // As many descriptors as before, and nothing that nobody holds.
+        std::fs::rename(fd("7/fd/3"), fd("7/fd/4")).unwrap();
+        assert_eq!(found(Duration::ZERO), [(7, 3)], "not looked at");
+        assert_eq!(found(FULL_WALK_TIME), [(7, 4)]);
     }
 
     #[test]
