@@ -83,8 +83,9 @@ impl Holders {
     /// Fills in the holders of every socket of `list`, ordered by PID and descriptor. `root` is `/proc`.
     /// Returns the real user of each holder, by PID.
     pub(super) fn find(&mut self, root: BorrowedFd<'_>, list: &mut [RawSocket]) -> Result<HashMap<u32, u32>, Errno> {
+        // The first one has an inode for good: a UNIX socket's path may hold a newline and what looks like another socket.
         let places: HashMap<u64, usize> =
-            list.iter().enumerate().filter(|(_, socket)| socket.inode != 0).map(|(at, s)| (s.inode, at)).collect();
+            list.iter().enumerate().rev().filter(|(_, s)| s.inode != 0).map(|(at, s)| (s.inode, at)).collect();
         self.update(root, &places)?;
         let mut claims = self.claims(&places, list.len());
         for index in 0..self.known.len() {
@@ -435,6 +436,23 @@ mod tests {
         for _ in 0..2 * FULL_WALK {
             assert_eq!(holders(&mut reader, &first), [u32::try_from(first.as_raw_fd()).unwrap()]);
         }
+    }
+
+    fn unix(inode: u64) -> RawSocket {
+        let end = SocketEnd::Path("".into());
+        let (kind, local, remote) = (SocketKind::Unix(1), end.clone(), end);
+        RawSocket { kind, local, remote, state: 1, inode, uid: None, holders: Vec::new() }
+    }
+
+    #[test]
+    fn a_later_row_does_not_take_the_holders_of_an_earlier_one() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("7/fd")).unwrap();
+        std::os::unix::fs::symlink("socket:[100]", dir.path().join("7/fd/3")).unwrap();
+        let root = std::fs::File::open(dir.path()).unwrap();
+        let mut list = [unix(100), unix(100)];
+        Holders::new(false).find(root.as_fd(), &mut list).unwrap();
+        assert_eq!(list.map(|socket| socket.holders), [vec![(7, 3)], vec![]]);
     }
 
     #[test]
