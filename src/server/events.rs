@@ -113,7 +113,8 @@ pub fn respond(req: &HttpRequest, state: &web::Data<State>, events: Events) -> R
 pub fn wants_json_once(req: &HttpRequest) -> bool {
     let names = |what: &str| {
         let mut all = req.headers().get_all(ACCEPT).filter_map(|value| value.to_str().ok());
-        all.any(|value| value.split(',').any(|kind| kind.split(';').next().unwrap_or("").trim() == what))
+        let is_what = |kind: &str| kind.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case(what);
+        all.any(|value| value.split(',').any(is_what))
     };
     names("application/json") && !names("text/event-stream")
 }

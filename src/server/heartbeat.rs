@@ -93,7 +93,11 @@ pub async fn process(req: HttpRequest, query: web::Query<Wanted>, state: web::Da
     let may_see = is_local || req.extensions().get::<Identity>().is_some();
     let paths = state.paths.clone();
     let reading = tokio::task::spawn_blocking(move || {
-        let name = process::name(&paths, pid)?;
+        let name = match process::name(&paths, pid) {
+            // There is such a process, whatever keeps its name from us: `hidepid=1` of proc(5), most often.
+            Err(ReadError::Denied { .. } | ReadError::Parse { .. }) => None,
+            name => Some(name?),
+        };
         Ok::<_, ReadError>((name, may_see.then(|| process::command_line(&paths, pid)).transpose().unwrap_or(None)))
     });
     let (name, arguments) = match tokio::time::timeout(COMMAND_LINE_TIME, reading).await {
@@ -112,7 +116,7 @@ pub async fn process(req: HttpRequest, query: web::Query<Wanted>, state: web::Da
     let command_line = arguments.map(|arguments| redact::redact(&arguments).join(" "));
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(text(&words::process(
         pid,
-        Some(&name),
+        name.as_deref(),
         command_line.as_deref(),
     ))))
 }

@@ -48,7 +48,9 @@ fn a_dropped_client_comes_back() {
 fn who_asks_for_json_gets_it_once() {
     let mut server = Server::start(&Machine::original().args());
     let json = "application/json";
-    for accept in [json, "application/json; charset=utf-8", "text/html, application/json;q=0.9, */*;q=0.1"] {
+    for accept in
+        [json, "Application/JSON", "application/json; charset=utf-8", "text/html, application/json;q=0.9, */*;q=0.1"]
+    {
         let response = server.request("GET", "/api/processes", &[("Accept", accept)], b"");
         assert_eq!(response.header("content-type"), Some(json), "{accept}");
         assert_eq!(response.json()["Processes"].as_array().map(Vec::len), Some(18), "{accept}");

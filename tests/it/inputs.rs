@@ -68,6 +68,17 @@ fn process_ids() {
 }
 
 #[test]
+fn a_process_whose_name_cannot_be_read_is_there_all_the_same() {
+    let machine = Machine::copy();
+    std::fs::write(machine.path("proc/1310/stat"), "garbage").expect("the file is written");
+    let mut server = Server::start(&machine.args());
+    let answer = server.json("/api/process?pid=1310");
+    assert_eq!((&answer["pid"], &answer["name"]), (&Value::from(1310), &Value::Null));
+    assert!(answer["cmdline"].is_string(), "{answer}");
+    server.assert_well();
+}
+
+#[test]
 fn methods() {
     let mut server = server();
     let paths = ROUTES.iter().map(|(path, _)| *path).chain(["/connect", "/ws", "/api/processes", "/favicon.ico"]);

@@ -89,6 +89,12 @@ impl KeptDir {
         rustix::fs::stat(path).is_ok_and(|found| found.st_ino == self.inode)
     }
 
+    /// Whether every name could be opened.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.files.iter().all(Option::is_some)
+    }
+
     /// Text of the attribute at `index` in the names that were opened, without its line ends.
     #[must_use]
     pub fn text(&self, index: usize) -> Option<String> {
@@ -123,7 +129,8 @@ pub struct KeptDirs {
 impl KeptDirs {
     /// Opens nothing yet. `files` is what every device is asked for. A host with many devices (an interface for each
     /// container) has those beyond the first [`KEPT_DEVICES`] opened and closed each time, and nothing is kept open by a
-    /// process that may have few descriptors.
+    /// process that may have few descriptors. Nor is a device that lacks a file: the kernel shows a new one a moment before
+    /// its files, and what could not be opened for want of descriptors is there at the next read.
     #[must_use]
     pub fn new(directory: PathBuf, files: &'static [&'static str]) -> Self {
         let most_kept = if descriptor_limit() < ENOUGH_DESCRIPTORS { 0 } else { KEPT_DEVICES };
@@ -144,7 +151,7 @@ impl KeptDirs {
             }
             let Ok(opened) = KeptDir::open(&self.directory.join(&name), self.files) else { continue };
             list.extend(read(name.clone(), &opened));
-            if self.kept.len() < self.most_kept {
+            if self.kept.len() < self.most_kept && opened.is_complete() {
                 self.kept.insert(name, opened);
             }
         }
@@ -234,6 +241,20 @@ mod tests {
             std::fs::create_dir(dir.path().join(name)).unwrap();
         }
         assert_eq!(numbered_in(dir.path(), "cpu"), [(2, "cpu2".to_owned()), (10, "cpu10".to_owned())]);
+    }
+
+    #[test]
+    fn a_device_that_is_seen_before_its_files_is_read_once_they_are_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut devices = KeptDirs { most_kept: 16, ..KeptDirs::new(dir.path().into(), &["ifindex", "mtu"]) };
+        let mut read = || devices.read(|_, files| Some((files.number(0)?, files.number(1)))).unwrap();
+        let device = dir.path().join("veth0");
+        std::fs::create_dir(&device).unwrap();
+        assert_eq!(read(), []);
+        std::fs::write(device.join("ifindex"), "7\n").unwrap();
+        assert_eq!(read(), [(7, None)]);
+        std::fs::write(device.join("mtu"), "1500\n").unwrap();
+        assert_eq!(read(), [(7, Some(1500))]);
     }
 
     #[test]

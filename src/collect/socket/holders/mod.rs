@@ -8,11 +8,15 @@
 //! lowest free ones, new ones are found by trying the gaps: to list the folder of a process with thousands of sockets
 //! costs more than all the rest. A socket with several holders is looked at in each. What slips through is a process that
 //! moves a socket to another descriptor or gets one that others hold as well; a walk through all processes every
-//! thirty-second pass sets it right.
+//! thirty-second pass, and in a pass that comes half a minute after the last one, sets it right.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -23,6 +27,9 @@ use crate::model::sample::RawSocket;
 
 /// Passes from one walk through all processes to the next.
 const FULL_WALK: u32 = 32;
+
+/// Time from one walk through all processes to the next, where passes are rare.
+const FULL_WALK_TIME: Duration = Duration::from_secs(30);
 
 /// How many free numbers may be met before a folder is listed instead, besides a quarter of what is looked for.
 const GAPS_MISSED: usize = 8;
@@ -45,6 +52,8 @@ pub(super) struct Holders {
     /// Sockets without a holder that we could see, after the last walk through all processes.
     orphans: HashSet<u64>,
     pass: u32,
+    /// When the last walk through all processes was made because it was time for one.
+    full_walk_at: Option<Instant>,
 }
 
 /// One process as it was last walked through.
@@ -70,14 +79,16 @@ impl Holders {
             known: Vec::new(),
             orphans: HashSet::new(),
             pass: 0,
+            full_walk_at: None,
         }
     }
 
     /// Fills in the holders of every socket of `list`, ordered by PID and descriptor. `root` is `/proc`.
     /// Returns the real user of each holder, by PID.
     pub(super) fn find(&mut self, root: BorrowedFd<'_>, list: &mut [RawSocket]) -> Result<HashMap<u32, u32>, Errno> {
+        // The first one has an inode for good: a UNIX socket's path may hold a newline and what looks like another socket.
         let places: HashMap<u64, usize> =
-            list.iter().enumerate().filter(|(_, socket)| socket.inode != 0).map(|(at, s)| (s.inode, at)).collect();
+            list.iter().enumerate().rev().filter(|(_, s)| s.inode != 0).map(|(at, s)| (s.inode, at)).collect();
         self.update(root, &places)?;
         let mut claims = self.claims(&places, list.len());
         for index in 0..self.known.len() {
@@ -92,7 +103,8 @@ impl Holders {
         let orphans = std::mem::take(&mut self.orphans);
         let unknown =
             |socket: &RawSocket, claims: &u32| socket.inode != 0 && *claims == 0 && !orphans.contains(&socket.inode);
-        let full = self.pass.is_multiple_of(FULL_WALK);
+        let full = self.pass.is_multiple_of(FULL_WALK)
+            || self.full_walk_at.is_none_or(|last| last.elapsed() >= FULL_WALK_TIME);
         let any_unknown = |list: &[RawSocket], claims: &[u32]| list.iter().zip(claims).any(|(s, c)| unknown(s, c));
         if !full && any_unknown(list, &claims) {
             // Most often a descriptor that was a file's, and its number is a socket's by now.
@@ -113,6 +125,9 @@ impl Holders {
             claims = self.claims(&places, list.len());
             let orphan = |(socket, claims): (&RawSocket, &u32)| (*claims == 0).then_some(socket.inode);
             self.orphans = list.iter().zip(&claims).filter_map(orphan).collect();
+            if full {
+                self.full_walk_at = Some(Instant::now());
+            }
         } else {
             self.orphans = orphans;
         }
@@ -335,111 +350,4 @@ fn target(folder: BorrowedFd<'_>, name: &CStr) -> Result<Option<u64>, Errno> {
 /// `socket:[12345]`.
 fn inode_of(target: &[u8]) -> Option<u64> {
     decimal(target.strip_prefix(b"socket:[")?.strip_suffix(b"]")?)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::fd::AsRawFd;
-    use std::os::unix::net::UnixDatagram;
-
-    use super::*;
-    use crate::collect::Paths;
-    use crate::collect::socket::Reader;
-
-    #[test]
-    fn only_sockets_have_a_sockets_inode() {
-        assert_eq!(inode_of(b"socket:[12345]"), Some(12_345));
-        for other in [&b"socket:[]"[..], b"pipe:[1]", b"/dev/null", b"socket:[1", b"anon_inode:[eventpoll]"] {
-            assert_eq!(inode_of(other), None);
-        }
-    }
-
-    /// What is found in a folder with `links`, of which the first `known` were there before.
-    fn gaps(links: &[(u32, Option<u64>)], known: &[(u32, Option<u64>)]) -> Option<Vec<(u32, Option<u64>)>> {
-        let dir = tempfile::tempdir().unwrap();
-        for (descriptor, socket) in links {
-            let target = socket.map_or_else(|| "/dev/null".to_owned(), |inode| format!("socket:[{inode}]"));
-            std::os::unix::fs::symlink(target, dir.path().join(descriptor.to_string())).unwrap();
-        }
-        let folder = std::fs::File::open(dir.path()).unwrap();
-        let places = (100..200).map(|inode| (inode, 0)).collect();
-        let mut holds = known.to_vec();
-        try_gaps(folder.as_fd(), &mut holds, links.len() as u64, &places).then_some(holds)
-    }
-
-    #[test]
-    fn new_descriptors_are_found_at_the_lowest_free_numbers() {
-        let before = [(0, None), (2, Some(100)), (5, Some(101))];
-        assert_eq!(gaps(&before, &[]).as_deref(), Some(&before[..]), "never seen before");
-        assert_eq!(gaps(&before, &before).as_deref(), Some(&before[..]), "nothing new");
-        let more = [(0, None), (1, Some(102)), (2, Some(100)), (5, Some(101)), (6, None)];
-        assert_eq!(gaps(&more, &before).as_deref(), Some(&more[..]));
-        let another = [(0, None), (2, Some(100)), (5, Some(103))];
-        assert_eq!(gaps(&another, &before[..2]).as_deref(), Some(&another[..]), "a number that changed hands");
-        assert_eq!(gaps(&[(0, Some(7))], &[]), Some(vec![(0, None)]), "a socket of another name space");
-    }
-
-    #[test]
-    fn a_folder_is_listed_where_gaps_do_not_tell() {
-        let before = [(0, None), (1, None), (2, Some(100))];
-        assert_eq!(gaps(&before[1..], &before), None, "one fewer: which?");
-        let closed = [(1, None), (2, Some(100)), (3, Some(101)), (4, Some(102))];
-        assert_eq!(gaps(&closed, &before), None, "0 is closed, and two are new");
-        assert_eq!(gaps(&[(0, None), (255, None)], &[]), None, "scattered");
-    }
-
-    /// Descriptors of this process that hold the same socket as `socket` does.
-    fn holders(reader: &mut Reader, socket: &UnixDatagram) -> Vec<u32> {
-        let own = std::process::id();
-        let number = u32::try_from(socket.as_raw_fd()).unwrap();
-        let list = reader.read().unwrap().list;
-        let found = list.iter().find(|socket| socket.holders.contains(&(own, number))).expect("no such socket");
-        found.holders.iter().filter(|(pid, _)| *pid == own).map(|(_, descriptor)| *descriptor).collect()
-    }
-
-    /// Whether the socket comes to have as many descriptors. Other tests of this process open and close descriptors at the
-    /// same moments, so that their number may stay the same by chance; the next full walk finds what that hides.
-    fn comes_to(reader: &mut Reader, socket: &UnixDatagram, count: usize) -> bool {
-        (0..=FULL_WALK).any(|_| holders(reader, socket).len() == count)
-    }
-
-    #[test]
-    fn changes_between_passes_are_seen() {
-        let mut reader = Reader::new(&Paths::host());
-        let first = UnixDatagram::unbound().unwrap();
-        assert_eq!(holders(&mut reader, &first).len(), 1);
-        assert_eq!(holders(&mut reader, &first).len(), 1);
-        let twin = first.try_clone().unwrap();
-        assert!(comes_to(&mut reader, &first, 2), "one more descriptor");
-        drop(twin);
-        // One closed and one opened: the number of descriptors is as before.
-        let second = UnixDatagram::unbound().unwrap();
-        assert!(comes_to(&mut reader, &second, 1));
-        assert!(comes_to(&mut reader, &first, 1));
-        drop(second);
-        let file = std::fs::File::open("/dev/null").unwrap();
-        assert!(comes_to(&mut reader, &first, 1));
-        drop(file);
-        for _ in 0..2 * FULL_WALK {
-            assert_eq!(holders(&mut reader, &first), [u32::try_from(first.as_raw_fd()).unwrap()]);
-        }
-    }
-
-    #[test]
-    fn a_remembered_process_tells_what_a_fresh_look_tells() {
-        let mut reader = Reader::new(&Paths::host());
-        reader.read().unwrap();
-        let held = |list: Vec<RawSocket>| -> HashMap<u64, Vec<(u32, u32)>> {
-            // Process 1 outlasts the test, unlike sockets of other tests.
-            let first =
-                |socket: RawSocket| (socket.inode, socket.holders.into_iter().filter(|(pid, _)| *pid == 1).collect());
-            list.into_iter().map(first).filter(|(_, holders): &(u64, Vec<_>)| !holders.is_empty()).collect()
-        };
-        let before = held(Reader::new(&Paths::host()).read().unwrap().list);
-        let remembered = held(reader.read().unwrap().list);
-        let after = held(Reader::new(&Paths::host()).read().unwrap().list);
-        for (inode, holders) in before.iter().filter(|(inode, holders)| after.get(inode) == Some(holders)) {
-            assert_eq!(remembered.get(inode), Some(holders));
-        }
-    }
 }
