@@ -20,10 +20,7 @@ use crate::model::{ReadError, Reading};
 /// Keeps the mount table open, and the thread that asks the file systems.
 #[derive(Debug)]
 pub struct Reader {
-    /// The mount table of the machine's first process; `None` where our own is the machine's.
-    first_process: Option<KeptFile>,
-    own: KeptFile,
-    rootfs: PathBuf,
+    table: MountTable,
     asker: Asker,
 }
 
@@ -41,29 +38,23 @@ impl Reader {
         limit: Duration,
         call: impl Fn(&Path) -> io::Result<RawFilesystemUsage> + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            // `self` below another procfs is this process all the same, with the mounts of its container.
-            first_process: (!paths.is_live()).then(|| KeptFile::new(paths.proc("1/mountinfo"))),
-            own: KeptFile::new(paths.proc("self/mountinfo")),
-            rootfs: paths.rootfs.clone(),
-            asker: Asker::new(Arc::new(call), limit),
-        }
+        Self { table: MountTable::new(paths), asker: Asker::new(Arc::new(call), limit) }
     }
 
     /// The file systems that a device stands behind, one row a device, and the one at `/` whatever it is; in the order of
     /// the mount table.
     pub fn read(&mut self) -> Reading<Vec<RawFilesystem>> {
-        let mounts = choose(self.mounts()?);
+        let mounts = self.table.read()?;
+        let chosen = choose(&mounts);
         self.asker.begin();
-        let rows = mounts.into_iter().map(|mount| self.row(mount));
+        let rows = picked(mounts, chosen).map(|mount| self.row(mount));
         let rows: Vec<(PathBuf, RawFilesystem)> = rows.collect();
         self.asker.end(|path| rows.iter().any(|(asked, _)| asked == path));
         Ok(rows.into_iter().map(|(_, row)| row).collect())
     }
 
     fn row(&mut self, mount: Mount) -> (PathBuf, RawFilesystem) {
-        let below_root = mount.mount_point.strip_prefix("/").unwrap_or(&mount.mount_point);
-        let asked = self.rootfs.join(below_root);
+        let asked = self.table.path_of(&mount);
         let row = RawFilesystem {
             device_backed: mount.is_device_backed(),
             device: mount.source,
@@ -75,8 +66,30 @@ impl Reader {
         };
         (asked, row)
     }
+}
 
-    fn mounts(&mut self) -> Reading<Vec<Mount>> {
+/// The machine's mount table, kept open.
+#[derive(Debug)]
+pub(super) struct MountTable {
+    /// That of the machine's first process; `None` where our own is the machine's.
+    first_process: Option<KeptFile>,
+    own: KeptFile,
+    rootfs: PathBuf,
+}
+
+impl MountTable {
+    /// Opens nothing yet.
+    pub(super) fn new(paths: &Paths) -> Self {
+        Self {
+            // `self` below another procfs is this process all the same, with the mounts of its container.
+            first_process: (!paths.is_live()).then(|| KeptFile::new(paths.proc("1/mountinfo"))),
+            own: KeptFile::new(paths.proc("self/mountinfo")),
+            rootfs: paths.rootfs.clone(),
+        }
+    }
+
+    /// Every mount in the order of the table.
+    pub(super) fn read(&mut self) -> Reading<Vec<Mount>> {
         if let Some(first_process) = &mut self.first_process {
             match first_process.read_with(parse_mountinfo) {
                 // Hidden from us, or a procfs without it: the next best is what we see ourselves.
@@ -87,11 +100,16 @@ impl Reader {
         let mounts = self.own.read_with(parse_mountinfo)?;
         Ok(below(&self.rootfs, mounts))
     }
+
+    /// Where this process finds the mount.
+    pub(super) fn path_of(&self, mount: &Mount) -> PathBuf {
+        self.rootfs.join(mount.mount_point.strip_prefix("/").unwrap_or(&mount.mount_point))
+    }
 }
 
 /// Our own mounts as the machine at `rootfs` sees them: those below it, with its path taken off. Where none is, the table
 /// speaks of that machine already.
-pub(super) fn below(rootfs: &Path, mut mounts: Vec<Mount>) -> Vec<Mount> {
+fn below(rootfs: &Path, mut mounts: Vec<Mount>) -> Vec<Mount> {
     if rootfs == Path::new("/") || !mounts.iter().any(|mount| mount.mount_point.starts_with(rootfs)) {
         return mounts;
     }
@@ -105,10 +123,10 @@ pub(super) fn below(rootfs: &Path, mut mounts: Vec<Mount>) -> Vec<Mount> {
     mounts
 }
 
-/// One mount for each device, in the order of the table: `/` if it is mounted there, else where the whole of it is mounted
+/// The places of one mount for each device, in the order of the table: `/` if it is mounted there, else where the whole of it is mounted
 /// rather than a part (a bind mount), else the shortest path, else the first. A mount that another one lies over at the
 /// same path cannot be reached and does not count.
-fn choose(mounts: Vec<Mount>) -> Vec<Mount> {
+pub(super) fn choose(mounts: &[Mount]) -> Vec<usize> {
     let mut top: HashMap<&Path, usize> = HashMap::new();
     for (index, mount) in mounts.iter().enumerate() {
         top.insert(&mount.mount_point, index);
@@ -132,9 +150,13 @@ fn choose(mounts: Vec<Mount>) -> Vec<Mount> {
     }
     let mut chosen: Vec<usize> = best.into_values().collect();
     chosen.sort_unstable();
+    chosen
+}
+
+/// The mounts at the places `chosen`.
+fn picked(mounts: Vec<Mount>, chosen: Vec<usize>) -> impl Iterator<Item = Mount> {
     let mut chosen = chosen.into_iter().peekable();
-    let pick = |(index, mount)| chosen.next_if_eq(&index).map(|_| mount);
-    mounts.into_iter().enumerate().filter_map(pick).collect()
+    mounts.into_iter().enumerate().filter_map(move |(index, mount)| chosen.next_if_eq(&index).map(|_| mount))
 }
 
 #[cfg(test)]
@@ -151,8 +173,14 @@ mod tests {
         parse_mountinfo(Path::new("mountinfo"), text).unwrap()
     }
 
+    fn chosen_mounts(text: &str) -> Vec<Mount> {
+        let mounts = table(text.as_bytes());
+        let chosen = choose(&mounts);
+        picked(mounts, chosen).collect()
+    }
+
     fn chosen(text: &str) -> Vec<String> {
-        choose(table(text.as_bytes())).iter().map(|mount| mount.mount_point.display().to_string()).collect()
+        chosen_mounts(text).iter().map(|mount| mount.mount_point.display().to_string()).collect()
     }
 
     #[test]
@@ -196,14 +224,14 @@ mod tests {
                     2 1 8:1 / / rw - ext4 /dev/sda1 rw\n\
                     3 2 8:2 / /mnt rw - ext4 /dev/sda2 rw\n\
                     4 3 8:3 / /mnt rw - ext4 /dev/sda3 rw\n";
-        let mounts = choose(table(text.as_bytes()));
+        let mounts = chosen_mounts(text);
         assert_eq!(mounts.iter().map(|mount| mount.source.as_str()).collect::<Vec<_>>(), ["/dev/sda1", "/dev/sda3"]);
     }
 
     #[test]
     fn the_root_of_a_container_has_a_row_without_a_device() {
         let text = "1 1 0:40 / / rw - overlay overlay rw\n2 1 0:5 / /proc rw - proc proc rw\n";
-        let mounts = choose(table(text.as_bytes()));
+        let mounts = chosen_mounts(text);
         assert_eq!(mounts.len(), 1);
         assert!(mounts[0].mount_point == Path::new("/") && !mounts[0].is_device_backed());
     }

@@ -25,7 +25,7 @@ use crate::model::own::OwnStats;
 use crate::model::{Snapshot, Subjects};
 
 /// What the page is made of, beyond the vitals.
-pub const NEEDS: Subjects = Subjects::KERNEL.with(Subjects::FILESYSTEMS);
+pub const NEEDS: Subjects = Subjects::KERNEL;
 
 /// One collector.
 struct Collector {
@@ -53,7 +53,7 @@ const COLLECTORS: [Collector; 29] = [
     table("dmi", hardware::dmi),
     table("entropy", system::entropy),
     table("filefd", system::filefd),
-    reader("filesystem", "filesystem", storage::filesystem),
+    table("filesystem", storage::filesystem),
     table("hwmon", hwmon::hwmon),
     reader("loadavg", "load", system::loadavg),
     table("meminfo", memory::meminfo),

@@ -158,17 +158,11 @@ pub fn filesystem(writer: &mut Writer, snapshot: &Snapshot) {
     family("node_filesystem_size_bytes", "Size.", &|u| Some(u?.total_bytes));
 }
 
-/// Every mount whose numbers are known, or ought to be: in memory, or of a device that the file system reader asked.
+/// Every mount whose numbers are known, or ought to be.
 fn rows<'s>(snapshot: &'s Snapshot) -> Vec<Row<'s>> {
-    let asked = snapshot.filesystems.as_deref().unwrap_or_default();
-    let Some(mounts) = tables(snapshot).and_then(|tables| tables.mounts.as_deref()) else {
-        return asked.iter().map(|fs| (&*fs.device, &*fs.mount_point, &*fs.kind, fs.usage)).collect();
-    };
-    let usage = |mount: &MountRow| {
-        let usage = match &mount.memory_usage {
-            Some(usage) => usage.as_ref().ok().map(|usage| FilesystemUsage::from(*usage)),
-            None => asked.iter().find(|fs| (fs.major, fs.minor) == mount.major_minor)?.usage,
-        };
+    let mounts = tables(snapshot).and_then(|tables| tables.mounts.as_deref()).unwrap_or_default();
+    let usage = |mount: &MountRow| -> Option<Option<FilesystemUsage>> {
+        let usage = mount.usage.as_ref()?.as_ref().ok().map(|usage| FilesystemUsage::from(*usage));
         Some(usage.map(|usage| FilesystemUsage { read_only: mount.read_only, ..usage }))
     };
     let row = |mount: &'s MountRow| Some((&*mount.device, &*mount.mount_point, &*mount.kind, usage(mount)?));

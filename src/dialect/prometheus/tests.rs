@@ -7,20 +7,20 @@ use super::*;
 use crate::collect::{Paths, kernel};
 use crate::model::kernel::hardware::{HwmonChip, HwmonSensor, PowerSupply};
 use crate::model::kernel::system::MountRow;
-use crate::model::snapshot::{Cpu, Disk, Filesystem, Interface, Reader};
+use crate::model::snapshot::{Cpu, Disk, Interface, Reader};
 
 fn snapshot() -> Snapshot {
     let read = kernel::Reader::new(&Paths::host()).read().unwrap();
     let mut tables = KernelTables::clone(&read);
-    let mount = |mount_point: &str, major_minor| MountRow {
+    let stuck = |path: &str| Some(Err(crate::model::ReadError::Stuck { path: path.to_owned() }));
+    let mount = |mount_point: &str, usage| MountRow {
         device: "/dev/vda".to_owned(),
         mount_point: mount_point.to_owned(),
         kind: "ext4".to_owned(),
-        major_minor,
         read_only: false,
-        memory_usage: None,
+        usage,
     };
-    tables.mounts = Some(vec![mount("/", (254, 0)), mount("/bind", (254, 0)), mount("/net", (0, 77))]);
+    tables.mounts = Some(vec![mount("/", stuck("/")), mount("/bind", stuck("/")), mount("/net", None)]);
     tables.hwmon = Some(vec![HwmonChip {
         chip: "platform_coretemp_0".to_owned(),
         name: Some("coretemp".to_owned()),
@@ -40,17 +40,6 @@ fn snapshot() -> Snapshot {
         time_unix_seconds: 1.5,
         cpu: Some(Cpu { cores: vec![Default::default()], context_switches: Some(7), ..Cpu::default() }),
         disks: Some(vec![Disk { name: "vda".into(), ..Disk::default() }]),
-        filesystems: Some(vec![Filesystem {
-            device: "/dev/vda".to_owned(),
-            mount_point: "/".to_owned(),
-            kind: "ext4".to_owned(),
-            options: String::new(),
-            major: 254,
-            minor: 0,
-            device_backed: true,
-            stuck: true,
-            usage: None,
-        }]),
         interfaces: Some(vec![
             Interface { name: "lo".into(), ..Interface::default() },
             Interface { name: "eth7".into(), ..Interface::default() },

@@ -12,13 +12,10 @@ pub struct MountRow {
     pub mount_point: String,
     /// Type.
     pub kind: String,
-    /// Device number of the file system.
-    pub major_minor: (u32, u32),
     /// Mounted read-only here.
     pub read_only: bool,
-    /// The answer of statvfs(3) for a file system that lives in memory. `None` for any other: those of devices are asked by
-    /// the file system reader, those of the network and of FUSE, which may hang, by nobody.
-    pub memory_usage: Option<Reading<RawFilesystemUsage>>,
+    /// The answer of statvfs(3). `None` for a file system of the network or of FUSE, which may hang and is not asked.
+    pub usage: Option<Reading<RawFilesystemUsage>>,
 }
 
 /// One CPU of `/proc/schedstat` (Documentation/scheduler/sched-stats.rst). Absent without `CONFIG_SCHEDSTATS`.
