@@ -137,6 +137,12 @@ impl KeptDirs {
         Self { directory, files, kept: HashMap::new(), most_kept }
     }
 
+    /// The files of the device `name`, if they were kept open when it was last read.
+    #[must_use]
+    pub fn kept(&self, name: &str) -> Option<&KeptDir> {
+        self.kept.get(name)
+    }
+
     /// What `read` makes of each device, by name. One that vanishes while it is read is left out; so is a plain file such
     /// as `bonding_masters`.
     pub fn read<T>(&mut self, mut read: impl FnMut(String, &KeptDir) -> Option<T>) -> Reading<Vec<T>> {
@@ -180,11 +186,14 @@ pub fn names_in(path: &Path) -> Reading<Vec<String>> {
 /// The names `PREFIX` + number in a directory with their numbers, by number. A directory that is not there has none.
 #[must_use]
 pub fn numbered_in(path: &Path, prefix: &str) -> Vec<(u32, String)> {
-    let mut found: Vec<(u32, String)> = names_in(path)
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|name| Some((name.strip_prefix(prefix)?.parse().ok()?, name)))
-        .collect();
+    numbered(&names_in(path).unwrap_or_default(), prefix)
+}
+
+/// The names `PREFIX` + number of `names` with their numbers, by number.
+#[must_use]
+pub fn numbered(names: &[String], prefix: &str) -> Vec<(u32, String)> {
+    let numbered = |name: &String| Some((name.strip_prefix(prefix)?.parse().ok()?, name.clone()));
+    let mut found: Vec<(u32, String)> = names.iter().filter_map(numbered).collect();
     found.sort_unstable();
     found
 }

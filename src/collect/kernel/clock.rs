@@ -1,28 +1,53 @@
 //! The local time zone, and `/sys/devices/system/clocksource/clocksourceN/*_clocksource`
 //! (Documentation/timers/timekeeping.rst).
 
-use super::attributes::{AttributeDir, numbered_in};
+use std::path::PathBuf;
+
+use super::attributes::{KeptDir, numbered_in};
 use crate::collect::Paths;
 use crate::model::Reading;
 use crate::model::kernel::system::{Clock, ClockSources};
 
-/// Zone and clock sources now. The time zone data base is cached by the library that reads it.
-pub fn read(paths: &Paths) -> Reading<Clock> {
-    let directory = paths.sys("devices/system/clocksource");
-    let now = jiff::Timestamp::now();
-    let zone = jiff::tz::TimeZone::system();
-    let info = zone.to_offset_info(now);
-    let mut sources = Vec::new();
-    for (number, name) in numbered_in(&directory, "clocksource") {
-        let attributes = AttributeDir::open(&directory.join(name))?;
-        let available = attributes.text("available_clocksource").unwrap_or_default();
-        sources.push(ClockSources {
-            device: number.to_string(),
-            available: available.split_ascii_whitespace().map(str::to_owned).collect(),
-            current: attributes.text("current_clocksource").unwrap_or_default(),
-        });
+/// The files of a device.
+const FILES: [&str; 2] = ["available_clocksource", "current_clocksource"];
+
+/// Keeps the files of the clock sources open. They are there from boot to shutdown.
+#[derive(Debug)]
+pub struct Reader {
+    directory: PathBuf,
+    devices: Vec<(u32, KeptDir)>,
+}
+
+impl Reader {
+    /// Opens nothing yet.
+    #[must_use]
+    pub fn new(paths: &Paths) -> Self {
+        Self { directory: paths.sys("devices/system/clocksource"), devices: Vec::new() }
     }
-    Ok(Clock { zone: info.abbreviation().to_owned(), zone_offset_seconds: info.offset().seconds().into(), sources })
+
+    /// Zone and clock sources now. The time zone data base is cached by the library that reads it.
+    pub fn read(&mut self) -> Reading<Clock> {
+        if self.devices.is_empty() {
+            for (number, name) in numbered_in(&self.directory, "clocksource") {
+                self.devices.push((number, KeptDir::open(&self.directory.join(name), &FILES)?));
+            }
+        }
+        let zone = jiff::tz::TimeZone::system();
+        let info = zone.to_offset_info(jiff::Timestamp::now());
+        let sources = self.devices.iter().map(|(number, files)| {
+            let available = files.text(0).unwrap_or_default();
+            ClockSources {
+                device: number.to_string(),
+                available: available.split_ascii_whitespace().map(str::to_owned).collect(),
+                current: files.text(1).unwrap_or_default(),
+            }
+        });
+        Ok(Clock {
+            zone: info.abbreviation().to_owned(),
+            zone_offset_seconds: info.offset().seconds().into(),
+            sources: sources.collect(),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -35,9 +60,12 @@ mod tests {
         let place = dir.path().join("devices/system/clocksource/clocksource0");
         std::fs::create_dir_all(&place).unwrap();
         std::fs::write(place.join("available_clocksource"), "kvm-clock tsc \n").unwrap();
-        std::fs::write(place.join("current_clocksource"), "tsc\n").unwrap();
+        std::fs::write(place.join("current_clocksource"), "kvm\n").unwrap();
         let paths = Paths { sysfs: dir.path().into(), ..Paths::host() };
-        let clock = read(&paths).unwrap();
+        let mut reader = Reader::new(&paths);
+        reader.read().unwrap();
+        std::fs::write(place.join("current_clocksource"), "tsc\n").unwrap();
+        let clock = reader.read().unwrap();
         let expected = ClockSources {
             device: "0".to_owned(),
             available: vec!["kvm-clock".to_owned(), "tsc".to_owned()],

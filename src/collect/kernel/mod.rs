@@ -11,7 +11,7 @@ pub mod dmi;
 pub mod entropy;
 pub mod filefd;
 pub mod hwmon;
-mod link_dump;
+mod link_watch;
 pub mod meminfo;
 pub mod mounts;
 pub mod netclass;
@@ -48,6 +48,7 @@ pub struct Reader {
     /// For the tables of which nothing is kept: devices come and go.
     paths: Paths,
     arp: FileReader<Vec<Named>>,
+    clock: clock::Reader,
     conntrack: conntrack::Reader,
     dmi: dmi::Reader,
     entropy: entropy::Reader,
@@ -58,6 +59,7 @@ pub struct Reader {
     netstat: netstat::Reader,
     os_release: os_release::Reader,
     own: own::Reader,
+    processors: processor::Reader,
     schedstat: FileReader<Vec<SchedstatRow>>,
     selinux: selinux::Reader,
     sockstat: sockstat::Reader,
@@ -78,6 +80,7 @@ impl Reader {
         Self {
             paths: paths.clone(),
             arp: arp::reader(paths),
+            clock: clock::Reader::new(paths),
             conntrack: conntrack::Reader::new(paths),
             dmi: dmi::Reader::new(paths),
             entropy: entropy::Reader::new(paths),
@@ -88,6 +91,7 @@ impl Reader {
             netstat: netstat::Reader::new(paths),
             os_release: os_release::Reader::new(paths),
             own: own::Reader::new(),
+            processors: processor::Reader::new(paths),
             schedstat: schedstat::reader(paths),
             selinux: selinux::Reader::new(paths),
             sockstat: sockstat::Reader::new(paths),
@@ -122,7 +126,7 @@ impl Reader {
             file_handles: run.one("filefd", || self.filefd.read()),
             entropy: run.one("entropy", || self.entropy.read()),
             timex: run.one("timex", || self.timex.read()),
-            clock: run.one("time", || clock::read(&self.paths)),
+            clock: run.one("time", || self.clock.read()),
             uname: run.one("uname", || self.uname.read()),
             os_release: run.one("os", || self.os_release.read()),
             selinux: run.one("selinux", || self.selinux.read()),
@@ -130,8 +134,8 @@ impl Reader {
             hwmon: run.one("hwmon", || hwmon::read(&self.paths)),
             thermal: run.one("thermal_zone", || thermal::read(&self.paths)),
             power_supplies: run.one("powersupplyclass", || power_supply::read(&self.paths)),
-            frequencies: run.one("cpufreq", || processor::read_frequencies(&self.paths)),
-            throttles: run.one("cpu", || processor::read_throttles(&self.paths)),
+            frequencies: run.one("cpufreq", || self.processors.frequencies()),
+            throttles: run.one("cpu", || self.processors.throttles()),
             udev: run.one("diskstats", || self.udev.read()),
             mounts: run.one("filesystem", || self.mounts.read()),
             own: run.one("psmonitor", || self.own.read()),

@@ -1,14 +1,12 @@
 //! `/sys/class/net/NAME/*` (Documentation/ABI/testing/sysfs-class-net): the properties of each interface, by the kernel's
 //! names. The network reader takes the counters and what the model shows; this one takes the rest.
 //!
-//! On the live machine only those files of an interface are read again that can change unannounced, as long as the kernel
-//! describes the interface as before ([`super::link_dump`]); every sixteenth time all of them, because there are a few
-//! (`addr_assign_type`) that the description leaves out.
-
-use std::collections::HashMap;
+//! On the live machine only those files are read again that can change unannounced, as long as the kernel has announced no
+//! change of any interface ([`super::link_watch`]); every sixteenth time all of them, because there are a few
+//! (`netdev_group`, written to its file) of which it says nothing.
 
 use super::attributes::{KeptDir, KeptDirs};
-use super::link_dump::LinkDump;
+use super::link_watch::LinkWatch;
 use crate::collect::Paths;
 use crate::model::Reading;
 use crate::model::kernel::network::NetClass;
@@ -40,7 +38,8 @@ const FILES: [&str; 23] = [
     "operstate",
 ];
 
-/// Places in [`FILES`] of those that the kernel's description of an interface does not tell.
+/// Places in [`FILES`] of those whose change is not announced, or up to a second late: a carrier that comes and goes.
+const CARRIER_CHANGES: usize = 2;
 const SPEED: usize = 14;
 const NO_HANDLER: usize = 17;
 const DUPLEX: usize = 20;
@@ -52,12 +51,19 @@ const FULL_READING: u32 = 16;
 #[derive(Debug)]
 pub struct Reader {
     interfaces: KeptDirs,
-    /// Whether the description may be asked for: on the live machine, until it fails.
-    netlink: bool,
-    dump: Option<LinkDump>,
-    /// What was read last, by name.
-    last: HashMap<Box<str>, NetClass>,
+    announcements: Announcements,
+    last: Vec<NetClass>,
     pass: u32,
+}
+
+/// Where changes are announced.
+#[derive(Debug)]
+enum Announcements {
+    /// Not listened to yet.
+    Ahead,
+    Heard(LinkWatch),
+    /// Another machine's files, or no netlink.
+    Absent,
 }
 
 impl Reader {
@@ -66,57 +72,61 @@ impl Reader {
     pub fn new(paths: &Paths) -> Self {
         Self {
             interfaces: KeptDirs::new(paths.sys("class/net"), &FILES),
-            netlink: paths.is_live(),
-            dump: None,
-            last: HashMap::new(),
+            announcements: if paths.is_live() { Announcements::Ahead } else { Announcements::Absent },
+            last: Vec::new(),
             pass: 0,
         }
     }
 
-    /// All interfaces by name.
+    /// All interfaces. One that vanishes while it is read is left out.
     pub fn read(&mut self) -> Reading<Vec<NetClass>> {
-        let unchanged = self.unchanged();
+        let quiet = self.was_quiet();
         let full = self.pass.is_multiple_of(FULL_READING);
         self.pass = self.pass.wrapping_add(1);
-        let mut last = std::mem::take(&mut self.last);
-        let list = self.interfaces.read(|name, files| {
-            let before = last.remove(&*name).filter(|last| last.index.is_some_and(|index| unchanged.contains(&index)));
-            Some(match before {
-                Some(before) if !full => renewed(before, files),
-                _ => properties(name, files),
-            })
-        })?;
-        if self.netlink {
-            self.last = list.iter().map(|class| (class.name.clone(), class.clone())).collect();
+        let renewed = if quiet && !full { self.renewed() } else { None };
+        let list = match renewed {
+            Some(list) => list,
+            None => self.interfaces.read(|name, files| Some(properties(name, files)))?,
+        };
+        if !matches!(self.announcements, Announcements::Absent) {
+            self.last.clone_from(&list);
         }
         Ok(list)
     }
 
-    /// The numbers of the interfaces that the kernel describes as it did before; none where it cannot be asked.
-    fn unchanged(&mut self) -> Vec<i64> {
-        if !self.netlink {
-            return Vec::new();
-        }
-        let asked = match &mut self.dump {
-            Some(dump) => dump.unchanged(),
-            none => LinkDump::open().and_then(|dump| none.insert(dump).unchanged()),
+    fn was_quiet(&mut self) -> bool {
+        let asked = match &self.announcements {
+            Announcements::Absent => return false,
+            Announcements::Ahead => LinkWatch::open().map(|watch| {
+                self.announcements = Announcements::Heard(watch);
+                false
+            }),
+            Announcements::Heard(watch) => watch.was_quiet(),
         };
         asked.unwrap_or_else(|error| {
             log::debug!("rtnetlink: {error}; reading all files of all interfaces instead");
-            (self.netlink, self.dump) = (false, None);
-            Vec::new()
+            self.announcements = Announcements::Absent;
+            false
         })
+    }
+
+    /// What was read before, with what may have changed unannounced. `None` when all has to be read after all: an interface
+    /// whose files are not kept open, whose carrier changed, or that is gone.
+    fn renewed(&self) -> Option<Vec<NetClass>> {
+        self.last.iter().map(|before| renewed(before, self.interfaces.kept(&before.name)?)).collect()
     }
 }
 
-/// What was read before, with what may have changed unannounced.
-fn renewed(before: NetClass, files: &KeptDir) -> NetClass {
-    NetClass {
+fn renewed(before: &NetClass, files: &KeptDir) -> Option<NetClass> {
+    if files.number(CARRIER_CHANGES) != before.carrier_changes {
+        return None;
+    }
+    Some(NetClass {
         speed_megabits: files.number(SPEED),
         duplex: files.text(DUPLEX).unwrap_or_default(),
         received_without_handler: files.number(NO_HANDLER).and_then(|count| u64::try_from(count).ok()),
-        ..before
-    }
+        ..before.clone()
+    })
 }
 
 fn properties(name: String, files: &KeptDir) -> NetClass {
@@ -126,7 +136,7 @@ fn properties(name: String, files: &KeptDir) -> NetClass {
         name: name.into(),
         address_assign_type: number(0),
         carrier: number(1),
-        carrier_changes: number(2),
+        carrier_changes: number(CARRIER_CHANGES),
         carrier_up: number(3),
         carrier_down: number(4),
         device_id: number(5),
@@ -198,27 +208,33 @@ mod tests {
         reader.read().unwrap();
         // Interfaces of this machine may change meanwhile; some moment is quiet.
         let quiet = (0..50).any(|_| {
-            let known = reader.unchanged();
+            let known = reader.renewed().is_some() && reader.was_quiet() && !reader.pass.is_multiple_of(FULL_READING);
             let (before, again) = (Reader::new(&Paths::host()).read().unwrap(), reader.read().unwrap());
             let after = Reader::new(&Paths::host()).read().unwrap();
-            !known.is_empty() && before == again && again == after
+            known && before == again && again == after
         });
-        assert!(quiet && reader.netlink, "what is kept differs from the files, or is never used");
+        assert!(quiet, "what is kept differs from the files, or is never used");
     }
 
     #[test]
     fn what_is_announced_by_nothing_is_read_each_time() {
         let dir = tempfile::tempdir().unwrap();
         place(dir.path(), "eth0", &[("speed", "100\n"), ("duplex", "half\n"), ("statistics/rx_nohandler", "7\n")]);
+        place(dir.path(), "eth0", &[("carrier_changes", "2\n"), ("mtu", "1500\n")]);
         let files = KeptDir::open(&dir.path().join("class/net/eth0"), &FILES).unwrap();
-        let before = NetClass { mtu_bytes: Some(9000), speed_megabits: Some(10), ..NetClass::default() };
-        let expected = NetClass {
+        let before = NetClass {
             mtu_bytes: Some(9000),
+            speed_megabits: Some(10),
+            carrier_changes: Some(2),
+            ..NetClass::default()
+        };
+        let expected = NetClass {
             speed_megabits: Some(100),
             duplex: "half".to_owned(),
             received_without_handler: Some(7),
-            ..NetClass::default()
+            ..before.clone()
         };
-        assert_eq!(renewed(before, &files), expected);
+        assert_eq!(renewed(&before, &files), Some(expected));
+        assert_eq!(renewed(&NetClass { carrier_changes: Some(1), ..before }, &files), None, "all has to be read");
     }
 }

@@ -1,54 +1,73 @@
 //! `/sys/devices/system/cpu/cpuN`: `cpufreq` (Documentation/admin-guide/pm/cpufreq.rst) and `thermal_throttle`. Virtual
 //! machines have neither as a rule; the lists are empty then.
 
+use std::path::PathBuf;
+
 use super::attributes::{AttributeDir, numbered_in};
 use crate::collect::Paths;
 use crate::model::Reading;
 use crate::model::kernel::hardware::{FrequencyLimits, Throttles};
 
-/// Frequencies of the processors that have a frequency driver. Nothing is kept: processors can be switched off and on.
-pub fn read_frequencies(paths: &Paths) -> Reading<Vec<FrequencyLimits>> {
-    let root = paths.sys("devices/system/cpu");
-    let mut list = Vec::new();
-    for (cpu, name) in numbered_in(&root, "cpu") {
-        let Ok(attributes) = AttributeDir::open(&root.join(name).join("cpufreq")) else { continue };
-        let khz = |file: &str| attributes.number(file).and_then(|number| u64::try_from(number).ok());
-        list.push(FrequencyLimits {
-            cpu,
-            hardware_current_khz: khz("cpuinfo_cur_freq"),
-            hardware_minimum_khz: khz("cpuinfo_min_freq"),
-            hardware_maximum_khz: khz("cpuinfo_max_freq"),
-            scaling_current_khz: khz("scaling_cur_freq"),
-            scaling_minimum_khz: khz("scaling_min_freq"),
-            scaling_maximum_khz: khz("scaling_max_freq"),
-        });
-    }
-    Ok(list)
+/// Lists the processors once for both tables.
+#[derive(Debug)]
+pub struct Reader {
+    root: PathBuf,
+    /// Directories of the processors by number, as [`Reader::frequencies`] found them.
+    processors: Vec<(u32, String)>,
 }
 
-/// Throttle counts, once a core and once a package: threads of a core share theirs.
-pub fn read_throttles(paths: &Paths) -> Reading<Throttles> {
-    let root = paths.sys("devices/system/cpu");
-    let mut throttles = Throttles::default();
-    for (_, name) in numbered_in(&root, "cpu") {
-        let directory = root.join(name);
-        let Ok(counts) = AttributeDir::open(&directory.join("thermal_throttle")) else { continue };
-        let Ok(topology) = AttributeDir::open(&directory.join("topology")) else { continue };
-        let number = |attributes: &AttributeDir, file: &str| u64::try_from(attributes.number(file)?).ok();
-        let (Some(package), Some(core)) = (number(&topology, "physical_package_id"), number(&topology, "core_id"))
-        else {
-            continue;
-        };
-        if !throttles.cores.iter().any(|known| (known.0, known.1) == (package, core)) {
-            let count = number(&counts, "core_throttle_count");
-            throttles.cores.extend(count.map(|count| (package, core, count)));
-        }
-        if !throttles.packages.iter().any(|known| known.0 == package) {
-            let count = number(&counts, "package_throttle_count");
-            throttles.packages.extend(count.map(|count| (package, count)));
-        }
+impl Reader {
+    /// Looks at nothing yet.
+    #[must_use]
+    pub fn new(paths: &Paths) -> Self {
+        Self { root: paths.sys("devices/system/cpu"), processors: Vec::new() }
     }
-    Ok(throttles)
+
+    /// Frequencies of the processors that have a frequency driver. Lists the processors anew: they can be switched off and
+    /// on.
+    pub fn frequencies(&mut self) -> Reading<Vec<FrequencyLimits>> {
+        self.processors = numbered_in(&self.root, "cpu");
+        let mut list = Vec::new();
+        for (cpu, name) in &self.processors {
+            let Ok(attributes) = AttributeDir::open(&self.root.join(name).join("cpufreq")) else { continue };
+            let khz = |file: &str| attributes.number(file).and_then(|number| u64::try_from(number).ok());
+            list.push(FrequencyLimits {
+                cpu: *cpu,
+                hardware_current_khz: khz("cpuinfo_cur_freq"),
+                hardware_minimum_khz: khz("cpuinfo_min_freq"),
+                hardware_maximum_khz: khz("cpuinfo_max_freq"),
+                scaling_current_khz: khz("scaling_cur_freq"),
+                scaling_minimum_khz: khz("scaling_min_freq"),
+                scaling_maximum_khz: khz("scaling_max_freq"),
+            });
+        }
+        Ok(list)
+    }
+
+    /// Throttle counts, once a core and once a package: threads of a core share theirs. Of the processors that were last
+    /// listed.
+    pub fn throttles(&self) -> Reading<Throttles> {
+        let mut throttles = Throttles::default();
+        for (_, name) in &self.processors {
+            let directory = self.root.join(name);
+            let Ok(counts) = AttributeDir::open(&directory.join("thermal_throttle")) else { continue };
+            let Ok(topology) = AttributeDir::open(&directory.join("topology")) else { continue };
+            let number = |attributes: &AttributeDir, file: &str| u64::try_from(attributes.number(file)?).ok();
+            let (Some(package), Some(core)) = (number(&topology, "physical_package_id"), number(&topology, "core_id"))
+            else {
+                continue;
+            };
+            if !throttles.cores.iter().any(|known| (known.0, known.1) == (package, core)) {
+                let count = number(&counts, "core_throttle_count");
+                throttles.cores.extend(count.map(|count| (package, core, count)));
+            }
+            if !throttles.packages.iter().any(|known| known.0 == package) {
+                let count = number(&counts, "package_throttle_count");
+                throttles.packages.extend(count.map(|count| (package, count)));
+            }
+        }
+        Ok(throttles)
+    }
 }
 
 #[cfg(test)]
@@ -72,9 +91,10 @@ mod tests {
         file("cpu1/cpufreq/scaling_cur_freq", "1200000\n");
         file("cpufreq/boost", "1\n");
         let paths = Paths { sysfs: dir.path().into(), ..Paths::host() };
-        let throttles = read_throttles(&paths).unwrap();
-        assert_eq!(throttles, Throttles { cores: vec![(0, 0, 5), (0, 1, 5)], packages: vec![(0, 30)] });
+        let mut reader = Reader::new(&paths);
         let expected = FrequencyLimits { cpu: 1, scaling_current_khz: Some(1_200_000), ..FrequencyLimits::default() };
-        assert_eq!(read_frequencies(&paths).unwrap(), [expected]);
+        assert_eq!(reader.frequencies().unwrap(), [expected]);
+        let throttles = reader.throttles().unwrap();
+        assert_eq!(throttles, Throttles { cores: vec![(0, 0, 5), (0, 1, 5)], packages: vec![(0, 30)] });
     }
 }

@@ -1,22 +1,24 @@
 //! `/sys/class/thermal`: zones and cooling devices (Documentation/driver-api/thermal/sysfs-api.rst). A machine without any
 //! has empty lists.
 
-use super::attributes::{AttributeDir, numbered_in};
+use super::attributes::{AttributeDir, names_in, numbered};
 use crate::collect::Paths;
+use crate::collect::file::optional;
 use crate::model::Reading;
 use crate::model::kernel::hardware::Thermal;
 
 /// What is there now. A zone whose driver has no temperature to tell is left out. Nothing is kept: zones come and go.
 pub fn read(paths: &Paths) -> Reading<Thermal> {
     let directory = paths.sys("class/thermal");
+    let names = optional(names_in(&directory))?.unwrap_or_default();
     let mut thermal = Thermal::default();
-    for (number, name) in numbered_in(&directory, "thermal_zone") {
+    for (number, name) in numbered(&names, "thermal_zone") {
         let Ok(zone) = AttributeDir::open(&directory.join(name)) else { continue };
         if let (Some(kind), Some(temperature)) = (zone.text("type"), zone.number("temp")) {
             thermal.zones.push((number.to_string(), kind, temperature));
         }
     }
-    for (number, name) in numbered_in(&directory, "cooling_device") {
+    for (number, name) in numbered(&names, "cooling_device") {
         let Ok(device) = AttributeDir::open(&directory.join(name)) else { continue };
         let states = (device.number("cur_state"), device.number("max_state"));
         if let (Some(kind), (Some(current), Some(maximum))) = (device.text("type"), states) {

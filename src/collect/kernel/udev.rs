@@ -55,7 +55,10 @@ impl Reader {
 
     /// All block devices that udev knows.
     pub fn read(&mut self) -> Reading<Vec<UdevDevice>> {
-        let changed = std::fs::metadata(&self.directory).and_then(|metadata| metadata.modified()).ok();
+        let changed = match std::fs::metadata(&self.directory).and_then(|metadata| metadata.modified()) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            changed => changed.ok(),
+        };
         if changed.is_none() || changed != self.changed {
             self.devices = self.read_all()?;
             self.changed = changed;

@@ -1,0 +1,92 @@
+//! Whether the kernel has announced a change of any interface (rtnetlink(7), group `RTMGRP_LINK`).
+//!
+//! Used by [`super::netclass`], which leaves the files of the interfaces alone while there was none: a look costs one
+//! system call. What an announcement says does not matter here, so that nothing is interpreted.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
+
+/// `RTMGRP_LINK`: interfaces made, changed and removed.
+const LINKS: u32 = 1;
+
+/// Most announcements that are taken at one look. The kernel's queue holds a few hundred.
+const MOST_TAKEN: usize = 4096;
+
+/// The socket at which the announcements arrive.
+#[derive(Debug)]
+pub(super) struct LinkWatch {
+    socket: OwnedFd,
+}
+
+impl LinkWatch {
+    /// Listens from now on. Interfaces must be read after this for their first time.
+    pub(super) fn open() -> io::Result<Self> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        // Protocol 0 of this family is NETLINK_ROUTE.
+        let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
+        bind(&socket, &SocketAddrNetlink::new(0, LINKS))?;
+        Ok(Self { socket })
+    }
+
+    /// Whether nothing was announced since the last look. A queue that ran over has lost announcements: that is not quiet.
+    pub(super) fn was_quiet(&self) -> io::Result<bool> {
+        let mut quiet = true;
+        for _ in 0..MOST_TAKEN {
+            // The content does not matter, and what does not fit is dropped with its datagram.
+            match recv(&self.socket, &mut [0_u8; 16], RecvFlags::DONTWAIT) {
+                Ok(_) | Err(Errno::NOBUFS) => quiet = false,
+                Err(Errno::AGAIN) => return Ok(quiet),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::net::sockopt::set_socket_recv_buffer_size;
+    use rustix::net::{SendFlags, netlink, sendto};
+
+    /// A look-out for messages of this test, and how to send one: by the kernel's side of rtnetlink(7) only root may.
+    fn watch() -> (LinkWatch, impl Fn(usize) -> bool) {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let open = || socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, Some(netlink::USERSOCK)).unwrap();
+        let (socket, sender) = (open(), open());
+        bind(&socket, &SocketAddrNetlink::new(0, 0)).unwrap();
+        let address = SocketAddrNetlink::try_from(rustix::net::getsockname(&socket).unwrap()).unwrap();
+        let send = move |bytes: usize| sendto(&sender, &vec![0; bytes], SendFlags::empty(), &address).is_ok();
+        (LinkWatch { socket }, send)
+    }
+
+    #[test]
+    fn a_message_is_a_change_until_it_is_seen() {
+        let (watch, send) = watch();
+        assert!(watch.was_quiet().unwrap());
+        assert!(send(40) && send(40));
+        assert!(!watch.was_quiet().unwrap());
+        assert!(watch.was_quiet().unwrap());
+    }
+
+    #[test]
+    fn a_full_queue_is_emptied_at_one_look() {
+        let (watch, send) = watch();
+        set_socket_recv_buffer_size(&watch.socket, 2048).unwrap();
+        while send(1024) {}
+        assert!(!watch.was_quiet().unwrap());
+        assert!(watch.was_quiet().unwrap());
+    }
+
+    #[test]
+    fn the_kernels_group_can_be_listened_to() {
+        let watch = LinkWatch::open().unwrap();
+        // Interfaces of this machine may change meanwhile; some moment is quiet.
+        assert!((0..50).any(|_| watch.was_quiet().unwrap()));
+    }
+}
