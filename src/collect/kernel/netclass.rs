@@ -2,8 +2,7 @@
 //! names. The network reader takes the counters and what the model shows; this one takes the rest.
 //!
 //! On the live machine only those files are read again that can change unannounced, as long as the kernel has announced no
-//! change of any interface ([`super::link_watch`]); every sixteenth time all of them, because there are a few
-//! (`netdev_group`, written to its file) of which it says nothing.
+//! change of any interface ([`super::link_watch`]); every sixteenth time all of them, should a driver have kept silent.
 
 use super::attributes::{KeptDir, KeptDirs};
 use super::link_watch::LinkWatch;
@@ -40,6 +39,7 @@ const FILES: [&str; 23] = [
 
 /// Places in [`FILES`] of those whose change is not announced, or up to a second late: a carrier that comes and goes.
 const CARRIER_CHANGES: usize = 2;
+const GROUP: usize = 13;
 const SPEED: usize = 14;
 const NO_HANDLER: usize = 17;
 const DUPLEX: usize = 20;
@@ -122,6 +122,7 @@ fn renewed(before: &NetClass, files: &KeptDir) -> Option<NetClass> {
         return None;
     }
     Some(NetClass {
+        group: files.number(GROUP),
         speed_megabits: files.number(SPEED),
         duplex: files.text(DUPLEX).unwrap_or_default(),
         received_without_handler: files.number(NO_HANDLER).and_then(|count| u64::try_from(count).ok()),
@@ -147,7 +148,7 @@ fn properties(name: String, files: &KeptDir) -> NetClass {
         link_mode: number(10),
         mtu_bytes: number(11),
         name_assign_type: number(12),
-        group: number(13),
+        group: number(GROUP),
         speed_megabits: number(SPEED),
         transmit_queue_length: number(15),
         protocol_type: number(16),
@@ -220,7 +221,7 @@ mod tests {
     fn what_is_announced_by_nothing_is_read_each_time() {
         let dir = tempfile::tempdir().unwrap();
         place(dir.path(), "eth0", &[("speed", "100\n"), ("duplex", "half\n"), ("statistics/rx_nohandler", "7\n")]);
-        place(dir.path(), "eth0", &[("carrier_changes", "2\n"), ("mtu", "1500\n")]);
+        place(dir.path(), "eth0", &[("carrier_changes", "2\n"), ("mtu", "1500\n"), ("netdev_group", "3\n")]);
         let files = KeptDir::open(&dir.path().join("class/net/eth0"), &FILES).unwrap();
         let before = NetClass {
             mtu_bytes: Some(9000),
@@ -229,6 +230,7 @@ mod tests {
             ..NetClass::default()
         };
         let expected = NetClass {
+            group: Some(3),
             speed_megabits: Some(100),
             duplex: "half".to_owned(),
             received_without_handler: Some(7),
