@@ -19,18 +19,25 @@ def cpu_seconds(pid):
     return time.clock_gettime((~pid << 3) | CPU_CLOCK)
 
 
-def cost(pid, ask):
-    """Seconds of CPU that one round takes the process: `ask`, and the pause after it. The first one does not count."""
+def compare(pid, ask, other_clock, ask_other):
+    """Seconds of CPU that one question takes the process, beyond what it does anyway, and one takes the other program.
+
+    Each takes its turn, so that whatever else this machine does weighs on both. The first questions do not count.
+    """
     ask()
+    ask_other()
     time.sleep(PAUSE)
-    begin = cpu_seconds(pid)
+    begin, at = cpu_seconds(pid), time.monotonic()
+    time.sleep(ROUNDS / 3 * PAUSE)
+    idle = (cpu_seconds(pid) - begin) / (time.monotonic() - at)
+    ours = theirs = 0
     for _ in range(ROUNDS):
+        begin, at = cpu_seconds(pid), time.monotonic()
         ask()
         time.sleep(PAUSE)
-    return (cpu_seconds(pid) - begin) / ROUNDS
-
-
-def extra_cost(pid, ask):
-    """The same without what the process does anyway."""
-    idle = cost(pid, lambda: None)
-    return cost(pid, ask) - idle
+        ours += cpu_seconds(pid) - begin - idle * (time.monotonic() - at)
+        begin = other_clock()
+        ask_other()
+        time.sleep(PAUSE)
+        theirs += other_clock() - begin
+    return ours / ROUNDS, theirs / ROUNDS

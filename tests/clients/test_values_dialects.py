@@ -17,7 +17,7 @@ import psutil
 import pytest
 import requests
 from conftest import running
-from cost import FRACTION, INTERVAL, extra_cost
+from cost import FRACTION, INTERVAL, compare
 from test_values import assert_between, bracket, burn, eventually
 from websockets.sync.client import connect
 
@@ -224,12 +224,10 @@ def test_heartbeat_connections_cost_at_most_a_fifth(number):
         def ask():
             assert len(requests.get(f"{server.url}/api/network", timeout=5).json()["connections"]) > number
 
-        ours = extra_cost(server.pid, ask)
-        rounds = 10
-        begin = time.process_time()
-        for _ in range(rounds):
+        def ask_psutil():
             assert len(psutil.net_connections(kind="all")) > number
-        theirs = (time.process_time() - begin) / rounds
+
+        ours, theirs = compare(server.pid, ask, time.process_time, ask_psutil)
     print(f"{number} sockets: psmonitor {ours * 1e6:.0f} us, psutil {theirs * 1e6:.0f} us")
     assert ours <= theirs / FRACTION
 
