@@ -114,6 +114,12 @@ impl KeptFile {
         &self.path
     }
 
+    /// The file, if it is open.
+    #[must_use]
+    pub fn file(&self) -> Option<&File> {
+        self.file.as_ref()
+    }
+
     /// The text as it is now. A failure closes the file, so that the next read opens it anew.
     pub fn read(&mut self) -> Reading<&str> {
         self.read_with(|path, bytes| text_at(path, bytes))

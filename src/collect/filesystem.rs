@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use super::Paths;
 use super::file::KeptFile;
 use super::mountinfo::{Mount, parse_mountinfo};
@@ -99,6 +101,15 @@ impl MountTable {
         }
         let mounts = self.own.read_with(parse_mountinfo)?;
         Ok(below(&self.rootfs, mounts))
+    }
+
+    /// Whether nothing was mounted, unmounted or mounted otherwise since this was asked last (`proc_pid_mounts(5)`). What the
+    /// file system itself makes of its flags, or another name space of the same one, is not announced. Of another machine's
+    /// table nothing is known.
+    pub(super) fn was_quiet(&self) -> bool {
+        let (None, Some(file)) = (&self.first_process, self.own.file()) else { return false };
+        let mut asked = [PollFd::new(file, PollFlags::PRI)];
+        matches!(poll(&mut asked, Some(&Timespec::default())), Ok(0))
     }
 
     /// Where this process finds the mount.

@@ -38,7 +38,7 @@ use std::time::Instant;
 use super::Paths;
 use super::file::FileReader;
 use crate::model::kernel::network::SoftnetRow;
-use crate::model::kernel::system::{FileHandles, SchedstatRow};
+use crate::model::kernel::system::FileHandles;
 use crate::model::kernel::{KernelTables, MeminfoLine, Named, TableRun};
 use crate::model::{ReadError, Reading};
 
@@ -60,7 +60,7 @@ pub struct Reader {
     os_release: os_release::Reader,
     own: own::Reader,
     processors: processor::Reader,
-    schedstat: FileReader<Vec<SchedstatRow>>,
+    schedstat: schedstat::Reader,
     selinux: selinux::Reader,
     sockstat: sockstat::Reader,
     softnet: FileReader<Vec<SoftnetRow>>,
@@ -92,7 +92,7 @@ impl Reader {
             os_release: os_release::Reader::new(paths),
             own: own::Reader::new(),
             processors: processor::Reader::new(paths),
-            schedstat: schedstat::reader(paths),
+            schedstat: schedstat::Reader::new(paths),
             selinux: selinux::Reader::new(paths),
             sockstat: sockstat::Reader::new(paths),
             softnet: softnet::reader(paths),

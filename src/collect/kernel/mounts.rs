@@ -5,7 +5,7 @@
 //! and of FUSE are not asked at all.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::collect::Paths;
@@ -27,8 +27,12 @@ const KERNEL_TYPES: [&str; 7] = ["cgroup", "cgroup2", "devtmpfs", "overlay", "pr
 #[derive(Debug)]
 pub struct Reader {
     table: MountTable,
+    mounts: Vec<Mount>,
     asker: Asker,
 }
+
+/// What file systems answered, by the place of the asked mount in the table.
+type Answers = HashMap<usize, Reading<RawFilesystemUsage>>;
 
 impl Reader {
     /// Opens nothing and starts no thread yet.
@@ -38,44 +42,74 @@ impl Reader {
     }
 
     fn with_statvfs(paths: &Paths, call: Call) -> Self {
-        Self { table: MountTable::new(paths), asker: Asker::new(call, statvfs::TIME_LIMIT) }
+        Self { table: MountTable::new(paths), mounts: Vec::new(), asker: Asker::new(call, statvfs::TIME_LIMIT) }
     }
 
     /// All mounts in the order of the table.
     pub fn read(&mut self) -> Reading<Vec<MountRow>> {
-        let mounts = self.table.read()?;
-        let asked = self.ask(&mounts);
-        Ok(mounts.into_iter().map(|mount| self.row(mount, &asked)).collect())
+        let kept = self.table.was_quiet() && !self.mounts.is_empty();
+        if kept {
+            let answers = self.ask();
+            if answers.iter().all(|(index, answer)| agree(&self.mounts[*index], answer)) {
+                return Ok(self.rows(&answers));
+            }
+        }
+        // Nothing is kept should this fail.
+        self.mounts = Vec::new();
+        self.mounts = self.table.read()?;
+        let answers = self.ask();
+        Ok(self.rows(&answers))
     }
 
-    /// What the devices say, and what in memory cannot be reached but through something that may hang; by number.
-    fn ask(&mut self, mounts: &[Mount]) -> HashMap<(u32, u32), Reading<RawFilesystemUsage>> {
+    /// Asks the devices, one mount each, and what lives in memory. What lies below something that may hang is asked like a
+    /// device.
+    fn ask(&mut self) -> Answers {
+        let mounts = &self.mounts;
         let slow: Vec<&Path> =
             mounts.iter().filter(|mount| may_hang(mount)).map(|mount| mount.mount_point.as_path()).collect();
         let below_slow = |mount: &Mount| slow.iter().any(|slow| mount.mount_point.starts_with(slow));
-        let devices = choose(mounts).into_iter().map(|index| &mounts[index]).filter(|mount| !lives_in_memory(mount));
-        let hidden = mounts.iter().filter(|mount| lives_in_memory(mount) && below_slow(mount));
-        let asked: Vec<(PathBuf, (u32, u32))> =
-            devices.chain(hidden).map(|mount| (self.table.path_of(mount), mount.major_minor)).collect();
+        let mut answers = Answers::new();
+        let mut asked = Vec::new();
+        for index in choose(mounts).into_iter().filter(|index| !lives_in_memory(&mounts[*index])) {
+            asked.push((index, self.table.path_of(&mounts[index])));
+        }
+        for (index, mount) in mounts.iter().enumerate().filter(|(_, mount)| lives_in_memory(mount)) {
+            let path = self.table.path_of(mount);
+            if below_slow(mount) {
+                asked.push((index, path));
+            } else {
+                answers.insert(index, usage(&path));
+            }
+        }
         self.asker.begin();
-        let answers = asked.iter().map(|(path, number)| (*number, self.asker.ask(path))).collect();
-        self.asker.end(|path| asked.iter().any(|(asked, _)| asked == path));
+        answers.extend(asked.iter().map(|(index, path)| (*index, self.asker.ask(path))));
+        self.asker.end(|path| asked.iter().any(|(_, asked)| asked == path));
         answers
     }
 
-    fn row(&self, mount: Mount, asked: &HashMap<(u32, u32), Reading<RawFilesystemUsage>>) -> MountRow {
-        let usage = match asked.get(&mount.major_minor) {
-            Some(usage) => Some(usage.clone()),
-            None => lives_in_memory(&mount).then(|| usage(&self.table.path_of(&mount))),
-        };
-        MountRow {
-            usage,
+    fn rows(&self, answers: &Answers) -> Vec<MountRow> {
+        let of_device =
+            |index: &usize| (!lives_in_memory(&self.mounts[*index])).then(|| self.mounts[*index].major_minor);
+        let devices: HashMap<(u32, u32), &Reading<RawFilesystemUsage>> =
+            answers.iter().filter_map(|(index, answer)| Some((of_device(index)?, answer))).collect();
+        let row = |(index, mount): (usize, &Mount)| MountRow {
+            usage: answers.get(&index).or_else(|| devices.get(&mount.major_minor).copied()).cloned(),
             mount_point: mount.mount_point.to_string_lossy().into_owned(),
-            device: mount.source,
-            kind: mount.kind,
-            read_only: mount.options.split(',').any(|option| option == "ro"),
-        }
+            device: mount.source.clone(),
+            kind: mount.kind.clone(),
+            read_only: is_read_only(mount),
+        };
+        self.mounts.iter().enumerate().map(row).collect()
     }
+}
+
+fn is_read_only(mount: &Mount) -> bool {
+    mount.options.split(',').any(|option| option == "ro")
+}
+
+/// Whether table and file system say the same of this mount.
+fn agree(mount: &Mount, answer: &Reading<RawFilesystemUsage>) -> bool {
+    answer.as_ref().map_or(true, |usage| usage.read_only == is_read_only(mount))
 }
 
 /// Whether a path through this mount may wait for somebody else: a server, or a program behind FUSE or autofs.
@@ -95,6 +129,7 @@ fn usage(path: &Path) -> Reading<RawFilesystemUsage> {
 mod tests {
     use super::*;
     use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     fn read(table: &str, call: Call) -> (tempfile::TempDir, Vec<MountRow>) {
         let dir = tempfile::tempdir().unwrap();
@@ -155,6 +190,29 @@ mod tests {
             "{:?}",
             error(3)
         );
+    }
+
+    #[test]
+    fn a_table_is_kept_while_it_is_announced_and_told_the_same() {
+        let turned = Arc::new(AtomicBool::new(false));
+        let is_turned = Arc::clone(&turned);
+        let call = move |path: &Path| {
+            let usage = statvfs::statvfs(path)?;
+            Ok(RawFilesystemUsage { read_only: usage.read_only ^ is_turned.load(Ordering::Relaxed), ..usage })
+        };
+        let mut reader = Reader::with_statvfs(&Paths::host(), Arc::new(call));
+        let real = reader.read().unwrap();
+        let root = real.iter().position(|row| row.mount_point == "/").unwrap();
+        let mark = |reader: &mut Reader| reader.mounts[root].source = "as it was read".to_owned();
+        // Mounts of this machine may change meanwhile; some moment is quiet.
+        let kept = (0..50).any(|_| {
+            mark(&mut reader);
+            reader.read().unwrap()[root].device == "as it was read"
+        });
+        assert!(kept);
+        mark(&mut reader);
+        turned.store(true, Ordering::Relaxed);
+        assert_eq!(reader.read().unwrap()[root].device, real[root].device, "an error has turned it read-only");
     }
 
     #[test]

@@ -123,8 +123,13 @@ fn renewed(before: &NetClass, files: &KeptDir) -> Option<NetClass> {
     }
     Some(NetClass {
         group: files.number(GROUP),
-        speed_megabits: files.number(SPEED),
-        duplex: files.text(DUPLEX).unwrap_or_default(),
+        // One that has no speed gets none before something else changes: it has to be up, or have another driver.
+        speed_megabits: before.speed_megabits.and_then(|_| files.number(SPEED)),
+        duplex: if before.speed_megabits.is_some() {
+            files.text(DUPLEX).unwrap_or_default()
+        } else {
+            before.duplex.clone()
+        },
         received_without_handler: files.number(NO_HANDLER).and_then(|count| u64::try_from(count).ok()),
         ..before.clone()
     })

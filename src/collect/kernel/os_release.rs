@@ -1,33 +1,55 @@
 //! os-release(5): `etc/os-release`, or `usr/lib/os-release` where that is missing. Values may be quoted as in a shell.
+//!
+//! A package or an administrator replaces the file or writes it anew: while it is as it was, it is not read again.
 
+use std::fs::Metadata;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use crate::collect::Paths;
-use crate::collect::file::{optional, read_text};
+use crate::collect::file::{read_error, read_text};
 use crate::model::Reading;
 use crate::model::kernel::system::OsRelease;
 
-/// Knows both places.
+/// Knows both places, and what was there.
 #[derive(Debug)]
 pub struct Reader {
     files: [PathBuf; 2],
+    last: Option<(Version, OsRelease)>,
 }
+
+/// Device, inode, size and time of the last change, seconds and nanoseconds, of a file.
+type Version = (u64, u64, u64, i64, i64);
 
 impl Reader {
     /// Opens nothing yet.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
-        Self { files: [paths.root("etc/os-release"), paths.root("usr/lib/os-release")] }
+        Self { files: [paths.root("etc/os-release"), paths.root("usr/lib/os-release")], last: None }
     }
 
     /// The file that is there, as it is now.
     pub fn read(&mut self) -> Reading<OsRelease> {
-        let text = match optional(read_text(&self.files[0]))? {
-            Some(text) => text,
-            None => read_text(&self.files[1])?,
+        let [first, second] = &self.files;
+        let (path, metadata) = match std::fs::metadata(first) {
+            Err(error) if error.kind() == ErrorKind::NotFound => (second, std::fs::metadata(second)),
+            metadata => (first, metadata),
         };
-        Ok(parse_os_release(&text))
+        let version = version(&metadata.map_err(|error| read_error(path, &error))?);
+        if let Some((known, release)) = &self.last
+            && *known == version
+        {
+            return Ok(release.clone());
+        }
+        let release = parse_os_release(&read_text(path)?);
+        self.last = Some((version, release.clone()));
+        Ok(release)
     }
+}
+
+fn version(metadata: &Metadata) -> Version {
+    (metadata.dev(), metadata.ino(), metadata.size(), metadata.ctime(), metadata.ctime_nsec())
 }
 
 fn parse_os_release(text: &str) -> OsRelease {
@@ -85,6 +107,13 @@ mod tests {
         std::fs::create_dir_all(dir.path().join("usr/lib")).unwrap();
         std::fs::write(dir.path().join("usr/lib/os-release"), "ID=x\n").unwrap();
         let paths = Paths { rootfs: dir.path().into(), ..Paths::host() };
-        assert_eq!(Reader::new(&paths).read().unwrap().get("ID"), "x");
+        let mut reader = Reader::new(&paths);
+        assert_eq!(reader.read().unwrap().get("ID"), "x");
+        std::fs::create_dir_all(dir.path().join("etc")).unwrap();
+        for id in ["y", "zz"] {
+            std::fs::write(dir.path().join("etc/os-release"), format!("ID={id}\n")).unwrap();
+            assert_eq!(reader.read().unwrap().get("ID"), id);
+            assert_eq!(reader.read().unwrap().get("ID"), id, "as kept");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::attributes::{AttributeDir, numbered_in};
 use crate::collect::Paths;
+use crate::collect::file::FileReader;
 use crate::model::Reading;
 use crate::model::kernel::hardware::{FrequencyLimits, Throttles};
 
@@ -12,6 +13,9 @@ use crate::model::kernel::hardware::{FrequencyLimits, Throttles};
 #[derive(Debug)]
 pub struct Reader {
     root: PathBuf,
+    /// `online`, a list such as `0-3`: the directory is listed again when it changes.
+    online: FileReader<String>,
+    listed: Option<String>,
     /// Directories of the processors by number, as [`Reader::frequencies`] found them.
     processors: Vec<(u32, String)>,
 }
@@ -20,13 +24,18 @@ impl Reader {
     /// Looks at nothing yet.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
-        Self { root: paths.sys("devices/system/cpu"), processors: Vec::new() }
+        let root = paths.sys("devices/system/cpu");
+        let online = FileReader::new(root.join("online"), |_, text| Ok(text.to_owned()));
+        Self { root, online, listed: None, processors: Vec::new() }
     }
 
-    /// Frequencies of the processors that have a frequency driver. Lists the processors anew: they can be switched off and
-    /// on.
+    /// Frequencies of the processors that have a frequency driver. They can be switched off and on.
     pub fn frequencies(&mut self) -> Reading<Vec<FrequencyLimits>> {
-        self.processors = numbered_in(&self.root, "cpu");
+        let online = self.online.read().ok();
+        if online.is_none() || online != self.listed {
+            self.processors = numbered_in(&self.root, "cpu");
+            self.listed = online;
+        }
         let mut list = Vec::new();
         for (cpu, name) in &self.processors {
             let Ok(attributes) = AttributeDir::open(&self.root.join(name).join("cpufreq")) else { continue };
@@ -95,6 +104,12 @@ mod tests {
         let expected = FrequencyLimits { cpu: 1, scaling_current_khz: Some(1_200_000), ..FrequencyLimits::default() };
         assert_eq!(reader.frequencies().unwrap(), [expected]);
         let throttles = reader.throttles().unwrap();
+        file("online", "0-2\n");
+        assert_eq!(reader.frequencies().unwrap().len(), 1);
+        file("cpu3/cpufreq/scaling_cur_freq", "1300000\n");
+        assert_eq!(reader.frequencies().unwrap().len(), 1, "not online yet");
+        file("online", "0-3\n");
+        assert_eq!(reader.frequencies().unwrap().len(), 2);
         assert_eq!(throttles, Throttles { cores: vec![(0, 0, 5), (0, 1, 5)], packages: vec![(0, 30)] });
     }
 }

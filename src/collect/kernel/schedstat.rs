@@ -5,13 +5,32 @@ use std::path::Path;
 
 use crate::collect::Paths;
 use crate::collect::file::{FileReader, parse_error};
-use crate::model::Reading;
 use crate::model::kernel::system::SchedstatRow;
+use crate::model::{ReadError, Reading};
 
-/// All CPUs.
-#[must_use]
-pub fn reader(paths: &Paths) -> FileReader<Vec<SchedstatRow>> {
-    FileReader::new(paths.proc("schedstat"), parse_schedstat)
+/// Keeps the file open, and in mind when there is none: that does not change before the next boot.
+#[derive(Debug)]
+pub struct Reader {
+    file: FileReader<Vec<SchedstatRow>>,
+    missing: Option<ReadError>,
+}
+
+impl Reader {
+    /// Opens nothing yet.
+    #[must_use]
+    pub fn new(paths: &Paths) -> Self {
+        Self { file: FileReader::new(paths.proc("schedstat"), parse_schedstat), missing: None }
+    }
+
+    /// All CPUs.
+    pub fn read(&mut self) -> Reading<Vec<SchedstatRow>> {
+        if let Some(missing) = &self.missing {
+            return Err(missing.clone());
+        }
+        let reading = self.file.read();
+        self.missing = reading.as_ref().err().filter(|error| matches!(error, ReadError::Unsupported { .. })).cloned();
+        reading
+    }
 }
 
 fn parse_schedstat(path: &Path, text: &str) -> Reading<Vec<SchedstatRow>> {
