@@ -88,7 +88,7 @@ def seconds_of(fine, slot):
 def check_slot_in_doubt(slot, fine, after, killed):
     """The slot in which the ten seconds before the end begin: every sample before that is in it, and no other than its own."""
     seconds = seconds_of(fine, slot)
-    if any(second[name][1] is not None for second in seconds for name in TELLING if name in second):
+    if any(second[name][1] != second[name][2] for second in seconds for name in TELLING if name in second):
         return False
     surely = sum(1 for at in range(slot, slot + SLOT) if at in fine and at + 1 <= killed - LOSS)
     surely -= SLOT - len(seconds)
