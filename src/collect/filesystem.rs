@@ -104,8 +104,8 @@ impl MountTable {
     }
 
     /// Whether nothing was mounted, unmounted or mounted otherwise since this was asked last (`proc_pid_mounts(5)`). What the
-    /// file system itself makes of its flags, or another name space of the same one, is not announced. Of another machine's
-    /// table nothing is known.
+    /// file system itself makes of its flags, or another name space of the same one, is not announced, nor is a new name of a
+    /// directory above a mount. Of another machine's table nothing is known.
     pub(super) fn was_quiet(&self) -> bool {
         let (None, Some(file)) = (&self.first_process, self.own.file()) else { return false };
         let mut asked = [PollFd::new(file, PollFlags::PRI)];

@@ -118,6 +118,7 @@ INTERFACE = {
     "netdev_group": "0",
     "operstate": "up",
     "speed": "1000",
+    "statistics/rx_nohandler": "0",
     "tx_queue_len": "1000",
     "type": "1",
 }

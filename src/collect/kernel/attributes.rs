@@ -143,6 +143,11 @@ impl KeptDirs {
         self.kept.get(name)
     }
 
+    /// The directory of the device `name`, opened anew.
+    pub fn open(&self, name: &str) -> Reading<AttributeDir> {
+        AttributeDir::open(&self.directory.join(name))
+    }
+
     /// What `read` makes of each device, by name. One that vanishes while it is read is left out; so is a plain file such
     /// as `bonding_masters`.
     pub fn read<T>(&mut self, mut read: impl FnMut(String, &KeptDir) -> Option<T>) -> Reading<Vec<T>> {

@@ -27,10 +27,9 @@ impl Reader {
 
     /// Zone and clock sources now. The time zone data base is cached by the library that reads it.
     pub fn read(&mut self) -> Reading<Clock> {
-        if self.devices.is_empty() {
-            for (number, name) in numbered_in(&self.directory, "clocksource") {
-                self.devices.push((number, KeptDir::open(&self.directory.join(name), &FILES)?));
-            }
+        if self.devices.is_empty() || !self.devices.iter().all(|(_, files)| files.is_complete()) {
+            let open = |(number, name)| Ok((number, KeptDir::open(&self.directory.join(name), &FILES)?));
+            self.devices = numbered_in(&self.directory, "clocksource").into_iter().map(open).collect::<Reading<_>>()?;
         }
         let zone = jiff::tz::TimeZone::system();
         let info = zone.to_offset_info(jiff::Timestamp::now());
@@ -60,11 +59,13 @@ mod tests {
         let place = dir.path().join("devices/system/clocksource/clocksource0");
         std::fs::create_dir_all(&place).unwrap();
         std::fs::write(place.join("available_clocksource"), "kvm-clock tsc \n").unwrap();
-        std::fs::write(place.join("current_clocksource"), "kvm\n").unwrap();
         let paths = Paths { sysfs: dir.path().into(), ..Paths::host() };
         let mut reader = Reader::new(&paths);
-        reader.read().unwrap();
-        std::fs::write(place.join("current_clocksource"), "tsc\n").unwrap();
+        assert_eq!(reader.read().unwrap().sources[0].current, "");
+        for current in ["kvm-clock", "tsc"] {
+            std::fs::write(place.join("current_clocksource"), format!("{current}\n")).unwrap();
+            assert_eq!(reader.read().unwrap().sources[0].current, current);
+        }
         let clock = reader.read().unwrap();
         let expected = ClockSources {
             device: "0".to_owned(),

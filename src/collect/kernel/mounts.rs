@@ -3,9 +3,13 @@
 //! The file system reader lists one mount a device; here are all of them, bind mounts too. A device is asked at the same
 //! mount as there, on a thread of its own; file systems in memory answer at once and are asked here. Those of the network
 //! and of FUSE are not asked at all.
+//!
+//! The table is read again when the kernel announces a change of it; when a file system says that it is read-only where the
+//! table says that it is not, or the other way round (an error turned it so, or somebody in another name space); when a
+//! mount is not found where it was (a directory above it has another name); and every sixteenth time.
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::collect::Paths;
@@ -13,9 +17,9 @@ use crate::collect::file::read_error;
 use crate::collect::filesystem::{MountTable, choose};
 use crate::collect::mountinfo::Mount;
 use crate::collect::statvfs::{self, Asker, Call};
-use crate::model::Reading;
 use crate::model::kernel::system::MountRow;
 use crate::model::sample::RawFilesystemUsage;
+use crate::model::{ReadError, Reading};
 
 /// Types that live in memory.
 const MEMORY_TYPES: [&str; 4] = ["tmpfs", "ramfs", "rootfs", "efivarfs"];
@@ -23,12 +27,39 @@ const MEMORY_TYPES: [&str; 4] = ["tmpfs", "ramfs", "rootfs", "efivarfs"];
 /// Types that the kernel itself fills, and that others are mounted below as a rule.
 const KERNEL_TYPES: [&str; 7] = ["cgroup", "cgroup2", "devtmpfs", "overlay", "proc", "securityfs", "sysfs"];
 
+/// Passes from one reading of the table to the next, whatever is announced.
+const FULL_READING: u32 = 16;
+
 /// Keeps the mount table open, and the thread that asks the devices.
 #[derive(Debug)]
 pub struct Reader {
     table: MountTable,
-    mounts: Vec<Mount>,
+    /// The table as it was read.
+    plan: Plan,
     asker: Asker,
+    pass: u32,
+}
+
+/// A mount table, and who is to be asked for the numbers.
+#[derive(Debug, Default)]
+struct Plan {
+    mounts: Vec<Mount>,
+    /// One mount of each device, and what lives in memory below something that may hang.
+    on_thread: Vec<Question>,
+    /// What lives in memory.
+    at_once: Vec<Question>,
+    /// Whether a device is asked where it is mounted read-only and can be written elsewhere: an error that turns it
+    /// read-only would not show.
+    is_blind: bool,
+}
+
+#[derive(Debug)]
+struct Question {
+    /// Place of the mount in the table.
+    index: usize,
+    path: PathBuf,
+    /// Whether the path leads to this mount, and not to one that lies over it.
+    is_on_top: bool,
 }
 
 /// What file systems answered, by the place of the asked mount in the table.
@@ -42,58 +73,86 @@ impl Reader {
     }
 
     fn with_statvfs(paths: &Paths, call: Call) -> Self {
-        Self { table: MountTable::new(paths), mounts: Vec::new(), asker: Asker::new(call, statvfs::TIME_LIMIT) }
+        let asker = Asker::new(call, statvfs::TIME_LIMIT);
+        Self { table: MountTable::new(paths), plan: Plan::default(), asker, pass: 0 }
     }
 
     /// All mounts in the order of the table.
     pub fn read(&mut self) -> Reading<Vec<MountRow>> {
-        let kept = self.table.was_quiet() && !self.mounts.is_empty();
-        if kept {
+        let quiet = self.table.was_quiet();
+        let full = self.plan.mounts.is_empty() || self.plan.is_blind || self.pass.is_multiple_of(FULL_READING);
+        self.pass = self.pass.wrapping_add(1);
+        if quiet && !full {
             let answers = self.ask();
-            if answers.iter().all(|(index, answer)| agree(&self.mounts[*index], answer)) {
-                return Ok(self.rows(&answers));
+            if self.plan.agrees(&answers) {
+                return Ok(self.plan.rows(&answers));
             }
         }
         // Nothing is kept should this fail.
-        self.mounts = Vec::new();
-        self.mounts = self.table.read()?;
+        self.plan = Plan::default();
+        let mounts = self.table.read()?;
+        self.plan = Plan::new(mounts, |mount| self.table.path_of(mount));
         let answers = self.ask();
-        Ok(self.rows(&answers))
+        Ok(self.plan.rows(&answers))
     }
 
-    /// Asks the devices, one mount each, and what lives in memory. What lies below something that may hang is asked like a
-    /// device.
     fn ask(&mut self) -> Answers {
-        let mounts = &self.mounts;
-        let slow: Vec<&Path> =
-            mounts.iter().filter(|mount| may_hang(mount)).map(|mount| mount.mount_point.as_path()).collect();
-        let below_slow = |mount: &Mount| slow.iter().any(|slow| mount.mount_point.starts_with(slow));
-        let mut answers = Answers::new();
-        let mut asked = Vec::new();
-        for index in choose(mounts).into_iter().filter(|index| !lives_in_memory(&mounts[*index])) {
-            asked.push((index, self.table.path_of(&mounts[index])));
-        }
-        for (index, mount) in mounts.iter().enumerate().filter(|(_, mount)| lives_in_memory(mount)) {
-            let path = self.table.path_of(mount);
-            if below_slow(mount) {
-                asked.push((index, path));
-            } else {
-                answers.insert(index, usage(&path));
-            }
-        }
+        let Plan { on_thread, at_once, .. } = &self.plan;
+        let mut answers: Answers = at_once.iter().map(|question| (question.index, usage(&question.path))).collect();
         self.asker.begin();
-        answers.extend(asked.iter().map(|(index, path)| (*index, self.asker.ask(path))));
-        self.asker.end(|path| asked.iter().any(|(_, asked)| asked == path));
+        answers.extend(on_thread.iter().map(|question| (question.index, self.asker.ask(&question.path))));
+        self.asker.end(|path| on_thread.iter().any(|question| question.path == path));
         answers
+    }
+}
+
+impl Plan {
+    fn new(mounts: Vec<Mount>, path_of: impl Fn(&Mount) -> PathBuf) -> Self {
+        let top: HashMap<&Path, usize> =
+            mounts.iter().enumerate().map(|(index, mount)| (mount.mount_point.as_path(), index)).collect();
+        let slow: HashSet<&Path> =
+            mounts.iter().filter(|mount| may_hang(mount)).map(|mount| mount.mount_point.as_path()).collect();
+        let question = |index: usize| {
+            let mount = &mounts[index];
+            let is_on_top = top.get(mount.mount_point.as_path()) == Some(&index);
+            Question { index, path: path_of(mount), is_on_top }
+        };
+        let is_below_slow = |index: &usize| mounts[*index].mount_point.ancestors().any(|path| slow.contains(path));
+        let in_memory = (0..mounts.len()).filter(|index| lives_in_memory(&mounts[*index]));
+        let (below_slow, at_once): (Vec<usize>, Vec<usize>) = in_memory.partition(is_below_slow);
+        let mut devices = choose(&mounts);
+        devices.retain(|index| !lives_in_memory(&mounts[*index]));
+        let read_only: HashSet<(u32, u32)> = devices
+            .iter()
+            .map(|index| &mounts[*index])
+            .filter(|mount| is_read_only(mount))
+            .map(|mount| mount.major_minor)
+            .collect();
+        let is_blind = mounts.iter().any(|mount| !is_read_only(mount) && read_only.contains(&mount.major_minor));
+        let on_thread = devices.into_iter().chain(below_slow).map(question).collect();
+        let at_once = at_once.into_iter().map(question).collect();
+        Self { on_thread, at_once, is_blind, mounts }
+    }
+
+    /// Whether the file systems say of themselves what the table says of them.
+    fn agrees(&self, answers: &Answers) -> bool {
+        let questions = self.on_thread.iter().chain(&self.at_once).filter(|question| question.is_on_top);
+        questions.map(|question| question.index).all(|index| match &answers[&index] {
+            Ok(usage) => usage.read_only == is_read_only(&self.mounts[index]),
+            Err(ReadError::Unsupported { .. }) => false,
+            Err(_) => true,
+        })
     }
 
     fn rows(&self, answers: &Answers) -> Vec<MountRow> {
-        let of_device =
-            |index: &usize| (!lives_in_memory(&self.mounts[*index])).then(|| self.mounts[*index].major_minor);
-        let devices: HashMap<(u32, u32), &Reading<RawFilesystemUsage>> =
-            answers.iter().filter_map(|(index, answer)| Some((of_device(index)?, answer))).collect();
+        let by_device: HashMap<(u32, u32), &Reading<RawFilesystemUsage>> = answers
+            .iter()
+            .map(|(index, answer)| (&self.mounts[*index], answer))
+            .filter(|(mount, _)| !lives_in_memory(mount))
+            .map(|(mount, answer)| (mount.major_minor, answer))
+            .collect();
         let row = |(index, mount): (usize, &Mount)| MountRow {
-            usage: answers.get(&index).or_else(|| devices.get(&mount.major_minor).copied()).cloned(),
+            usage: answers.get(&index).or_else(|| by_device.get(&mount.major_minor).copied()).cloned(),
             mount_point: mount.mount_point.to_string_lossy().into_owned(),
             device: mount.source.clone(),
             kind: mount.kind.clone(),
@@ -107,14 +166,10 @@ fn is_read_only(mount: &Mount) -> bool {
     mount.options.split(',').any(|option| option == "ro")
 }
 
-/// Whether table and file system say the same of this mount.
-fn agree(mount: &Mount, answer: &Reading<RawFilesystemUsage>) -> bool {
-    answer.as_ref().map_or(true, |usage| usage.read_only == is_read_only(mount))
-}
-
 /// Whether a path through this mount may wait for somebody else: a server, or a program behind FUSE or autofs.
 fn may_hang(mount: &Mount) -> bool {
-    !mount.is_device_backed() && !lives_in_memory(mount) && !KERNEL_TYPES.contains(&mount.kind.as_str())
+    mount.kind.starts_with("fuse")
+        || !mount.is_device_backed() && !lives_in_memory(mount) && !KERNEL_TYPES.contains(&mount.kind.as_str())
 }
 
 fn lives_in_memory(mount: &Mount) -> bool {
@@ -128,8 +183,8 @@ fn usage(path: &Path) -> Reading<RawFilesystemUsage> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::mountinfo::parse_mountinfo;
     use std::sync::Mutex;
-    use std::sync::atomic::{AtomicBool, Ordering};
 
     fn read(table: &str, call: Call) -> (tempfile::TempDir, Vec<MountRow>) {
         let dir = tempfile::tempdir().unwrap();
@@ -180,10 +235,12 @@ mod tests {
     #[test]
     fn what_lies_below_a_server_is_asked_like_a_device() {
         let table = "1 0 0:5 / / rw - overlay overlay rw\n2 1 0:8 / /tmp rw - nfs4 srv:/x rw\n\
-                     3 2 0:9 / /tmp/inside rw - tmpfs tmpfs rw\n4 1 0:4 / /tmpfs rw - tmpfs tmpfs rw\n";
+                     3 2 0:9 / /tmp/inside rw - tmpfs tmpfs rw\n4 1 0:4 / /tmpfs rw - tmpfs tmpfs rw\n\
+                     5 1 8:3 / /ntfs rw - fuseblk /dev/sda3 rw\n6 5 0:3 / /ntfs/a rw - tmpfs tmpfs rw\n";
         let (dir, rows) = read(table, Arc::new(|path: &Path| Err(std::io::Error::other(path.display().to_string()))));
         let error = |index: usize| rows[index].usage.as_ref().map(|usage| usage.as_ref().unwrap_err().to_string());
         assert!(error(2).unwrap().contains(&dir.path().join("tmp/inside").display().to_string()));
+        assert!(error(5).unwrap().contains(&dir.path().join("ntfs/a").display().to_string()));
         assert_eq!(error(1), None);
         assert!(
             error(3).unwrap().contains("No such file") || error(3).unwrap().contains("not available"),
@@ -193,26 +250,41 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_kept_while_it_is_announced_and_told_the_same() {
-        let turned = Arc::new(AtomicBool::new(false));
-        let is_turned = Arc::clone(&turned);
-        let call = move |path: &Path| {
-            let usage = statvfs::statvfs(path)?;
-            Ok(RawFilesystemUsage { read_only: usage.read_only ^ is_turned.load(Ordering::Relaxed), ..usage })
-        };
-        let mut reader = Reader::with_statvfs(&Paths::host(), Arc::new(call));
+    fn a_table_is_kept_while_no_change_is_announced() {
+        let mut reader = Reader::new(&Paths::host());
         let real = reader.read().unwrap();
-        let root = real.iter().position(|row| row.mount_point == "/").unwrap();
-        let mark = |reader: &mut Reader| reader.mounts[root].source = "as it was read".to_owned();
-        // Mounts of this machine may change meanwhile; some moment is quiet.
+        // One that can be told from what is read, and that nothing on this machine gives a reason to doubt.
         let kept = (0..50).any(|_| {
-            mark(&mut reader);
-            reader.read().unwrap()[root].device == "as it was read"
+            reader.plan.mounts[0].source = "as it was read".to_owned();
+            reader.plan.is_blind = false;
+            reader.plan.on_thread.iter_mut().chain(&mut reader.plan.at_once).for_each(|asked| asked.is_on_top = false);
+            reader.read().unwrap()[0].device == "as it was read"
         });
         assert!(kept);
-        mark(&mut reader);
-        turned.store(true, Ordering::Relaxed);
-        assert_eq!(reader.read().unwrap()[root].device, real[root].device, "an error has turned it read-only");
+        let renewed = (0..FULL_READING).any(|_| reader.read().unwrap()[0].device == real[0].device);
+        assert!(renewed, "it is kept for ever");
+    }
+
+    #[test]
+    fn a_table_is_doubted_when_a_file_system_says_otherwise() {
+        let table = "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:9 / /tmp rw - tmpfs tmpfs rw\n\
+                     3 1 0:8 / /tmp ro - tmpfs tmpfs rw\n4 1 8:2 / /opt ro - squashfs /dev/loop0 ro\n";
+        let plan = |text: &str| {
+            let mounts = parse_mountinfo(Path::new("mountinfo"), text.as_bytes()).unwrap();
+            Plan::new(mounts, |mount| mount.mount_point.clone())
+        };
+        let says = |read_only: bool| Ok(RawFilesystemUsage { read_only, ..RawFilesystemUsage::default() });
+        let answers = |root, over| [(0, root), (1, says(true)), (2, over), (3, says(true))].into_iter().collect();
+        let read = plan(table);
+        assert!(!read.is_blind);
+        assert!(read.agrees(&answers(says(false), says(true))), "the hidden one is not compared");
+        assert!(!read.agrees(&answers(says(true), says(true))), "an error has turned it read-only");
+        assert!(!read.agrees(&answers(says(false), says(false))), "somebody has made it writable");
+        let failed = |error| read.agrees(&answers(Err(error), says(true)));
+        assert!(failed(ReadError::Stuck { path: "/".to_owned() }));
+        assert!(!failed(ReadError::Unsupported { path: "/".to_owned() }), "it is somewhere else now");
+        let ostree = "1 0 8:1 / /sysroot ro - ext4 /dev/sda1 rw\n2 1 8:1 /v /longer/var rw - ext4 /dev/sda1 rw\n";
+        assert!(plan(ostree).is_blind);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! On the live machine only those files are read again that can change unannounced, as long as the kernel has announced no
 //! change of any interface ([`super::link_watch`]); every sixteenth time all of them, should a driver have kept silent.
 
+use std::path::Path;
+
 use super::attributes::{KeptDir, KeptDirs};
 use super::link_watch::LinkWatch;
 use crate::collect::Paths;
@@ -53,6 +55,8 @@ pub struct Reader {
     interfaces: KeptDirs,
     announcements: Announcements,
     last: Vec<NetClass>,
+    /// Whether the last reading found all as it was announced. One that follows an announcement may come before the change.
+    settled: bool,
     pass: u32,
 }
 
@@ -70,10 +74,13 @@ impl Reader {
     /// Opens nothing yet.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
+        // Another sysfs may be that of another network name space.
+        let announced = paths.is_live() && paths.sysfs == Path::new("/sys");
         Self {
             interfaces: KeptDirs::new(paths.sys("class/net"), &FILES),
-            announcements: if paths.is_live() { Announcements::Ahead } else { Announcements::Absent },
+            announcements: if announced { Announcements::Ahead } else { Announcements::Absent },
             last: Vec::new(),
+            settled: false,
             pass: 0,
         }
     }
@@ -81,8 +88,9 @@ impl Reader {
     /// All interfaces. One that vanishes while it is read is left out.
     pub fn read(&mut self) -> Reading<Vec<NetClass>> {
         let quiet = self.was_quiet();
-        let full = self.pass.is_multiple_of(FULL_READING);
+        let full = !self.settled || self.pass.is_multiple_of(FULL_READING);
         self.pass = self.pass.wrapping_add(1);
+        self.settled = quiet;
         let renewed = if quiet && !full { self.renewed() } else { None };
         let list = match renewed {
             Some(list) => list,
@@ -111,26 +119,36 @@ impl Reader {
     }
 
     /// What was read before, with what may have changed unannounced. `None` when all has to be read after all: an interface
-    /// whose files are not kept open, whose carrier changed, or that is gone.
+    /// has lost or found its carrier, or is gone.
     fn renewed(&self) -> Option<Vec<NetClass>> {
-        self.last.iter().map(|before| renewed(before, self.interfaces.kept(&before.name)?)).collect()
+        let renewed = |before: &NetClass| {
+            if let Some(files) = self.interfaces.kept(&before.name) {
+                return renewed(before, |index| files.number(index), |index| files.text(index));
+            }
+            let files = self.interfaces.open(&before.name).ok()?;
+            renewed(before, |index| files.number(FILES[index]), |index| files.text(FILES[index]))
+        };
+        self.last.iter().map(renewed).collect()
     }
 }
 
-fn renewed(before: &NetClass, files: &KeptDir) -> Option<NetClass> {
-    if files.number(CARRIER_CHANGES) != before.carrier_changes {
+/// `before` with what the places of [`FILES`] hold now that may have changed unannounced.
+fn renewed(
+    before: &NetClass,
+    number: impl Fn(usize) -> Option<i64>,
+    text: impl Fn(usize) -> Option<String>,
+) -> Option<NetClass> {
+    let carrier_changes = number(CARRIER_CHANGES)?;
+    if before.carrier_changes != Some(carrier_changes) {
         return None;
     }
+    // One that has no speed gets none before something else changes: it has to be up, or have another driver.
+    let has_speed = before.speed_megabits.is_some();
     Some(NetClass {
-        group: files.number(GROUP),
-        // One that has no speed gets none before something else changes: it has to be up, or have another driver.
-        speed_megabits: before.speed_megabits.and_then(|_| files.number(SPEED)),
-        duplex: if before.speed_megabits.is_some() {
-            files.text(DUPLEX).unwrap_or_default()
-        } else {
-            before.duplex.clone()
-        },
-        received_without_handler: files.number(NO_HANDLER).and_then(|count| u64::try_from(count).ok()),
+        group: number(GROUP),
+        speed_megabits: if has_speed { number(SPEED) } else { None },
+        duplex: if has_speed { text(DUPLEX).unwrap_or_default() } else { before.duplex.clone() },
+        received_without_handler: number(NO_HANDLER).and_then(|count| u64::try_from(count).ok()),
         ..before.clone()
     })
 }
@@ -168,8 +186,6 @@ fn properties(name: String, files: &KeptDir) -> NetClass {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     fn place(root: &Path, name: &str, files: &[(&str, &str)]) {
@@ -214,7 +230,8 @@ mod tests {
         reader.read().unwrap();
         // Interfaces of this machine may change meanwhile; some moment is quiet.
         let quiet = (0..50).any(|_| {
-            let known = reader.renewed().is_some() && reader.was_quiet() && !reader.pass.is_multiple_of(FULL_READING);
+            let full = !reader.settled || reader.pass.is_multiple_of(FULL_READING);
+            let known = reader.renewed().is_some() && reader.was_quiet() && !full;
             let (before, again) = (Reader::new(&Paths::host()).read().unwrap(), reader.read().unwrap());
             let after = Reader::new(&Paths::host()).read().unwrap();
             known && before == again && again == after
@@ -223,17 +240,30 @@ mod tests {
     }
 
     #[test]
+    fn another_sysfs_is_read_each_time() {
+        let dir = tempfile::tempdir().unwrap();
+        FILES.iter().for_each(|file| place(dir.path(), "eth0", &[(file, "1\n")]));
+        let mut reader = Reader::new(&Paths { sysfs: dir.path().into(), ..Paths::host() });
+        (0..3).for_each(|_| assert_eq!(reader.read().unwrap()[0].mtu_bytes, Some(1)));
+        place(dir.path(), "eth0", &[("mtu", "9000\n")]);
+        assert_eq!(reader.read().unwrap()[0].mtu_bytes, Some(9000));
+        std::fs::remove_dir_all(dir.path().join("class/net/eth0")).unwrap();
+        assert_eq!(reader.read().unwrap(), []);
+    }
+
+    #[test]
     fn what_is_announced_by_nothing_is_read_each_time() {
         let dir = tempfile::tempdir().unwrap();
         place(dir.path(), "eth0", &[("speed", "100\n"), ("duplex", "half\n"), ("statistics/rx_nohandler", "7\n")]);
         place(dir.path(), "eth0", &[("carrier_changes", "2\n"), ("mtu", "1500\n"), ("netdev_group", "3\n")]);
-        let files = KeptDir::open(&dir.path().join("class/net/eth0"), &FILES).unwrap();
         let before = NetClass {
+            name: "eth0".into(),
             mtu_bytes: Some(9000),
             speed_megabits: Some(10),
             carrier_changes: Some(2),
             ..NetClass::default()
         };
+        let mut reader = Reader::new(&Paths { sysfs: dir.path().into(), ..Paths::host() });
         let expected = NetClass {
             group: Some(3),
             speed_megabits: Some(100),
@@ -241,7 +271,15 @@ mod tests {
             received_without_handler: Some(7),
             ..before.clone()
         };
-        assert_eq!(renewed(&before, &files), Some(expected));
-        assert_eq!(renewed(&NetClass { carrier_changes: Some(1), ..before }, &files), None, "all has to be read");
+        reader.last = vec![before.clone()];
+        assert_eq!(reader.renewed().unwrap(), [expected]);
+        for carrier_changes in [Some(1), None] {
+            reader.last = vec![NetClass { carrier_changes, ..before.clone() }];
+            assert_eq!(reader.renewed(), None, "all has to be read");
+        }
+        reader.last = vec![NetClass { speed_megabits: None, ..before }];
+        assert_eq!(reader.renewed().unwrap()[0].speed_megabits, None, "it is not asked");
+        std::fs::remove_dir_all(dir.path().join("class/net/eth0")).unwrap();
+        assert_eq!(reader.renewed(), None);
     }
 }

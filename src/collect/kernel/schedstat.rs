@@ -8,10 +8,11 @@ use crate::collect::file::{FileReader, parse_error};
 use crate::model::kernel::system::SchedstatRow;
 use crate::model::{ReadError, Reading};
 
-/// Keeps the file open, and in mind when there is none: that does not change before the next boot.
+/// Keeps the file open, and in mind when this machine has none: that does not change before the next boot.
 #[derive(Debug)]
 pub struct Reader {
     file: FileReader<Vec<SchedstatRow>>,
+    is_live: bool,
     missing: Option<ReadError>,
 }
 
@@ -19,7 +20,8 @@ impl Reader {
     /// Opens nothing yet.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
-        Self { file: FileReader::new(paths.proc("schedstat"), parse_schedstat), missing: None }
+        let file = FileReader::new(paths.proc("schedstat"), parse_schedstat);
+        Self { file, is_live: paths.is_live(), missing: None }
     }
 
     /// All CPUs.
@@ -28,7 +30,9 @@ impl Reader {
             return Err(missing.clone());
         }
         let reading = self.file.read();
-        self.missing = reading.as_ref().err().filter(|error| matches!(error, ReadError::Unsupported { .. })).cloned();
+        if self.is_live && matches!(reading, Err(ReadError::Unsupported { .. })) {
+            self.missing = reading.as_ref().err().cloned();
+        }
         reading
     }
 }

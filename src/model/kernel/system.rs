@@ -14,7 +14,8 @@ pub struct MountRow {
     pub kind: String,
     /// Mounted read-only here.
     pub read_only: bool,
-    /// The answer of statvfs(3). `None` for a file system of the network or of FUSE, which may hang and is not asked.
+    /// The answer of statvfs(3). `None`: not asked, because it is of the network or of FUSE and may hang, or because the
+    /// kernel fills it.
     pub usage: Option<Reading<RawFilesystemUsage>>,
 }
 
