@@ -3,12 +3,14 @@
 //! `cargo bench --bench fan_out [-- CLIENTS SECONDS]`. Starts the release binary and a bare server (one shared text a
 //! second to every client, nothing else) as processes of their own, connects the same number of clients to each in turn,
 //! and compares CPU time and memory. Loopback only; stops by itself.
+//!
+//! `cargo bench --bench fan_out -- idle [SECONDS]`: the same two with nobody connected, and how soon they answer.
 #![expect(clippy::disallowed_types, clippy::print_stdout, reason = "a benchmark starts programs and prints")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that cannot go on stops")]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+mod server;
+
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
@@ -16,17 +18,22 @@ use bytestring::ByteString;
 use futures_util::StreamExt;
 use tokio::sync::watch;
 
+use server::Server;
+
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     if words.first().is_some_and(|word| word == "bare") {
         let bytes = words[1].parse().unwrap();
         return actix_rt::System::new().block_on(bare(bytes));
     }
+    if words.first().is_some_and(|word| word == "idle") {
+        return idle(words.get(1).map_or(60, |word| word.parse().expect("SECONDS is a number")));
+    }
     let clients = words.first().map_or(500, |word| word.parse().expect("CLIENTS is a number"));
     let seconds = words.get(1).map_or(20, |word| word.parse().expect("SECONDS is a number"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
 
-    let ours = Server::start(Command::new(env!("CARGO_BIN_EXE_psmonitor")).args(["--listen", "127.0.0.1:0"]));
+    let ours = Server::start(&mut Server::ours());
     let ours = runtime.block_on(measure(&ours, clients, seconds));
     println!("psmonitor: {ours}");
     let bytes = ours.frame_bytes.to_string();
@@ -40,56 +47,61 @@ fn main() {
     );
 }
 
-struct Server {
-    child: Child,
-    address: String,
+/// Two of ours and two bare ones with nobody connected, and twenty starts of each.
+fn idle(seconds: u64) {
+    let bare = || {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["bare", "1500"]);
+        command
+    };
+    let mut commands = [Server::ours(), bare(), bare(), Server::ours()];
+    let servers = commands.each_mut().map(|command| {
+        // One that ticks right after another finds the processor's caches warm and costs less.
+        std::thread::sleep(Duration::from_millis(230));
+        Server::start(command)
+    });
+    std::thread::sleep(Duration::from_secs(3));
+    let before = servers.each_ref().map(|server| server.cpu_seconds(None));
+    std::thread::sleep(Duration::from_secs(seconds));
+    let after = servers.each_ref().map(|server| server.cpu_seconds(None));
+    let memory = servers.each_ref().map(|server| server.resident_kibibytes() / 1024.0);
+    drop(servers);
+    for (name, [one, other]) in [("psmonitor", [0, 3]), ("bare actix", [1, 2])] {
+        let percent = |at: usize| (after[at] - before[at]) * 100.0 / seconds as f64;
+        let mut starts: Vec<Duration> = (0..20).map(|_| first_answer(&mut commands[one])).collect();
+        starts.sort_unstable();
+        println!(
+            "{name}, nobody connected: {:.3} and {:.3} % of a core, {:.1} MiB; first answer {:.1} ms after the start, at most {:.1} ms",
+            percent(one),
+            percent(other),
+            (memory[one] + memory[other]) / 2.0,
+            starts[10].as_secs_f64() * 1e3,
+            starts[19].as_secs_f64() * 1e3
+        );
+    }
 }
 
-impl Server {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command.env("RUST_LOG", "warn").stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let address = line.split("http://").nth(1).unwrap().trim().trim_end_matches('/').to_owned();
-        Self { child, address }
-    }
-
-    fn cpu_seconds(&self) -> f64 {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
-        let nanoseconds = |task: std::fs::DirEntry| {
-            let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-            text.split_whitespace().next()?.parse::<f64>().ok()
-        };
-        tasks.filter_map(|task| nanoseconds(task.ok()?)).sum::<f64>() / 1e9
-    }
-
-    fn resident_kibibytes(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.split_whitespace().next().unwrap().parse().unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn first_answer(command: &mut Command) -> Duration {
+    let begin = Instant::now();
+    let server = Server::start(command);
+    server.get("/");
+    begin.elapsed()
 }
 
 struct Measured {
     frames: u64,
     frame_bytes: usize,
     frame_microseconds: f64,
+    core_percent: f64,
     client_kibibytes: f64,
 }
 
 impl std::fmt::Display for Measured {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { frames, frame_bytes, frame_microseconds, client_kibibytes } = self;
+        let Self { frames, frame_bytes, frame_microseconds, core_percent, client_kibibytes } = self;
         write!(
             f,
-            "{frames} frames of {frame_bytes} bytes, {frame_microseconds:.1} us of CPU each; \
+            "{frames} frames of {frame_bytes} bytes, {frame_microseconds:.1} us of CPU each, {core_percent:.2} % of a core; \
              {client_kibibytes:.1} KiB a client"
         )
     }
@@ -97,12 +109,12 @@ impl std::fmt::Display for Measured {
 
 async fn measure(server: &Server, clients: usize, seconds: u64) -> Measured {
     // One client first, so that what the first one costs is not counted as a client's share.
-    let mut first = connect(&server.address).await;
+    let mut first = connect(server).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let memory = server.resident_kibibytes();
     let mut sockets = Vec::with_capacity(clients);
     for _ in 0..clients {
-        sockets.push(connect(&server.address).await);
+        sockets.push(connect(server).await);
     }
     let (begin, end) = (Instant::now() + Duration::from_secs(3), Duration::from_secs(seconds + 3));
     let end = Instant::now() + end;
@@ -120,10 +132,10 @@ async fn measure(server: &Server, clients: usize, seconds: u64) -> Measured {
         });
     }
     tokio::time::sleep_until(begin.into()).await;
-    let cpu = server.cpu_seconds();
+    let cpu = server.cpu_seconds(None);
     let drain = async { while first.next().await.is_some() {} };
     let _ = tokio::time::timeout_at((end - Duration::from_millis(50)).into(), drain).await;
-    let cpu = server.cpu_seconds() - cpu;
+    let cpu = server.cpu_seconds(None) - cpu;
     let grown = server.resident_kibibytes() - memory;
     let (mut frames, mut frame_bytes) = (0, 0);
     while let Some(Ok((count, bytes))) = tasks.join_next().await {
@@ -134,19 +146,18 @@ async fn measure(server: &Server, clients: usize, seconds: u64) -> Measured {
         frames,
         frame_bytes,
         frame_microseconds: cpu / frames as f64 * 1e6,
+        core_percent: cpu / seconds as f64 * 100.0,
         client_kibibytes: grown / clients as f64,
     }
 }
 
 type Client = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
 
-async fn connect(address: &str) -> Client {
-    let mut post = TcpStream::connect(address).unwrap();
-    write!(post, "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    post.read_to_string(&mut answer).unwrap();
+async fn connect(server: &Server) -> Client {
+    let answer = server.ask("POST", "/");
     let id = answer.split("\"id\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or("none");
-    let (socket, _) = tokio_tungstenite::connect_async(format!("ws://{address}/connect?id={id}")).await.unwrap();
+    let (socket, _) =
+        tokio_tungstenite::connect_async(format!("ws://{}/connect?id={id}", server.address)).await.unwrap();
     socket
 }
 

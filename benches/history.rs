@@ -7,11 +7,10 @@
 #![expect(clippy::disallowed_types, clippy::print_stdout, reason = "a benchmark starts programs and prints")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that cannot go on stops")]
 
+mod server;
+
 use std::hint::black_box;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use psmonitor::collect::{Collector, Paths};
@@ -21,6 +20,8 @@ use psmonitor::model::snapshot::{
     Stall, Stalls, Swap, Temperature, Traffic,
 };
 use psmonitor::model::{Subjects, derive};
+
+use server::{Server, cpu_seconds};
 
 const DAYS: i64 = 14;
 const ROUNDS: usize = 60;
@@ -37,18 +38,6 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     fill(folder.path());
     fortnight(folder.path());
-}
-
-/// CPU time of the threads of a process, nanoseconds: of all of them or of those of one name.
-fn cpu_nanoseconds(process: &str, name: Option<&str>) -> f64 {
-    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
-    let nanoseconds = |task: std::fs::DirEntry| {
-        let comm = std::fs::read_to_string(task.path().join("comm")).ok()?;
-        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-        let wanted = name.is_none_or(|name| comm.trim() == name);
-        wanted.then(|| text.split_whitespace().next()?.parse::<f64>().ok()).flatten()
-    };
-    tasks.filter_map(|task| nanoseconds(task.ok()?)).sum()
 }
 
 /// The observer on the sampler's thread, timed, and the thread that writes, both at 1 Hz in this process.
@@ -68,7 +57,7 @@ fn remember(seconds: u64) {
         history.record(black_box(&snapshot));
         if second == 0 {
             // What is made once is no price of a second.
-            writing = cpu_nanoseconds("self", Some("history"));
+            writing = cpu_seconds("self", Some("history"));
         } else {
             recording += begin.elapsed();
         }
@@ -76,11 +65,19 @@ fn remember(seconds: u64) {
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
     }
     let recording = recording.as_secs_f64() * 1e6 / seconds as f64;
-    let writing = (cpu_nanoseconds("self", Some("history")) - writing) / 1e3 / seconds as f64;
+    let writing = (cpu_seconds("self", Some("history")) - writing) * 1e6 / seconds as f64;
     println!(
         "remembering a second: {recording:.1} us with the sample, {writing:.1} us in the thread that writes: {:.4} % of a core",
         (recording + writing) / 1e4
     );
+}
+
+fn start(folder: Option<&Path>) -> Server {
+    let mut command = Server::ours();
+    if let Some(folder) = folder {
+        command.arg("--data-dir").arg(folder);
+    }
+    Server::start(&mut command)
 }
 
 /// Servers at 1 Hz with nobody connected, two and two. Those without a data directory keep their last hour too.
@@ -89,14 +86,14 @@ fn side_by_side(seconds: u64) {
     let servers = [Some(&folders[0]), None, None, Some(&folders[1])].map(|folder| {
         // One that ticks right after another finds the processor's caches warm and costs a third less.
         std::thread::sleep(Duration::from_millis(230));
-        Server::start(folder.map(tempfile::TempDir::path))
+        start(folder.map(tempfile::TempDir::path))
     });
     std::thread::sleep(Duration::from_secs(3));
-    let cpu = |name| servers.each_ref().map(|server| cpu_nanoseconds(&server.child.id().to_string(), name));
+    let cpu = |name| servers.each_ref().map(|server| server.cpu_seconds(name));
     let mean = |pair: [usize; 2], of: [f64; 4]| (of[pair[0]] + of[pair[1]]) / 2.0;
     let (all, writer) = (cpu(None), cpu(Some("history")));
     std::thread::sleep(Duration::from_secs(seconds));
-    let percent = |now: f64, before: f64| (now - before) / 1e7 / seconds as f64;
+    let percent = |now: f64, before: f64| (now - before) * 100.0 / seconds as f64;
     let now = cpu(None);
     let [with, without] = [[0, 3], [1, 2]].map(|pair| percent(mean(pair, now), mean(pair, all)));
     println!(
@@ -195,13 +192,13 @@ fn fill(folder: &Path) {
 }
 
 fn fortnight(folder: &Path) {
-    let server = Server::start(Some(folder));
+    let server = start(Some(folder));
     for query in ["range=14d&points=600", "range=14d&points=600&series=cpu.busy", "range=1d&points=600", "range=1h"] {
         let path = format!("/api/v1/history?{query}");
         let mut numbers = Vec::new();
         let (mut times, mut bare, mut cpu, mut bytes) = (Vec::new(), Vec::new(), 0.0, 0);
         for round in 0..=ROUNDS {
-            let before = cpu_nanoseconds(&server.child.id().to_string(), None);
+            let before = server.cpu_seconds(None);
             let begin = Instant::now();
             let answer = server.get(&path);
             let took = begin.elapsed();
@@ -210,7 +207,7 @@ fn fortnight(folder: &Path) {
                 numbers = numbers_in(&answer);
                 continue;
             }
-            cpu += cpu_nanoseconds(&server.child.id().to_string(), None) - before;
+            cpu += server.cpu_seconds(None) - before;
             bytes = answer.len();
             times.push(took);
             let begin = Instant::now();
@@ -223,7 +220,7 @@ fn fortnight(folder: &Path) {
         });
         println!(
             "{query}: {time:.1} ms, {:.1} ms of CPU, {bytes} bytes, {} numbers; serde_json alone prints these in {bare:.1} ms: ratio {:.2}",
-            cpu / 1e6 / ROUNDS as f64,
+            cpu * 1e3 / ROUNDS as f64,
             numbers.len(),
             time / bare
         );
@@ -235,41 +232,4 @@ fn numbers_in(answer: &str) -> Vec<f32> {
     let columns = answer["series"].as_object().unwrap().values();
     let kinds = columns.flat_map(|column| ["mean", "min", "max"].map(|kind| column[kind].as_array().unwrap()));
     kinds.flatten().filter_map(|value| Some(value.as_f64()? as f32)).collect()
-}
-
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    fn start(folder: Option<&Path>) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_psmonitor"));
-        command.args(["--listen", "127.0.0.1:0"]).env("RUST_LOG", "warn").stdout(Stdio::piped());
-        if let Some(folder) = folder {
-            command.arg("--data-dir").arg(folder);
-        }
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let address = line.split("http://").nth(1).unwrap().trim().trim_end_matches('/').to_owned();
-        Self { child, address }
-    }
-
-    fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        answer
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

@@ -85,6 +85,10 @@ class Server:
         """SIGHUP; back when the log has a new line with each of these texts."""
         known = len(self.errors)
         os.kill(self.pid, signal.SIGHUP)
+        self.wait_for_log(*lines, known=known)
+
+    def wait_for_log(self, *lines, known=0):
+        """Back when the log has a line with each of these texts, not counting its first `known` ones."""
         deadline = time.monotonic() + 5
         while not all(any(text in line for line in self.errors[known:]) for text in lines):
             assert time.monotonic() < deadline, "".join(self.errors[known:])
@@ -111,7 +115,9 @@ class Server:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGTERM)
         try:
-            return self.process.wait(STOP_SECONDS), time.monotonic() - start
+            code, took = self.process.wait(STOP_SECONDS), time.monotonic() - start
+            self._stderr.join(5)
+            return code, took
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"the server still ran {STOP_SECONDS} s after SIGTERM: {''.join(self.errors)}") from None
