@@ -2,6 +2,7 @@
 //!
 //! Every complaint names the flag and says what would be right.
 
+use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -145,9 +146,8 @@ impl Config {
             rootfs: args.rootfs.clone(),
             ..Paths::host()
         };
-        let token = std::env::var("PSMONITOR_TOKEN").ok().filter(|token| !token.is_empty()).map(Secret);
         let config = Self {
-            secrets: Sources { token_file: args.token_file.clone(), token, users_file: args.users_file.clone() },
+            secrets: secrets(args, std::env::var_os("PSMONITOR_TOKEN"))?,
             tls: tls_files(args)?,
             allow_kill: args.allow_kill,
             listen,
@@ -188,6 +188,25 @@ impl Config {
     pub fn is_loopback_only(&self) -> bool {
         self.listen.iter().flat_map(|listen| &listen.addresses).all(|address| address.ip().is_loopback())
     }
+}
+
+/// Where secrets come from. A token variable that says nothing must not mean that nobody is asked.
+fn secrets(args: &Args, token: Option<OsString>) -> Result<Sources, StartupError> {
+    let complaint = |what: &str| Err(StartupError::Config(format!("PSMONITOR_TOKEN {what}")));
+    let token = match token.map(OsString::into_string) {
+        None => None,
+        Some(Err(_)) => return complaint("is not UTF-8; give a token of printable characters"),
+        Some(Ok(token)) if token.trim().is_empty() => {
+            return complaint("is empty; put a token into it, or leave it unset");
+        }
+        Some(Ok(_)) if args.token_file.is_some() => {
+            return complaint(
+                "and --token-file are both given; put all tokens into the file, or leave one of them out",
+            );
+        }
+        Some(Ok(token)) => Some(Secret(token)),
+    };
+    Ok(Sources { token_file: args.token_file.clone(), token, users_file: args.users_file.clone() })
 }
 
 /// Both files or none.
@@ -310,6 +329,27 @@ mod tests {
         let config = config(&["--listen", "127.0.0.1:3000", "--listen", "[::1]:8080", "--port", "9"]).unwrap();
         let all: Vec<_> = config.listen.iter().flat_map(|l| l.addresses.iter().map(ToString::to_string)).collect();
         assert_eq!(all, ["127.0.0.1:3000", "[::1]:8080"]);
+    }
+
+    #[test]
+    fn a_token_variable_without_a_token_is_no_open_door() {
+        use std::os::unix::ffi::OsStringExt;
+        let of = |args: &[&str], token: &[u8]| {
+            let args = Args::parse_from(std::iter::once(&"psmonitor").chain(args));
+            secrets(&args, Some(OsString::from_vec(token.to_vec())))
+        };
+        for (args, token, hint) in [
+            (&[][..], &b""[..], "is empty"),
+            (&[], b" \n", "is empty"),
+            (&[], b"0123456789abcdef\xff", "UTF-8"),
+            (&["--token-file", "tokens"], b"0123456789abcdef", "--token-file"),
+        ] {
+            let error = of(args, token).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().starts_with("PSMONITOR_TOKEN ") && error.to_string().contains(hint), "{error}");
+        }
+        assert_eq!(of(&[], b"0123456789abcdef").unwrap().token, Some(Secret("0123456789abcdef".to_owned())));
+        assert!(!secrets(&Args::parse_from(["psmonitor"]), None).unwrap().is_any());
     }
 
     #[test]

@@ -184,7 +184,7 @@ impl Auth {
         if self.sources.users_file.is_none() {
             return Err(Refused::NoUsers);
         }
-        self.attempts.take(address).map_err(Refused::TooMany)?;
+        let taken = self.attempts.take(address).map_err(Refused::TooMany)?;
         let candidate = self.keys().users.candidate(name).ok_or(Refused::Wrong)?;
         let turn = tokio::time::timeout(TURN, Arc::clone(&self.turns).acquire_owned()).await;
         let Ok(Ok(turn)) = turn else { return Err(Refused::Busy) };
@@ -198,7 +198,7 @@ impl Auth {
             log::warn!("a login from {address} was refused");
             return Err(Refused::Wrong);
         };
-        self.attempts.give_back(address);
+        self.attempts.give_back(taken);
         log::info!("{name} logged in from {address}");
         Ok((self.sessions.issue(&name, &hash, SystemTime::now()), name))
     }
