@@ -171,13 +171,14 @@ impl History {
         // The newest point is never in the future of its own history; see `clock`.
         let now = newest.map_or(wall, |newest| newest.max(wall));
         let (from, to) = query.bounds(now.floor() as i64 + 1)?;
-        let names: Vec<Arc<str>> = live.catalogue.all().iter().map(|series| series.name.clone()).collect();
-        let chosen = query::choose(query.series.as_deref(), &names)?;
-        let series: Vec<_> = chosen.iter().map(|place| live.catalogue.all()[*place].clone()).collect();
+        let known = live.catalogue.all().to_vec();
         let (held, open_second) = (live.ring.hold(), live.open_second());
         let memory_oldest = live.ring.oldest().or(open_second.as_ref().map(|row| row.slot));
         let interval = live.interval();
         drop(live);
+        let names: Vec<Arc<str>> = known.iter().map(|series| series.name.clone()).collect();
+        let chosen = query::choose(query.series.as_deref(), &names)?;
+        let series: Vec<_> = chosen.iter().map(|place| &known[*place]).collect();
 
         let database = self.disk.as_ref().and_then(|disk| disk.database());
         let mut oldest = vec![memory_oldest];
@@ -257,8 +258,12 @@ impl History {
     /// Writes what is left and closes the file; waits some seconds for it at most. Samples that come later stay in
     /// memory.
     pub fn close(&self) {
+        self.close_by(Instant::now() + CLOSE_WAIT);
+    }
+
+    /// The same, and waits no longer than until `deadline`.
+    pub fn close_by(&self, deadline: Instant) {
         let Some(sender) = lock(&self.writer).take() else { return };
-        let deadline = Instant::now() + CLOSE_WAIT;
         let (done, closed) = sync_channel(1);
         let batch = lock(&self.live).take_batch().map(Message::Batch);
         for mut message in batch.into_iter().chain([Message::Close(done)]) {

@@ -46,9 +46,11 @@ impl Batch {
         let excess = self.closed.len().saturating_sub(MOST_WAITING_ROWS);
         self.closed.drain(..excess);
         self.open = later.open.or(self.open.take());
-        self.fresh.extend(later.fresh);
+        // What was never written need not be forgotten: while the disk takes nothing, series may come and go for days.
+        let is_fresh = |id: &SeriesId| self.fresh.iter().any(|series| series.id == *id);
+        self.forgotten.extend(later.forgotten.iter().copied().filter(|id| !is_fresh(id)));
         self.fresh.retain(|series| !later.forgotten.contains(&series.id));
-        self.forgotten.extend(later.forgotten);
+        self.fresh.extend(later.fresh);
     }
 
     fn is_empty(&self) -> bool {
