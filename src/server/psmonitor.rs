@@ -91,10 +91,10 @@ pub async fn connect(
         match (pass, worker) {
             (Err(_), _) => {
                 let _ = socket.say(words::AT_CAPACITY).await;
-                socket.close_with(CloseCode::Again, "at capacity").await;
+                socket.close_with(CloseCode::Again, "at capacity");
             }
             (_, Err(reason)) => {
-                socket.close_with(CloseCode::Policy, reason).await;
+                socket.close_with(CloseCode::Policy, reason);
             }
             (Ok(pass), Ok(_)) => {
                 let _ = stream(&mut socket, &state, interval, pass).await;
@@ -116,7 +116,7 @@ async fn stream(socket: &mut Socket, state: &Arc<State>, interval: Duration, _pa
         }
     };
     let Ok(first) = first else {
-        socket.close_with(CloseCode::Error, "the sampler does not answer").await;
+        socket.close_with(CloseCode::Error, "the sampler does not answer");
         return Err(Gone);
     };
     let stride = Stride::new(first.tick(), interval, state.sampler.interval());

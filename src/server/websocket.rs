@@ -54,8 +54,10 @@ pub struct Gone;
 
 /// An open WebSocket.
 pub struct Socket {
-    session: Option<Session>,
-    messages: AggregatedMessageStream,
+    /// `None` once it is closed.
+    link: Option<Link>,
+    /// Payload of a ping of the client's that is still to be answered.
+    owed_pong: Option<Bytes>,
     verdict: Verdict,
     connection: Option<Rc<Connection>>,
     gate: Arc<Gate>,
@@ -69,6 +71,12 @@ pub struct Socket {
     unanswered_since: Option<Instant>,
     /// Number of the last ping, which is what it carries. Only a pong that repeats it says that the client reads.
     ping: u64,
+}
+
+/// Both directions of an open socket.
+struct Link {
+    session: Session,
+    messages: AggregatedMessageStream,
 }
 
 /// Upgrades the request.
@@ -93,8 +101,8 @@ pub fn accept(
     let mut stopping = state.stopping.clone();
     let now = Instant::now();
     let socket = Socket {
-        session: Some(session),
-        messages,
+        link: Some(Link { session, messages }),
+        owed_pong: None,
         verdict,
         connection,
         gate: Arc::clone(&state.gate),
@@ -123,42 +131,42 @@ fn refused(error: actix_web::Error) -> ApiError {
 
 impl Socket {
     /// What the client did next. Answers pings and close frames, sends pings, and ends a socket that breaks a rule, takes
-    /// nothing, or stands in the way of stopping. May be dropped and called again without losing a message.
+    /// nothing, or stands in the way of stopping. May be dropped and called again at any time: what it has begun then is
+    /// done by the next call, or goes on by itself.
     pub async fn next(&mut self) -> Result<Event, Gone> {
         loop {
-            if self.session.is_none() {
-                return Err(Gone);
-            }
+            self.pay_pong().await?;
+            let Some(link) = &mut self.link else { return Err(Gone) };
             let deadline = self.unanswered_since.map_or(self.next_ping, |since| since + self.stalled_time);
             if self.timer.deadline() != deadline {
                 self.timer.as_mut().reset(deadline);
             }
             let happened = tokio::select! {
-                message = self.messages.next() => Happened::Received(message),
+                message = link.messages.next() => Happened::Received(message),
                 () = &mut self.stopping => Happened::Stopping,
                 () = &mut self.timer => Happened::Deadline,
             };
             match happened {
                 Happened::Received(Some(Ok(message))) => {
-                    if let Some(event) = self.received(message).await? {
+                    if let Some(event) = self.received(message)? {
                         return Ok(event);
                     }
                 }
                 Happened::Received(Some(Err(error))) => {
                     let (code, text) = self.verdict(Some(&error));
-                    self.close_with(code, text).await;
+                    self.close_with(code, text);
                     return Err(Gone);
                 }
                 Happened::Received(None) => {
                     if self.verdict.get().is_some() {
                         let (code, text) = self.verdict(None);
-                        self.close_with(code, text).await;
+                        self.close_with(code, text);
                     }
-                    self.session = None;
+                    self.link = None;
                     return Err(Gone);
                 }
                 Happened::Stopping => {
-                    self.close_with(CloseCode::Away, "the server is stopping").await;
+                    self.close_with(CloseCode::Away, "the server is stopping");
                     return Err(Gone);
                 }
                 Happened::Deadline => self.deadline().await?,
@@ -167,16 +175,11 @@ impl Socket {
     }
 
     /// A message is an event, unless it is a control frame, which is dealt with here.
-    async fn received(&mut self, message: AggregatedMessage) -> Result<Option<Event>, Gone> {
+    fn received(&mut self, message: AggregatedMessage) -> Result<Option<Event>, Gone> {
         match message {
             AggregatedMessage::Text(text) => return Ok(Some(Event::Text(text))),
             AggregatedMessage::Binary(bytes) => return Ok(Some(Event::Binary(bytes))),
-            AggregatedMessage::Ping(bytes) => {
-                let session = self.session.as_mut().ok_or(Gone)?;
-                if !matches!(timeout(self.stalled_time, session.pong(&bytes)).await, Ok(Ok(()))) {
-                    return self.cut();
-                }
-            }
+            AggregatedMessage::Ping(bytes) => self.owed_pong = Some(bytes),
             AggregatedMessage::Pong(bytes) => {
                 if self.unanswered_since.is_some() && *bytes == self.ping.to_be_bytes() {
                     self.unanswered_since = None;
@@ -184,11 +187,22 @@ impl Socket {
                 }
             }
             AggregatedMessage::Close(reason) => {
-                self.close(reason).await;
+                self.close(reason);
                 return Err(Gone);
             }
         }
         Ok(None)
+    }
+
+    /// Answers a ping. The answer is owed until it was taken.
+    async fn pay_pong(&mut self) -> Result<(), Gone> {
+        let Some(bytes) = &self.owed_pong else { return Ok(()) };
+        let link = self.link.as_mut().ok_or(Gone)?;
+        if !matches!(timeout(self.stalled_time, link.session.pong(bytes)).await, Ok(Ok(()))) {
+            return self.cut();
+        }
+        self.owed_pong = None;
+        Ok(())
     }
 
     /// Time for a ping, or the end of the time for its answer.
@@ -197,19 +211,20 @@ impl Socket {
             log::debug!("a client took nothing for {} s and is cut off", self.stalled_time.as_secs());
             return self.cut();
         }
-        let session = self.session.as_mut().ok_or(Gone)?;
-        self.unanswered_since = Some(Instant::now());
-        self.ping += 1;
-        if !matches!(timeout(self.stalled_time, session.ping(&self.ping.to_be_bytes())).await, Ok(Ok(()))) {
+        let link = self.link.as_mut().ok_or(Gone)?;
+        let ping = self.ping + 1;
+        if !matches!(timeout(self.stalled_time, link.session.ping(&ping.to_be_bytes())).await, Ok(Ok(()))) {
             return self.cut();
         }
+        // Only now: one that was never sent will not be answered.
+        (self.ping, self.unanswered_since) = (ping, Some(Instant::now()));
         Ok(())
     }
 
     /// Sends a text.
     pub async fn say(&mut self, text: impl Into<ByteString>) -> Result<(), Gone> {
-        let Some(session) = &mut self.session else { return Err(Gone) };
-        match timeout(self.stalled_time, session.text(text)).await {
+        let Some(link) = &mut self.link else { return Err(Gone) };
+        match timeout(self.stalled_time, link.session.text(text)).await {
             Ok(Ok(())) => {
                 self.gate.sent.fetch_add(1, Ordering::Relaxed);
                 Ok(())
@@ -233,37 +248,20 @@ impl Socket {
     }
 
     /// Says why and closes.
-    pub async fn close_with(&mut self, code: CloseCode, text: &str) {
-        self.close(Some(CloseReason { code, description: Some(text.to_owned()) })).await;
+    pub fn close_with(&mut self, code: CloseCode, text: &str) {
+        self.close(Some(CloseReason { code, description: Some(text.to_owned()) }));
     }
 
-    async fn close(&mut self, reason: Option<CloseReason>) {
-        let Some(session) = self.session.take() else { return };
-        if !matches!(timeout(CLOSE_TIME, session.close(reason)).await, Ok(Ok(()))) {
-            return;
-        }
-        // The server ends the connection first (RFC 6455, 7.1.1); actix would wait for the client to do it. The messages end
-        // when actix has taken the close frame; after an error they tell nothing, and actix may have its way.
-        let taken = async {
-            loop {
-                match self.messages.next().await {
-                    Some(Ok(_)) => {}
-                    Some(Err(_)) => return false,
-                    None => return self.verdict.get().is_none(),
-                }
-            }
-        };
-        if matches!(timeout(CLOSE_TIME, taken).await, Ok(true))
-            && let Some(connection) = &self.connection
-        {
-            tokio::time::sleep(FLUSH_TIME).await;
-            connection.finish();
+    /// Closes in a task of its own, so that nobody who stops waiting for this socket can stop that.
+    fn close(&mut self, reason: Option<CloseReason>) {
+        if let Some(link) = self.link.take() {
+            actix_rt::spawn(link.close(reason, self.verdict.clone(), self.connection.clone()));
         }
     }
 
     /// Ends the connection without ceremony: the client takes nothing, so it would not take a close frame either.
     fn cut<T>(&mut self) -> Result<T, Gone> {
-        self.session = None;
+        self.link = None;
         if let Some(connection) = &self.connection {
             connection.cut();
         }
@@ -279,6 +277,33 @@ impl Socket {
                 (CloseCode::Invalid, "text is not UTF-8")
             }
             _ => (CloseCode::Protocol, "not a WebSocket frame"),
+        }
+    }
+}
+
+impl Link {
+    /// Sends a close frame and ends the connection: the server does so first (RFC 6455, 7.1.1); actix would wait for the
+    /// client to do it.
+    async fn close(mut self, reason: Option<CloseReason>, verdict: Verdict, connection: Option<Rc<Connection>>) {
+        if !matches!(timeout(CLOSE_TIME, self.session.close(reason)).await, Ok(Ok(()))) {
+            return;
+        }
+        // The messages end when actix has taken the close frame; after an error they tell nothing, and actix may have its
+        // way.
+        let taken = async {
+            loop {
+                match self.messages.next().await {
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) => return false,
+                    None => return verdict.get().is_none(),
+                }
+            }
+        };
+        if matches!(timeout(CLOSE_TIME, taken).await, Ok(true))
+            && let Some(connection) = connection
+        {
+            tokio::time::sleep(FLUSH_TIME).await;
+            connection.finish();
         }
     }
 }
