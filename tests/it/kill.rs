@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::commands::refusal;
 use crate::fixtures::ask;
+use crate::machine::Machine;
 use crate::support::{self, Server, Socket};
 
 const NOBODY: u32 = 65_534;
@@ -149,6 +150,50 @@ fn some_are_never_ended() {
         assert_refused(&mut socket, json!(std::process::id()));
     }
     server.assert_well();
+}
+
+#[test]
+fn a_thread_is_no_way_to_its_process() {
+    let cell = Cell::new();
+    let mut server = cell.server(&["--allow-kill", "--token-file", &cell.token_file()]);
+    let mut socket = with_token(&server);
+    let threads = std::fs::read_dir(format!("/proc/{}/task", server.pid())).expect("the server's threads");
+    let threads = threads.map(|thread| thread.expect("a thread").file_name().into_string().expect("a number"));
+    let threads: Vec<String> = threads.filter(|thread| *thread != server.pid().to_string()).collect();
+    assert!(threads.len() > 1, "{threads:?}");
+    for thread in threads {
+        assert_refused(&mut socket, json!(thread));
+    }
+    server.assert_well();
+}
+
+#[test]
+fn another_machine_s_processes_are_not_ours_to_end() {
+    let mut cell = Cell::new();
+    let token_file = cell.token_file();
+    let other = Machine::original().args();
+    let args: Vec<&str> =
+        other.iter().map(String::as_str).chain(["--allow-kill", "--token-file", &token_file]).collect();
+    let server = cell.server(&args);
+    let (message, _) =
+        refusal(&ask(&mut with_token(&server), json!({"name": "process.kill", "pid": cell.sleeper.id()})));
+    assert!(message.contains("--procfs"), "{message}");
+    cell.assert_sleeping();
+}
+
+#[test]
+fn a_token_that_is_taken_back_ends_nothing_on_an_open_socket() {
+    let mut cell = Cell::new();
+    let token_file = cell.token_file();
+    let server = cell.server(&["--allow-kill", "--token-file", &token_file]);
+    let mut socket = with_token(&server);
+    std::fs::write(&token_file, "another-token-0123456789-0123456789\n").expect("another token");
+    server.signal(rustix::process::Signal::HUP);
+    server.wait_for_log("read again");
+    let (message, _) = refusal(&ask(&mut socket, json!({"name": "process.kill", "pid": cell.sleeper.id()})));
+    assert!(message.contains("not valid any more"), "{message}");
+    assert_eq!(ask(&mut socket, json!({"name": "host.getstats"}))["type"], "response", "what it sees goes on");
+    cell.assert_sleeping();
 }
 
 #[test]
