@@ -1,11 +1,15 @@
 //! Carries Heartbeat's words: its `/api/*` routes.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use actix_web::http::header::ContentType;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::connection::Connection;
 use super::json_response;
@@ -13,6 +17,7 @@ use super::state::State;
 use crate::auth::Identity;
 use crate::collect::process;
 use crate::dialect::heartbeat as words;
+use crate::dialect::json_text;
 use crate::error::ApiError;
 use crate::model::{ReadError, Snapshot, Subjects, redact};
 use crate::sampler::Encoding;
@@ -22,45 +27,52 @@ type Answer = Result<HttpResponse, ApiError>;
 /// How long the kernel may take to tell a command line: a process that is swapping can hold it up.
 const COMMAND_LINE_TIME: Duration = Duration::from_secs(1);
 
+/// Most processes that are read at once.
+const PROCESS_READS: usize = 4;
+
+/// Time between two looks whether a process is still being read.
+const ANOTHER_LOOK: Duration = Duration::from_millis(20);
+
 /// `GET /api/cpu`.
 pub async fn cpu(state: web::Data<State>) -> Answer {
-    answer(&state, words::CPU_NEEDS, Encoding::HeartbeatCpu, |snapshot| text(&words::cpu(snapshot))).await
+    answer(&state, words::CPU_NEEDS, Encoding::HeartbeatCpu, |snapshot| json_text(&words::cpu(snapshot))).await
 }
 
 /// `GET /api/memory`.
 pub async fn memory(state: web::Data<State>) -> Answer {
-    answer(&state, words::MEMORY_NEEDS, Encoding::HeartbeatMemory, |snapshot| text(&words::memory(snapshot))).await
+    answer(&state, words::MEMORY_NEEDS, Encoding::HeartbeatMemory, |snapshot| json_text(&words::memory(snapshot))).await
 }
 
 /// `GET /api/disk`.
 pub async fn disk(state: web::Data<State>) -> Answer {
-    answer(&state, words::DISK_NEEDS, Encoding::HeartbeatDisk, |snapshot| text(&words::disk(snapshot))).await
+    answer(&state, words::DISK_NEEDS, Encoding::HeartbeatDisk, |snapshot| json_text(&words::disk(snapshot))).await
 }
 
 /// `GET /api/diskio`.
 pub async fn diskio(state: web::Data<State>) -> Answer {
-    answer(&state, words::DISKIO_NEEDS, Encoding::HeartbeatDiskio, |snapshot| text(&words::diskio(snapshot))).await
+    answer(&state, words::DISKIO_NEEDS, Encoding::HeartbeatDiskio, |snapshot| json_text(&words::diskio(snapshot))).await
 }
 
 /// `GET /api/network`.
 pub async fn network(state: web::Data<State>) -> Answer {
-    answer(&state, words::NETWORK_NEEDS, Encoding::HeartbeatNetwork, |snapshot| text(&words::network(snapshot))).await
+    answer(&state, words::NETWORK_NEEDS, Encoding::HeartbeatNetwork, |snapshot| json_text(&words::network(snapshot)))
+        .await
 }
 
 /// `GET /api/uptime`.
 pub async fn uptime(state: web::Data<State>) -> Answer {
-    answer(&state, words::UPTIME_NEEDS, Encoding::HeartbeatUptime, |snapshot| text(&words::uptime(snapshot))).await
+    answer(&state, words::UPTIME_NEEDS, Encoding::HeartbeatUptime, |snapshot| json_text(&words::uptime(snapshot))).await
 }
 
 /// `GET /api/platform`.
 pub async fn platform(state: web::Data<State>) -> Answer {
-    answer(&state, words::PLATFORM_NEEDS, Encoding::HeartbeatPlatform, |snapshot| text(&words::platform(snapshot)))
+    answer(&state, words::PLATFORM_NEEDS, Encoding::HeartbeatPlatform, |snapshot| json_text(&words::platform(snapshot)))
         .await
 }
 
 /// `GET /api/cpumodel`.
 pub async fn cpumodel(state: web::Data<State>) -> Answer {
-    answer(&state, words::CPUMODEL_NEEDS, Encoding::HeartbeatCpumodel, |snapshot| text(&words::cpumodel(snapshot)))
+    answer(&state, words::CPUMODEL_NEEDS, Encoding::HeartbeatCpumodel, |snapshot| json_text(&words::cpumodel(snapshot)))
         .await
 }
 
@@ -69,8 +81,52 @@ async fn answer(state: &State, needs: Subjects, encoding: Encoding, encode: fn(&
     Ok(json_response(frame.encoded(encoding, encode)))
 }
 
-fn text(value: &impl Serialize) -> String {
-    super::json_text(value)
+/// The reads of single processes that are under way. Each keeps a thread that nothing can call back while the process
+/// holds its memory's lock, so there are only a few, and one a process.
+#[derive(Debug)]
+pub struct ProcessReads {
+    turns: Arc<Semaphore>,
+    /// Held for a look and an entry. An entry is dead once its read is over.
+    running: Mutex<HashMap<u32, Weak<OwnedSemaphorePermit>>>,
+}
+
+impl Default for ProcessReads {
+    fn default() -> Self {
+        Self { turns: Arc::new(Semaphore::new(PROCESS_READS)), running: Mutex::default() }
+    }
+}
+
+impl ProcessReads {
+    /// What `read` gives, once it is its turn; never while the last read of this process is still under way. `None` when
+    /// it panicked.
+    async fn begin<T: Send + 'static>(&self, pid: u32, read: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        let turn = loop {
+            let turn = Arc::new(Arc::clone(&self.turns).acquire_owned().await.ok()?);
+            if self.enter(pid, &turn) {
+                break turn;
+            }
+            drop(turn);
+            tokio::time::sleep(ANOTHER_LOOK).await;
+        };
+        let reading = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            read()
+        });
+        reading.await.ok()
+    }
+
+    /// Whether no read of this process was under way. Now one is, for as long as `turn` lives.
+    fn enter(&self, pid: u32, turn: &Arc<OwnedSemaphorePermit>) -> bool {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.retain(|_, turn| turn.strong_count() > 0);
+        match running.entry(pid) {
+            Entry::Vacant(place) => {
+                place.insert(Arc::downgrade(turn));
+                true
+            }
+            Entry::Occupied(_) => false,
+        }
+    }
 }
 
 /// Query of `/api/process`.
@@ -92,7 +148,7 @@ pub async fn process(req: HttpRequest, query: web::Query<Wanted>, state: web::Da
     let is_local = req.conn_data::<Rc<Connection>>().is_some_and(|connection| connection.peer_ip().is_loopback());
     let may_see = is_local || req.extensions().get::<Identity>().is_some();
     let paths = state.paths.clone();
-    let reading = tokio::task::spawn_blocking(move || {
+    let reading = state.process_reads.begin(pid, move || {
         let name = match process::name(&paths, pid) {
             // There is such a process, whatever keeps its name from us: `hidepid=1` of proc(5), most often.
             Err(ReadError::Denied { .. } | ReadError::Parse { .. }) => None,
@@ -101,9 +157,9 @@ pub async fn process(req: HttpRequest, query: web::Query<Wanted>, state: web::Da
         Ok::<_, ReadError>((name, may_see.then(|| process::command_line(&paths, pid)).transpose().unwrap_or(None)))
     });
     let (name, arguments) = match tokio::time::timeout(COMMAND_LINE_TIME, reading).await {
-        Ok(Ok(Ok(found))) => found,
-        Ok(Ok(Err(ReadError::Vanished { .. } | ReadError::Unsupported { .. }))) => return Err(gone()),
-        Ok(Ok(Err(error))) => {
+        Ok(Some(Ok(found))) => found,
+        Ok(Some(Err(ReadError::Vanished { .. } | ReadError::Unsupported { .. }))) => return Err(gone()),
+        Ok(Some(Err(error))) => {
             return Err(ApiError::Unavailable { message: error.to_string(), retry_after: COMMAND_LINE_TIME });
         }
         _ => {
@@ -114,9 +170,33 @@ pub async fn process(req: HttpRequest, query: web::Query<Wanted>, state: web::Da
         }
     };
     let command_line = arguments.map(|arguments| redact::redact(&arguments).join(" "));
-    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(text(&words::process(
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(json_text(&words::process(
         pid,
         name.as_deref(),
         command_line.as_deref(),
     ))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::sync_channel;
+
+    #[tokio::test]
+    async fn a_process_that_does_not_answer_holds_one_thread_and_nobody_else_up() {
+        let reads = ProcessReads::default();
+        let (release, held) = sync_channel::<()>(0);
+        let limit = Duration::from_millis(200);
+        let hangs = reads.begin(7, move || held.recv().is_ok());
+        assert!(tokio::time::timeout(limit, hangs).await.is_err());
+        for _ in 0..3 {
+            assert!(tokio::time::timeout(limit, reads.begin(7, || "begun")).await.is_err(), "not a second time");
+        }
+        assert_eq!(reads.turns.available_permits(), PROCESS_READS - 1);
+        assert_eq!(reads.begin(8, || "another").await, Some("another"));
+        drop(release);
+        assert_eq!(reads.begin(7, || "again").await, Some("again"));
+        assert_eq!(reads.begin(9, || assert_eq!(1, 2)).await, None, "one that panics is over");
+        assert_eq!(reads.begin(9, || "again").await, Some("again"));
+    }
 }

@@ -26,13 +26,12 @@ mod websocket;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use bytestring::ByteString;
-use serde::Serialize;
 use tokio::sync::{Semaphore, watch};
 
 pub use gate::{Gate, Kind};
@@ -46,11 +45,16 @@ use crate::model::Subjects;
 use crate::sampler::{Sampler, Settings};
 use crate::worker::Registry;
 use guard::Policy;
+use heartbeat::ProcessReads;
 use state::State;
 use tls::Certificates;
 
-/// How long stopping may take before what is left is cut off.
-const STOP_SECONDS: u64 = 4;
+/// How long requests on their way may take to end when the server stops. actix looks once a second.
+const STOP_SECONDS: u64 = 3;
+
+/// When the server has ended at the latest, after it was told to. What is left of it once the clients are gone is for the
+/// history's last write.
+const STOP_LIMIT: Duration = Duration::from_millis(4_700);
 
 /// What the history remembers besides the vitals, and how often it is read when nobody watches.
 const HISTORY_NEEDS: Subjects = Subjects::FILESYSTEMS.with(Subjects::SENSORS);
@@ -115,6 +119,7 @@ pub fn start(config: &Config) -> Result<Server, StartupError> {
         sampler,
         history: Arc::clone(&history),
         history_queries: Semaphore::new(HISTORY_QUERIES),
+        process_reads: ProcessReads::default(),
         workers,
         gate: Arc::new(Gate::new(&config.limits)),
         policy: Policy::new(config),
@@ -187,12 +192,13 @@ impl Server {
 
     /// Stops: every stream is told and closed, requests are answered to their end, at most for a few seconds.
     pub async fn stop(self) {
+        let deadline = Instant::now() + STOP_LIMIT;
         self.stopping.send_replace(true);
         self.handle.stop(true).await;
         let _ = tokio::time::timeout(Duration::from_millis(500), self.running).await;
         self.clock.abort();
         // After the clients, so that a slow disk delays nobody.
-        let _ = tokio::task::spawn_blocking(move || self.history.close()).await;
+        let _ = tokio::task::spawn_blocking(move || self.history.close_by(deadline)).await;
     }
 }
 
@@ -217,12 +223,4 @@ impl Reloader {
 /// A JSON answer from bytes that many share.
 fn json_response(body: ByteString) -> HttpResponse {
     HttpResponse::Ok().insert_header(psmonitor::JSON).body(body.into_bytes())
-}
-
-/// JSON text of a value that has only text keys.
-fn json_text(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_else(|error| {
-        log::error!("an answer could not be encoded: {error}");
-        "{\"error\":\"the answer could not be encoded\"}".to_owned()
-    })
 }

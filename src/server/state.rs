@@ -6,6 +6,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::gate::Gate;
 use super::guard::Policy;
+use super::heartbeat::ProcessReads;
 use crate::auth::Auth;
 use crate::collect::Paths;
 use crate::config::Limits;
@@ -23,6 +24,8 @@ pub struct State {
     pub history: Arc<History>,
     /// Bounds how many queries of the history run at once; each may read the disk.
     pub history_queries: Semaphore,
+    /// Bounds the reads of single processes.
+    pub process_reads: ProcessReads,
     /// Workers.
     pub workers: Arc<Registry>,
     /// Streams.
