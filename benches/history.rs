@@ -143,6 +143,7 @@ fn snapshot(time: i64, noise: &mut impl FnMut() -> f64) -> Snapshot {
         mount_point: mount_point.to_owned(),
         kind: "ext4".to_owned(),
         options: "rw".to_owned(),
+        also_at: Vec::new(),
         major: 254,
         minor: 1,
         device_backed: true,

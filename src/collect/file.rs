@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::{ReadError, Reading};
 
-/// Most bytes that one kernel file is read for; a larger one is cut off as an error rather than followed for ever.
+/// Most bytes that one kernel file is read for; a larger one is an error rather than followed for ever.
 const LARGEST_FILE_BYTES: u64 = 64 << 20;
 
 /// The one errno policy: what a failed system call on `path` means.
@@ -48,9 +48,14 @@ pub fn optional<T>(reading: Reading<T>) -> Reading<Option<T>> {
 pub fn read_text(path: &Path) -> Reading<String> {
     let mut bytes = Vec::with_capacity(4096);
     File::open(path)
-        .and_then(|file| file.take(LARGEST_FILE_BYTES).read_to_end(&mut bytes))
+        .and_then(|file| file.take(LARGEST_FILE_BYTES + 1).read_to_end(&mut bytes))
+        .and_then(|count| if count as u64 > LARGEST_FILE_BYTES { Err(too_large()) } else { Ok(()) })
         .map_err(|error| read_error(path, &error))?;
     Ok(text_of(bytes))
+}
+
+fn too_large() -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, "larger than any kernel file should be")
 }
 
 /// A one-value file of sysfs: its text without surrounding white space. An empty file is `None`.
@@ -152,7 +157,7 @@ impl KeptFile {
         loop {
             if filled == self.buffer.len() {
                 if filled as u64 >= LARGEST_FILE_BYTES {
-                    return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than any kernel file should be"));
+                    return Err(too_large());
                 }
                 self.buffer.resize(filled * 2, 0);
             }

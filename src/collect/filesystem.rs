@@ -16,7 +16,7 @@ use super::Paths;
 use super::file::KeptFile;
 use super::mountinfo::{Mount, parse_mountinfo};
 use super::statvfs::{self, Asker};
-use crate::model::sample::{RawFilesystem, RawFilesystemUsage};
+use crate::model::sample::{MountPlace, RawFilesystem, RawFilesystemUsage};
 use crate::model::{ReadError, Reading};
 
 /// Keeps the mount table open, and the thread that asks the file systems.
@@ -44,18 +44,22 @@ impl Reader {
     }
 
     /// The file systems that a device stands behind, one row a device, and the one at `/` whatever it is; in the order of
-    /// the mount table.
+    /// the mount table. The further places of a device stand in its row.
     pub fn read(&mut self) -> Reading<Vec<RawFilesystem>> {
         let mounts = self.table.read()?;
         let chosen = choose(&mounts);
+        let mut also = also_at(&mounts, &chosen);
         self.asker.begin();
-        let rows = picked(mounts, chosen).map(|mount| self.row(mount));
+        let rows = picked(mounts, chosen).map(|mount| {
+            let also = also.remove(&mount.major_minor).unwrap_or_default();
+            self.row(mount, also)
+        });
         let rows: Vec<(PathBuf, RawFilesystem)> = rows.collect();
         self.asker.end(|path| rows.iter().any(|(asked, _)| asked == path));
         Ok(rows.into_iter().map(|(_, row)| row).collect())
     }
 
-    fn row(&mut self, mount: Mount) -> (PathBuf, RawFilesystem) {
+    fn row(&mut self, mount: Mount, also_at: Vec<MountPlace>) -> (PathBuf, RawFilesystem) {
         let asked = self.table.path_of(&mount);
         let row = RawFilesystem {
             device_backed: mount.is_device_backed(),
@@ -63,6 +67,7 @@ impl Reader {
             mount_point: mount.mount_point.to_string_lossy().into_owned(),
             kind: mount.kind,
             options: mount.options,
+            also_at,
             major_minor: mount.major_minor,
             usage: self.asker.ask(&asked),
         };
@@ -138,16 +143,11 @@ fn below(rootfs: &Path, mut mounts: Vec<Mount>) -> Vec<Mount> {
 /// rather than a part (a bind mount), else the shortest path, else the first. A mount that another one lies over at the
 /// same path cannot be reached and does not count.
 pub(super) fn choose(mounts: &[Mount]) -> Vec<usize> {
-    let mut top: HashMap<&Path, usize> = HashMap::new();
-    for (index, mount) in mounts.iter().enumerate() {
-        top.insert(&mount.mount_point, index);
-    }
     let root = Path::new("/");
     let rank = |mount: &Mount| (mount.mount_point != root, !mount.whole, mount.mount_point.as_os_str().len());
     let mut best: HashMap<(u32, u32), usize> = HashMap::new();
-    for (index, mount) in mounts.iter().enumerate() {
-        let is_wanted = mount.is_device_backed() || mount.mount_point == root;
-        if !is_wanted || top.get(mount.mount_point.as_path()) != Some(&index) {
+    for (index, mount) in reachable(mounts) {
+        if !mount.is_device_backed() && mount.mount_point != root {
             continue;
         }
         match best.entry(mount.major_minor) {
@@ -162,6 +162,25 @@ pub(super) fn choose(mounts: &[Mount]) -> Vec<usize> {
     let mut chosen: Vec<usize> = best.into_values().collect();
     chosen.sort_unstable();
     chosen
+}
+
+/// The mounts that no other one lies over at the same path.
+fn reachable(mounts: &[Mount]) -> impl Iterator<Item = (usize, &Mount)> {
+    let all = || mounts.iter().enumerate();
+    let top: HashMap<&Path, usize> = all().map(|(index, mount)| (mount.mount_point.as_path(), index)).collect();
+    all().filter(move |(index, mount)| top.get(mount.mount_point.as_path()) == Some(index))
+}
+
+/// The places that were not `chosen`, by device, in the order of the table.
+fn also_at(mounts: &[Mount], chosen: &[usize]) -> HashMap<(u32, u32), Vec<MountPlace>> {
+    let mut also: HashMap<_, Vec<_>> = HashMap::new();
+    let rest = reachable(mounts).filter(|(index, _)| chosen.binary_search(index).is_err());
+    for (_, mount) in rest.filter(|(_, mount)| mount.is_device_backed()) {
+        let mount_point = mount.mount_point.to_string_lossy().into_owned();
+        let place = MountPlace { mount_point, options: mount.options.clone() };
+        also.entry(mount.major_minor).or_default().push(place);
+    }
+    also
 }
 
 /// The mounts at the places `chosen`.
@@ -215,6 +234,7 @@ mod tests {
         assert!(rows.iter().all(|row| row.device_backed));
         assert_eq!((rows[0].kind.as_str(), rows[0].major_minor), ("ext4", (253, 0)));
         assert_eq!(rows[0].options, "rw,relatime,errors=remount-ro");
+        assert_eq!(rows[0].also_at.iter().map(|at| at.mount_point.as_str()).collect::<Vec<_>>(), ["/mnt/files"]);
     }
 
     #[test]
@@ -227,6 +247,13 @@ mod tests {
                     6 1 8:2 / /hom2 rw - ext4 /dev/sda2 rw\n\
                     7 1 8:3 /only/a/part /etc/hosts rw - ext4 /dev/sda3 rw\n";
         assert_eq!(chosen(text), ["/", "/home", "/etc/hosts"]);
+        let mounts = table(text.as_bytes());
+        let also = also_at(&mounts, &choose(&mounts));
+        let also =
+            |device| also.get(&device).map(|all| all.iter().map(|at| at.mount_point.as_str()).collect::<Vec<_>>());
+        assert_eq!(also((8, 1)), Some(vec!["/a"]));
+        assert_eq!(also((8, 2)), Some(vec!["/b", "/home/longer", "/hom2"]));
+        assert_eq!(also((8, 3)), None);
     }
 
     #[test]

@@ -96,7 +96,7 @@ fn os_release(text: &str, key: &str) -> Option<String> {
 
 /// A value with the quotes and backslashes of a shell taken off. In single quotes a backslash is one; in double quotes it
 /// guards only the quote, the dollar, the backtick and itself.
-fn unquote(value: &str) -> String {
+pub(super) fn unquote(value: &str) -> String {
     let mut plain = String::with_capacity(value.len());
     let mut quote = None;
     let mut rest = value.chars();

@@ -15,3 +15,13 @@ pub mod psmonitor;
 mod rows;
 #[cfg(test)]
 mod testing;
+
+use serde::Serialize;
+
+/// JSON text of a value that has only text keys, which nothing of ours fails to give; if it did, that would be the answer.
+pub fn json_text(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_else(|error| {
+        log::error!("an answer could not be encoded: {error}");
+        "{\"error\":\"the answer could not be encoded\"}".to_owned()
+    })
+}

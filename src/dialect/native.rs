@@ -2,6 +2,7 @@
 //!
 //! Called by the server, once a frame.
 
+use super::json_text;
 use crate::model::{Snapshot, Subjects};
 
 /// What a snapshot holds: everything but the sockets, which are `/api/network`'s.
@@ -13,11 +14,15 @@ pub const NEEDS: Subjects = Subjects::ALL_PROCESSES
     .with(Subjects::FREQUENCY);
 
 /// Body of `GET /api/v1/snapshot`.
-///
-/// # Errors
-/// None that a snapshot can cause: its maps have text keys.
-pub fn snapshot(snapshot: &Snapshot) -> Result<String, serde_json::Error> {
-    serde_json::to_string(snapshot)
+#[must_use]
+pub fn snapshot(snapshot: &Snapshot) -> String {
+    json_text(snapshot)
+}
+
+/// The same object as one server-sent event.
+#[must_use]
+pub fn event(snapshot: &Snapshot) -> String {
+    format!("data: {}\n\n", json_text(snapshot))
 }
 
 #[cfg(test)]
@@ -46,8 +51,8 @@ mod tests {
 
     #[test]
     fn nothing_known_is_null_and_no_key_is_absent() {
-        let full: Value = serde_json::from_str(&snapshot(&testing::snapshot()).unwrap()).unwrap();
-        let empty: Value = serde_json::from_str(&snapshot(&Snapshot::default()).unwrap()).unwrap();
+        let full: Value = serde_json::from_str(&snapshot(&testing::snapshot())).unwrap();
+        let empty: Value = serde_json::from_str(&snapshot(&Snapshot::default())).unwrap();
         let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
         assert_eq!(keys(&full), keys(&empty));
         assert!(empty["cpu"].is_null() && empty["memory"].is_null() && empty["processes"].is_null());
@@ -71,7 +76,7 @@ mod tests {
                 _ => {}
             }
         }
-        let value: Value = serde_json::from_str(&snapshot(&testing::snapshot()).unwrap()).unwrap();
+        let value: Value = serde_json::from_str(&snapshot(&testing::snapshot())).unwrap();
         let mut bare = Vec::new();
         walk("", false, &value, &mut bare);
         // Load averages are counts of tasks and have no unit.

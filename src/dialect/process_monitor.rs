@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use super::json_text;
 use super::number::whole;
 use crate::model::snapshot::{Process, ProcessState};
 use crate::model::{Snapshot, Subjects};
@@ -45,14 +46,9 @@ pub fn processes(snapshot: &Snapshot) -> impl Serialize + '_ {
 }
 
 /// The same object as one server-sent event.
-///
-/// # Errors
-/// When it cannot be serialized, which no snapshot causes.
-pub fn event(snapshot: &Snapshot) -> Result<Vec<u8>, serde_json::Error> {
-    let mut bytes = b"data: ".to_vec();
-    serde_json::to_writer(&mut bytes, &processes(snapshot))?;
-    bytes.extend_from_slice(b"\n\n");
-    Ok(bytes)
+#[must_use]
+pub fn event(snapshot: &Snapshot) -> String {
+    format!("data: {}\n\n", json_text(&processes(snapshot)))
 }
 
 fn row(process: &Process) -> Row<'_> {
@@ -113,7 +109,7 @@ mod tests {
 
     #[test]
     fn the_event_is_one_line_and_an_empty_one() {
-        let event = String::from_utf8(event(&snapshot()).unwrap()).unwrap();
+        let event = event(&snapshot());
         let body = event.strip_prefix("data: ").and_then(|rest| rest.strip_suffix("\n\n")).unwrap();
         assert_eq!(body, text(&processes(&snapshot())));
         assert!(!body.contains(['\n', '\r']), "a line break would end the event");

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use super::json_text;
 use crate::model::Subjects;
 use crate::model::snapshot::{self, Interface, Process, Snapshot};
 
@@ -33,7 +34,7 @@ pub fn received(text: &str) -> String {
 #[must_use]
 pub fn system(snapshot: &Snapshot) -> String {
     let host = snapshot.host.as_deref();
-    json(&System {
+    json_text(&System {
         cpu: Cpu::of(snapshot),
         mem: memory(snapshot),
         disk: root_disk(snapshot),
@@ -50,7 +51,7 @@ pub fn system(snapshot: &Snapshot) -> String {
 /// Body of `GET /network`.
 #[must_use]
 pub fn network(snapshot: &Snapshot) -> String {
-    json(&Network {
+    json_text(&Network {
         interfaces: names(snapshot),
         wireless: Wireless(snapshot),
         statistics: Statistics(snapshot),
@@ -61,7 +62,7 @@ pub fn network(snapshot: &Snapshot) -> String {
 /// One message of a stream.
 #[must_use]
 pub fn frame(snapshot: &Snapshot) -> String {
-    json(&Frame {
+    json_text(&Frame {
         cpu: Cpu::of(snapshot),
         mem: memory(snapshot),
         disk: root_disk(snapshot),
@@ -73,11 +74,6 @@ pub fn frame(snapshot: &Snapshot) -> String {
             averages: Averages(snapshot),
         },
     })
-}
-
-fn json(value: &impl Serialize) -> String {
-    // Maps here have text keys and no serializer of ours fails, so an error cannot happen; if it did, it would be data.
-    serde_json::to_string(value).unwrap_or_else(|error| format!("{{\"error\":\"not encodable: {error}\"}}"))
 }
 
 #[derive(Serialize)]

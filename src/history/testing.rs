@@ -72,6 +72,7 @@ pub(super) fn snapshot(time: f64) -> Snapshot {
             mount_point: "/".to_owned(),
             kind: "ext4".to_owned(),
             options: "rw".to_owned(),
+            also_at: Vec::new(),
             major: 254,
             minor: 1,
             device_backed: true,

@@ -58,6 +58,7 @@ pub(super) fn filesystem(raw: &RawFilesystem) -> Filesystem {
         mount_point: raw.mount_point.clone(),
         kind: raw.kind.clone(),
         options: raw.options.clone(),
+        also_at: raw.also_at.clone(),
         major: raw.major_minor.0,
         minor: raw.major_minor.1,
         device_backed: raw.device_backed,

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use crate::collect::Paths;
 use crate::collect::file::{read_error, read_text};
+use crate::collect::host::unquote;
 use crate::model::Reading;
 use crate::model::kernel::system::OsRelease;
 
@@ -61,28 +62,6 @@ fn parse_os_release(text: &str) -> OsRelease {
         }
     }
     release
-}
-
-/// Takes the quotes off; inside double quotes a backslash protects `"`, `$`, `` ` `` and itself.
-fn unquote(value: &str) -> String {
-    if let Some(plain) = value.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
-        return plain.to_owned();
-    }
-    let Some(quoted) = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
-        return value.to_owned();
-    };
-    let mut text = String::with_capacity(quoted.len());
-    let mut characters = quoted.chars().peekable();
-    while let Some(character) = characters.next() {
-        match characters.peek() {
-            Some(&next @ ('"' | '$' | '`' | '\\')) if character == '\\' => {
-                text.push(next);
-                characters.next();
-            }
-            _ => text.push(character),
-        }
-    }
-    text
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Read on a client's request only, never with a sample. What is shown to anybody goes through
 //! [`crate::model::redact::redact`] first.
 
-use super::parse::{CUT_NAME_BYTES, complete_name, parse_stat};
+use super::parse::{CUT_NAME_BYTES, complete_name, parse_group, parse_stat};
 use crate::collect::{Paths, file};
 use crate::model::{ReadError, Reading};
 
@@ -18,8 +18,13 @@ pub fn command_line(paths: &Paths, pid: u32) -> Reading<Vec<String>> {
     }
 }
 
-/// Name of process `pid`, as in the process table. [`ReadError::Vanished`] when there is no such process.
+/// Name of process `pid`, as in the process table. [`ReadError::Vanished`] when there is no such process; the number of a
+/// thread, which `/proc` answers to as well, is none.
 pub fn name(paths: &Paths, pid: u32) -> Reading<String> {
+    let status = paths.proc(&format!("{pid}/status"));
+    if std::fs::read(&status).is_ok_and(|text| parse_group(&text).is_some_and(|group| group != pid)) {
+        return Err(ReadError::Vanished { path: status.display().to_string() });
+    }
     let path = paths.proc(&format!("{pid}/stat"));
     let stat = std::fs::read(&path).map_err(|error| match file::read_error(&path, &error) {
         ReadError::Unsupported { path } => ReadError::Vanished { path },
@@ -57,5 +62,13 @@ mod tests {
         let own = command_line(&Paths::host(), std::process::id()).unwrap();
         assert_eq!(own, std::env::args().collect::<Vec<_>>());
         assert!(matches!(command_line(&Paths::host(), u32::MAX), Err(ReadError::Vanished { .. })));
+    }
+
+    #[test]
+    fn a_thread_is_no_process() {
+        let paths = Paths::host();
+        assert!(name(&paths, std::process::id()).is_ok());
+        let thread = std::thread::spawn(move || name(&paths, rustix::thread::gettid().as_raw_nonzero().get() as u32));
+        assert!(matches!(thread.join().unwrap(), Err(ReadError::Vanished { .. })));
     }
 }

@@ -66,12 +66,29 @@ pub(super) fn parse_statm(text: &[u8]) -> Result<[u64; 7], Complaint> {
     Ok(pages)
 }
 
-/// The real user, first number of the `Uid:` line of `/proc/PID/status`. The kernel escapes newlines in the name above
-/// it, so no name can forge the line.
-pub(in crate::collect) fn parse_real_uid(text: &[u8]) -> Result<u32, Complaint> {
-    let line = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"Uid:")).ok_or("no line Uid")?;
-    let number = Words(line).number(0, "no number after Uid")?;
-    u32::try_from(number).map_err(|_| "no number after Uid")
+/// The real user, first number of the `Uid:` line of `/proc/PID/status`.
+pub(super) fn parse_real_uid(text: &[u8]) -> Result<u32, Complaint> {
+    Words(status_line(text, b"Uid:").ok_or("no line Uid")?).id()
+}
+
+/// The real, effective, saved and file system user of the `Uid:` line of `/proc/PID/status`.
+pub(in crate::collect) fn parse_uids(text: &[u8]) -> Result<[u32; 4], Complaint> {
+    let mut words = Words(status_line(text, b"Uid:").ok_or("no line Uid")?);
+    let mut uids = [0; 4];
+    for uid in &mut uids {
+        *uid = words.id()?;
+    }
+    Ok(uids)
+}
+
+/// The `Tgid:` line of `/proc/PID/status`: the process that the thread `PID` belongs to.
+pub(super) fn parse_group(text: &[u8]) -> Option<u32> {
+    u32::try_from(Words(status_line(text, b"Tgid:")?).number(0, "").ok()?).ok()
+}
+
+/// What follows `key`. The kernel escapes newlines in the name, the first line, so no name can forge another.
+fn status_line<'a>(text: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
+    text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(key))
 }
 
 /// A name in full. The kernel cuts names at 15 bytes; where the first argument's file name begins with what is left, it
@@ -103,6 +120,12 @@ impl<'a> Words<'a> {
             self.next();
         }
         self.next().and_then(decimal).ok_or(complaint)
+    }
+
+    /// A user's number.
+    fn id(&mut self) -> Result<u32, Complaint> {
+        let complaint = "a number is missing after Uid";
+        u32::try_from(self.number(0, complaint)?).map_err(|_| complaint)
     }
 
     fn signed(&mut self, skip: usize, complaint: Complaint) -> Result<i64, Complaint> {
@@ -199,7 +222,16 @@ mod tests {
         assert_eq!(parse_real_uid(b"Name:\tUid:\\nUid:\t7\nUmask:\t0022\nUid:\t1000\t0\t0\t0\nGid:\t5\n"), Ok(1000));
         for text in [&b""[..], b"Name:\tx\n", b"Uid:\n", b"Uid:\tx\n", b"Uid:\t4294967296\n"] {
             assert!(parse_real_uid(text).is_err(), "{text:?}");
+            assert!(parse_uids(text).is_err(), "{text:?}");
         }
+        assert_eq!(parse_uids(b"Name:\tx\nUid:\t0\t33\t5\t34\nGid:\t5\n"), Ok([0, 33, 5, 34]));
+        assert!(parse_uids(b"Uid:\t1000\t0\t0\n").is_err());
+    }
+
+    #[test]
+    fn a_thread_tells_its_process() {
+        assert_eq!(parse_group(b"Name:\tTgid:\\t1\nTgid:\t412\nPid:\t413\n"), Some(412));
+        assert_eq!(parse_group(b"Name:\tx\nPid:\t413\n"), None);
     }
 
     #[test]

@@ -77,10 +77,14 @@ fn parse_datagram(mut rest: &[u8], list: &mut Vec<RawSocket>) -> io::Result<bool
         let length = number(rest, 0)? as usize;
         let message = rest.get(HEADER_BYTES..length).ok_or_else(garbled)?;
         match u16::from_ne_bytes(field(rest, 4)?) {
-            DONE => return Ok(true),
-            ERROR => {
-                let code = i32::from_ne_bytes(field(message, 0)?);
-                return Err(Errno::from_raw_os_error(code.saturating_neg()).into());
+            // Both may carry a negative error number.
+            kind @ (DONE | ERROR) => {
+                let code = message.first_chunk().map_or(0, |four| i32::from_ne_bytes(*four));
+                return match code {
+                    0.. if kind == DONE => Ok(true),
+                    0.. => Err(garbled()),
+                    _ => Err(Errno::from_raw_os_error(code.saturating_neg()).into()),
+                };
             }
             TCP_SOCKETS => list.push(parse_socket(message)?),
             _ => {}

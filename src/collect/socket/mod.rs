@@ -8,14 +8,14 @@ mod diag;
 mod holders;
 mod parse;
 
-use std::collections::HashMap;
 use std::os::fd::AsFd;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use super::Paths;
 use super::file::{optional, read_error, read_text};
-use crate::model::sample::{RawSocket, RawSockets, SocketKind};
+use crate::model::sample::{HolderUsers, RawSocket, RawSockets, SocketKind};
 use crate::model::{ReadError, Reading};
 use holders::Holders;
 
@@ -69,11 +69,12 @@ impl Reader {
         if !self.netlink {
             return false;
         }
-        if let Err(error) = diag::tcp_sockets(list) {
-            log::debug!("sock_diag: {error}; reading /proc/net/tcp instead");
-            self.netlink = false;
-        }
-        self.netlink
+        let Err(error) = diag::tcp_sockets(list) else { return true };
+        log::debug!("sock_diag: {error}; reading /proc/net/tcp instead");
+        // What only went wrong this time (no memory, no descriptor, a signal) may go right the next.
+        let is_passing = [Errno::NOBUFS, Errno::NOMEM, Errno::AGAIN, Errno::MFILE, Errno::NFILE, Errno::INTR];
+        self.netlink = is_passing.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()));
+        false
     }
 
     fn read_tables(&self, tables: &[(&str, SocketKind)], list: &mut Vec<RawSocket>) -> Reading<usize> {
@@ -88,7 +89,7 @@ impl Reader {
         Ok(found)
     }
 
-    fn find_holders(&mut self, list: &mut [RawSocket]) -> Reading<HashMap<u32, u32>> {
+    fn find_holders(&mut self, list: &mut [RawSocket]) -> Reading<HolderUsers> {
         let path = &self.paths.procfs;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         rustix::fs::open(path, flags, Mode::empty())

@@ -128,6 +128,7 @@ mod tests {
             mount_point: mount_point.into(),
             kind: "ext4".into(),
             options: "rw".into(),
+            also_at: Vec::new(),
             major: 8,
             minor: 1,
             device_backed,

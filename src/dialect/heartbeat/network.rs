@@ -2,14 +2,13 @@
 //!
 //! Called by the server. Rows are made while they are written: a busy machine has tens of thousands of sockets.
 
-use std::collections::HashMap;
 use std::fmt::{Display, Formatter};
 use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
 
 use crate::dialect::rows::Rows;
-use crate::model::sample::{RawSocket, SocketEnd, SocketKind};
+use crate::model::sample::{HolderUsers, RawSocket, SocketEnd, SocketKind};
 use crate::model::snapshot::{Address, Interface};
 use crate::model::{Snapshot, Subjects};
 
@@ -149,27 +148,24 @@ enum Host<'a> {
     Path(&'a str),
 }
 
-/// The holder's real user for each of real, effective, saved and file system user; empty when it is not known.
-struct Uids(Option<u32>);
+/// The holder's real, effective, saved and file system user; empty when they are not known.
+struct Uids(Option<[u32; 4]>);
 
 impl Serialize for Uids {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
-            Some(uid) => [uid; 4].serialize(serializer),
+            Some(uids) => uids.serialize(serializer),
             None => [0_u32; 0].serialize(serializer),
         }
     }
 }
 
 /// One row for each holder; one with `pid` and `fd` 0 and no `uids` where none may be seen.
-fn connections<'a>(
-    socket: &'a RawSocket,
-    users: &'a HashMap<u32, u32>,
-) -> impl Iterator<Item = Connection<'a>> + use<'a> {
+fn connections<'a>(socket: &'a RawSocket, users: &'a HolderUsers) -> impl Iterator<Item = Connection<'a>> + use<'a> {
     let unseen: &[Option<(u32, u32)>] = if socket.holders.is_empty() { &[None] } else { &[] };
     socket.holders.iter().copied().map(Some).chain(unseen.iter().copied()).map(move |holder| {
         let (pid, fd) = holder.unwrap_or_default();
-        let uid = holder.and_then(|(pid, _)| users.get(&pid).copied().or(socket.uid));
+        let uids = holder.and_then(|(pid, _)| users.get(&pid).copied());
         let (family, kind) = numbers(socket.kind);
         Connection {
             fd,
@@ -178,7 +174,7 @@ fn connections<'a>(
             localaddr: end(&socket.local),
             remoteaddr: end(&socket.remote),
             status: status(socket),
-            uids: Uids(uid),
+            uids: Uids(uids),
             pid,
         }
     })

@@ -68,7 +68,7 @@ pub fn answer(command: Command, snapshot: &Snapshot) -> Result<Option<Answer<'_>
             snapshot
                 .filesystems
                 .as_deref()
-                .map(|list| list.iter().filter(|mount| mount.device_backed).map(disk_row).collect()),
+                .map(|list| list.iter().filter(|mount| mount.device_backed).flat_map(disk_rows).collect()),
         ),
         Command::RootDisk => Data::Root(root(snapshot)),
         Command::Network => Data::Traffic(traffic(snapshot)),
@@ -243,8 +243,11 @@ struct DiskRow<'a> {
     opts: &'a str,
 }
 
-fn disk_row(mount: &Filesystem) -> DiskRow<'_> {
-    DiskRow { device: &mount.device, mountpoint: &mount.mount_point, fstype: &mount.kind, opts: &mount.options }
+/// One row for each place where the device is mounted.
+fn disk_rows(mount: &Filesystem) -> impl Iterator<Item = DiskRow<'_>> {
+    let also = mount.also_at.iter().map(|place| (&place.mount_point, &place.options));
+    let places = std::iter::once((&mount.mount_point, &mount.options)).chain(also);
+    places.map(|(mountpoint, opts)| DiskRow { device: &mount.device, mountpoint, fstype: &mount.kind, opts })
 }
 
 #[derive(Serialize)]

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Command, Refusal, answer, needs, parse};
 use crate::dialect::testing::{assert_finite, assert_golden, assert_has_keys, assert_has_shape, snapshot, text};
+use crate::model::sample::MountPlace;
 use crate::model::snapshot::{FilesystemUsage, ProcessState};
 use crate::model::{Snapshot, Subjects};
 
@@ -201,6 +202,18 @@ fn numbers_are_those_of_psutil() {
     assert_eq!(traffic, json!({"bytes_sent": 2_214_389_688_u64, "bytes_received": 3_015_705_256_u64}));
     assert_eq!(data(Command::RootDisk, &snapshot)["percent"], 17.1);
     assert_eq!(data(Command::Disks, &snapshot).as_array().unwrap().len(), 3, "tmpfs has no device");
+}
+
+#[test]
+fn a_device_has_a_row_for_each_of_its_places() {
+    let mut snapshot = snapshot();
+    let list = snapshot.filesystems.as_mut().unwrap();
+    list.truncate(2);
+    list[0].also_at = vec![MountPlace { mount_point: "/srv".into(), options: "ro".into() }];
+    let device = &list[0].device.clone();
+    let rows = data(Command::Disks, &snapshot);
+    assert_eq!(rows[1], json!({"device": device, "mountpoint": "/srv", "fstype": "ext4", "opts": "ro"}));
+    assert_eq!(rows.as_array().unwrap().len(), 2);
 }
 
 #[test]

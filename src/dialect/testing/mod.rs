@@ -38,7 +38,7 @@ pub(crate) fn snapshot() -> Snapshot {
         processes: Some(processes()),
         sockets: Some(Arc::new(RawSockets {
             list: sockets(),
-            users: processes().list.iter().filter_map(|process| Some((process.pid, process.uid?))).collect(),
+            users: processes().list.iter().filter_map(|process| Some((process.pid, [process.uid?; 4]))).collect(),
         })),
         ..Snapshot::default()
     }
@@ -162,6 +162,7 @@ fn filesystems() -> Vec<Filesystem> {
         mount_point: mount_point.into(),
         kind: kind.into(),
         options: "rw,relatime".into(),
+        also_at: Vec::new(),
         major: 254,
         minor: 1,
         device_backed,

@@ -15,10 +15,10 @@ use std::time::Duration;
 use super::kernel::KernelTables;
 
 pub use network::{
-    RawAddress, RawInterfaceCounters, RawLink, RawSocket, RawSockets, RawWireless, SocketEnd, SocketKind,
+    HolderUsers, RawAddress, RawInterfaceCounters, RawLink, RawSocket, RawSockets, RawWireless, SocketEnd, SocketKind,
 };
 pub use process::{RawProcess, RawProcessStat, RawProcesses};
-pub use storage::{RawDisk, RawFilesystem, RawFilesystemUsage};
+pub use storage::{MountPlace, RawDisk, RawFilesystem, RawFilesystemUsage};
 pub use system::{
     RawCpu, RawCpuModel, RawCpuTicks, RawFan, RawFrequency, RawHost, RawLoad, RawMemory, RawPressure, RawSensors,
     RawStall, RawSwapIo, RawTemperature,

@@ -71,9 +71,12 @@ pub struct RawWireless {
 pub struct RawSockets {
     /// The sockets.
     pub list: Vec<RawSocket>,
-    /// Real user of each process that holds one, by PID, from the `Uid` line of `/proc/PID/status`.
-    pub users: HashMap<u32, u32>,
+    /// The users of each process that holds one.
+    pub users: HolderUsers,
 }
+
+/// Real, effective, saved and file system user of processes, by PID, from the `Uid` line of `/proc/PID/status`.
+pub type HolderUsers = HashMap<u32, [u32; 4]>;
 
 /// One socket.
 #[derive(Clone, Debug, PartialEq, Eq)]

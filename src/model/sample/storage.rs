@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::Reading;
 
 /// One line of `/proc/diskstats` (Documentation/admin-guide/iostats.rst). Sectors are 512 bytes.
@@ -44,12 +46,23 @@ pub struct RawFilesystem {
     pub kind: String,
     /// Options, as the mount table lists them.
     pub options: String,
+    /// Where the device or a part of it is mounted besides.
+    pub also_at: Vec<MountPlace>,
     /// Device number of the file system.
     pub major_minor: (u32, u32),
     /// Whether a block device stands behind it.
     pub device_backed: bool,
     /// The answer of statvfs(3); [`super::ReadError::Stuck`] for one that hangs.
     pub usage: Reading<RawFilesystemUsage>,
+}
+
+/// A further place of a file system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MountPlace {
+    /// Mount point.
+    pub mount_point: String,
+    /// Options, as the mount table lists them.
+    pub options: String,
 }
 
 /// statvfs(3).

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::ratio;
-use crate::model::sample::RawFilesystemUsage;
+use crate::model::sample::{MountPlace, RawFilesystemUsage};
 
 /// One block device. Counters since boot; rates over the last interval, `None` after a reset.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -80,6 +80,8 @@ pub struct Filesystem {
     pub kind: String,
     /// Mount options.
     pub options: String,
+    /// Where the device or a part of it is mounted besides.
+    pub also_at: Vec<MountPlace>,
     /// Device number of the file system.
     pub major: u32,
     /// Device number of the file system.

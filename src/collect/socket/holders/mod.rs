@@ -22,8 +22,8 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::collect::process::list::{Lister, ShortPath, decimal};
-use crate::collect::process::parse::parse_real_uid;
-use crate::model::sample::RawSocket;
+use crate::collect::process::parse::parse_uids;
+use crate::model::sample::{HolderUsers, RawSocket};
 
 /// Passes from one walk through all processes to the next.
 const FULL_WALK: u32 = 32;
@@ -62,8 +62,9 @@ struct Process {
     pid: u32,
     /// Inode and size of `/proc/PID/fd`. Another process of the same PID has another inode.
     identity: Option<(u64, u64)>,
-    /// Real user. `None` when it could not be read, or was not asked because the process holds no socket.
-    uid: Option<u32>,
+    /// Real, effective, saved and file system user. `None` when they could not be read, or were not asked for because the
+    /// process holds no socket.
+    uids: Option<[u32; 4]>,
     /// Descriptor and socket, by descriptor; `None` for a descriptor of something else.
     holds: Vec<(u32, Option<u64>)>,
     /// Whether every descriptor was looked at in this pass.
@@ -84,8 +85,8 @@ impl Holders {
     }
 
     /// Fills in the holders of every socket of `list`, ordered by PID and descriptor. `root` is `/proc`.
-    /// Returns the real user of each holder, by PID.
-    pub(super) fn find(&mut self, root: BorrowedFd<'_>, list: &mut [RawSocket]) -> Result<HashMap<u32, u32>, Errno> {
+    /// Returns the real, effective, saved and file system user of each holder, by PID.
+    pub(super) fn find(&mut self, root: BorrowedFd<'_>, list: &mut [RawSocket]) -> Result<HolderUsers, Errno> {
         // The first one has an inode for good: a UNIX socket's path may hold a newline and what looks like another socket.
         let places: HashMap<u64, usize> =
             list.iter().enumerate().rev().filter(|(_, s)| s.inode != 0).map(|(at, s)| (s.inode, at)).collect();
@@ -144,11 +145,11 @@ impl Holders {
                     is_holder = true;
                 }
             }
-            if is_holder && (full || process.uid.is_none()) {
-                process.uid = real_user(root, process.pid);
+            if is_holder && (full || process.uids.is_none()) {
+                process.uids = users_of(root, process.pid);
             }
-            if let Some(uid) = process.uid.filter(|_| is_holder) {
-                users.insert(process.pid, uid);
+            if let Some(uids) = process.uids.filter(|_| is_holder) {
+                users.insert(process.pid, uids);
             }
         }
         Ok(users)
@@ -179,8 +180,8 @@ impl Holders {
                 process.pid == pid && process.identity.zip(identity).is_some_and(|(a, b)| a.0 == b.0)
             };
             let before = earlier.next_if(same);
-            let uid = before.as_ref().and_then(|process| process.uid);
-            self.known.push(Process { pid, identity, uid, holds: Vec::new(), walked: false });
+            let uids = before.as_ref().and_then(|process| process.uids);
+            self.known.push(Process { pid, identity, uids, holds: Vec::new(), walked: false });
             self.look(root, self.known.len() - 1, places, before.map(|process| process.holds));
         }
         Ok(())
@@ -268,13 +269,13 @@ impl Process {
     }
 }
 
-/// The real user of a process.
-fn real_user(root: BorrowedFd<'_>, pid: u32) -> Option<u32> {
+/// The users of a process.
+fn users_of(root: BorrowedFd<'_>, pid: u32) -> Option<[u32; 4]> {
     let path = ShortPath::of(pid, "status");
     let file = rustix::fs::openat(root, path.as_c_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let mut text = [0; STATUS_BYTES];
     let length = rustix::io::read(&file, &mut text[..]).ok()?;
-    parse_real_uid(&text[..length]).ok()
+    parse_uids(&text[..length]).ok()
 }
 
 fn open(root: BorrowedFd<'_>, pid: u32) -> Result<OwnedFd, Errno> {
