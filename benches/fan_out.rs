@@ -33,12 +33,12 @@ fn main() {
     let seconds = words.get(1).map_or(20, |word| word.parse().expect("SECONDS is a number"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
 
-    let ours = Server::start(&mut Server::ours());
-    let ours = runtime.block_on(measure(&ours, clients, seconds));
+    // Each is gone before the other one is measured.
+    let measured = |command: &mut Command| runtime.block_on(measure(&Server::start(command), clients, seconds));
+    let ours = measured(&mut Server::ours());
     println!("psmonitor: {ours}");
     let bytes = ours.frame_bytes.to_string();
-    let bare = Server::start(Command::new(std::env::current_exe().unwrap()).args(["bare", &bytes]));
-    let bare = runtime.block_on(measure(&bare, clients, seconds));
+    let bare = measured(Command::new(std::env::current_exe().unwrap()).args(["bare", &bytes]));
     println!("bare actix-ws: {bare}");
     println!(
         "ratio: {:.2} in CPU a frame, {:.2} in memory a client",
@@ -134,7 +134,7 @@ async fn measure(server: &Server, clients: usize, seconds: u64) -> Measured {
     tokio::time::sleep_until(begin.into()).await;
     let cpu = server.cpu_seconds(None);
     let drain = async { while first.next().await.is_some() {} };
-    let _ = tokio::time::timeout_at((end - Duration::from_millis(50)).into(), drain).await;
+    let _ = tokio::time::timeout_at(end.into(), drain).await;
     let cpu = server.cpu_seconds(None) - cpu;
     let grown = server.resident_kibibytes() - memory;
     let (mut frames, mut frame_bytes) = (0, 0);

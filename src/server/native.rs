@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use bytestring::ByteString;
 use serde::Deserialize;
 
 use super::events::{self, Events, Pace};
@@ -12,11 +11,11 @@ use super::gate::Kind;
 use super::json_response;
 use super::state::State;
 use crate::config::parse_time;
+use crate::dialect::json_text;
 use crate::dialect::native as words;
 use crate::error::ApiError;
 use crate::history::{Parameters, Query};
-use crate::model::Snapshot;
-use crate::sampler::{Encoding, Frame};
+use crate::sampler::Encoding;
 
 /// When a client whose query failed should come back.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -24,7 +23,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// `GET /api/v1/snapshot`.
 pub async fn snapshot(state: web::Data<State>) -> Result<HttpResponse, ApiError> {
     let frame = state.sampler.latest(words::NEEDS).await?;
-    Ok(json_response(frame.encoded(Encoding::NativeSnapshot, text)))
+    Ok(json_response(frame.encoded(Encoding::NativeSnapshot, words::snapshot)))
 }
 
 /// Query of `/api/v1/stream`.
@@ -43,8 +42,16 @@ pub async fn stream(
         None => state.sampler.interval(),
         Some(text) => parse_time(text).map_err(|why| ApiError::BadRequest(format!("interval={text}: {why}")))?,
     };
-    let events = Events { kind: Kind::Native, needs: words::NEEDS, pace: Pace::Ticks(interval), event };
-    events::respond(&req, &state, events)
+    events::respond(
+        &req,
+        &state,
+        Events {
+            kind: Kind::Native,
+            needs: words::NEEDS,
+            pace: Pace::Ticks(interval),
+            event: |frame| frame.encoded(Encoding::NativeEvent, words::event),
+        },
+    )
 }
 
 /// `GET /api/v1/history`.
@@ -52,7 +59,7 @@ pub async fn history(parameters: web::Query<Parameters>, state: web::Data<State>
     let query = Query::parse(&parameters).map_err(|error| ApiError::BadRequest(error.to_string()))?;
     let _place = state.history_queries.acquire().await;
     let history = Arc::clone(&state.history);
-    let answer = tokio::task::spawn_blocking(move || history.query(&query).map(|answer| super::json_text(&answer)));
+    let answer = tokio::task::spawn_blocking(move || history.query(&query).map(|answer| json_text(&answer)));
     match answer.await {
         Ok(Ok(text)) => Ok(json_response(text.into())),
         Ok(Err(error)) => Err(ApiError::BadRequest(error.to_string())),
@@ -64,12 +71,4 @@ pub async fn history(parameters: web::Query<Parameters>, state: web::Data<State>
             })
         }
     }
-}
-
-fn event(frame: &Frame) -> ByteString {
-    frame.encoded(Encoding::NativeEvent, |snapshot| format!("data: {}\n\n", text(snapshot)))
-}
-
-fn text(snapshot: &Snapshot) -> String {
-    words::snapshot(snapshot).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
 }

@@ -8,6 +8,7 @@ use super::events::{self, Events, Pace};
 use super::gate::Kind;
 use super::json_response;
 use super::state::State;
+use crate::dialect::json_text;
 use crate::dialect::process_monitor as words;
 use crate::error::ApiError;
 use crate::model::Snapshot;
@@ -29,13 +30,11 @@ pub async fn processes(req: HttpRequest, state: web::Data<State>) -> Result<Http
             kind: Kind::ProcessMonitor,
             needs: words::NEEDS,
             pace: Pace::Timer(PERIOD),
-            event: |frame| {
-                frame.encoded(Encoding::ProcessMonitorEvent, |snapshot| format!("data: {}\n\n", object(snapshot)))
-            },
+            event: |frame| frame.encoded(Encoding::ProcessMonitorEvent, words::event),
         },
     )
 }
 
 fn object(snapshot: &Snapshot) -> String {
-    super::json_text(&words::processes(snapshot))
+    json_text(&words::processes(snapshot))
 }
