@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::series::Unit;
-use super::tier::{BLOCK_SLOTS, Gauge, Point, SAMPLES, SeriesId, single};
+use super::tier::{BLOCK_SLOTS, Gauge, Point, SAMPLES, SeriesId};
 
 /// The answer to a query; serialized as it stands.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -34,9 +34,9 @@ pub struct Column {
     pub unit: Unit,
     /// Mean over each step.
     pub mean: Vec<Option<f32>>,
-    /// Smallest sample of each step; known where the mean is.
+    /// Smallest sample of each step. `None` where the step holds one sample only.
     pub min: Vec<Option<f32>>,
-    /// Largest sample of each step; known where the mean is.
+    /// Largest sample of each step. `None` where the step holds one sample only.
     pub max: Vec<Option<f32>>,
 }
 
@@ -142,14 +142,17 @@ impl Columns {
         let gauges = &self.gauges[place * self.steps.count..][..self.steps.count];
         let empty = || Vec::with_capacity(gauges.len());
         let mut column = Column { unit, mean: empty(), min: empty(), max: empty() };
-        let mut last: Option<(usize, Point)> = None;
+        let mut last: Option<(usize, f32)> = None;
         for (step, gauge) in gauges.iter().enumerate() {
-            last = gauge.point().map(|point| (step, point)).or(last);
+            let point = gauge.point();
+            let several = point.filter(|_| gauge.weight() > 1.0);
+            column.min.push(several.map(|point| rounded(point.min)));
+            column.max.push(several.map(|point| rounded(point.max)));
+            if let Some(point) = point {
+                last = Some((step, rounded(point.mean)));
+            }
             let near = last.filter(|(at, _)| self.steps.length(step - at) as f64 <= hold || step == *at);
-            let near = near.map(|(at, point)| if at == step { point } else { single(point.mean) });
-            column.mean.push(near.map(|point| rounded(point.mean)));
-            column.min.push(near.map(|point| rounded(point.min)));
-            column.max.push(near.map(|point| rounded(point.max)));
+            column.mean.push(near.map(|(_, mean)| mean));
         }
         column
     }
@@ -191,6 +194,7 @@ fn rounded(value: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::tier::single;
 
     #[test]
     fn steps_fit_the_points_and_the_tier() {
@@ -210,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_has_the_bounds_of_its_samples() {
+    fn a_step_has_bounds_only_when_it_holds_several_samples() {
         let mut columns = Columns::new(Steps { first: 100, seconds: 10, count: 4 }, [8, 5].into_iter());
         assert_eq!(columns.ids(), [SAMPLES, 5, 8]);
         columns.add(SAMPLES, 1, &[(119, single(3.0))]);
@@ -220,10 +224,8 @@ mod tests {
         columns.add(6, 1, &[(100, single(9.0))]);
         let column = columns.column(1, Unit::Ratio, 0.0);
         assert_eq!(column.mean, [Some(4.0), Some(2.5), None, None]);
-        assert_eq!(column.min, [Some(4.0), Some(1.0), None, None]);
-        assert_eq!(column.max, [Some(4.0), Some(8.0), None, None]);
-        let held = columns.column(1, Unit::Ratio, 20.0);
-        assert_eq!((held.min[2], held.mean[2], held.max[2]), (Some(2.5), Some(2.5), Some(2.5)));
+        assert_eq!(column.min, [None, Some(1.0), None, None]);
+        assert_eq!(column.max, [None, Some(8.0), None, None]);
         assert_eq!(columns.column(0, Unit::Ratio, 1e9).mean, [None; 4]);
         assert_eq!(columns.time(), [100, 110, 120, 130]);
     }

@@ -88,6 +88,11 @@ impl Gauge {
         self.sum += f64::from(point.mean) * weight;
     }
 
+    /// How many samples it has seen.
+    pub(super) fn weight(&self) -> f64 {
+        self.weight
+    }
+
     /// What it has seen; `None` while that is nothing.
     pub(super) fn point(&self) -> Option<Point> {
         let (min, max) = (self.min, self.max);
