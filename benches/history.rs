@@ -43,7 +43,7 @@ fn main() {
 /// The observer on the sampler's thread, timed, and the thread that writes, both at 1 Hz in this process.
 fn remember(seconds: u64) {
     let folder = tempfile::tempdir().unwrap();
-    let history = History::open(Some(folder.path())).unwrap();
+    let history = History::open(Some(folder.path()), Duration::from_secs(1)).unwrap();
     let mut collector = Collector::new(&Paths::host(), Instant::now());
     let mut previous = None;
     let mut recording = Duration::ZERO;
@@ -185,7 +185,7 @@ fn fill(folder: &Path) {
     };
     let times: Vec<i64> = (now - DAYS * 86_400 - 3_600..now).step_by(10).collect();
     for part in times.chunks(ROWS_AT_ONCE as usize) {
-        let history = History::open(Some(folder)).unwrap();
+        let history = History::open(Some(folder), Duration::from_secs(1)).unwrap();
         part.iter().for_each(|time| history.record(&snapshot(*time, &mut noise)));
         history.close();
     }

@@ -2,7 +2,7 @@
 //!
 //! `History::record` calls [`Live::record`] under its lock and hands the batches that come out of it to the writer.
 
-use super::clock::Clock;
+use super::clock::{ASTRAY_SECONDS, Clock, Course, Tick};
 use super::ring::Ring;
 use super::series::{Catalogue, Place};
 use super::store::Loaded;
@@ -28,6 +28,8 @@ pub(super) struct Live {
     /// Finished and changed since the last batch; `None` without a file.
     pending: Option<Batch>,
     since_batch: f64,
+    /// How far apart samples should be, seconds.
+    interval: f64,
     intervals: [f64; INTERVALS],
     ticks: usize,
     /// Time of the newest sample, or of the newest stored point.
@@ -37,8 +39,8 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// Goes on where `loaded` ends (`None`: memory only).
-    pub(super) fn new(loaded: Option<&Loaded>) -> Self {
+    /// Goes on where `loaded` ends (`None`: memory only), with a sample every `interval` seconds.
+    pub(super) fn new(loaded: Option<&Loaded>, interval: f64) -> Self {
         let newest_rows = || loaded.into_iter().flat_map(|loaded| loaded.newest.iter().enumerate());
         let last = newest_rows().next().and_then(|(_, row)| row.as_ref());
         let stored = loaded.map(|loaded| loaded.series.clone()).unwrap_or_default();
@@ -54,6 +56,7 @@ impl Live {
             ten,
             pending: loaded.map(|_| Batch::default()),
             since_batch: 0.0,
+            interval,
             intervals: [f64::INFINITY; INTERVALS],
             ticks: 0,
             newest,
@@ -63,8 +66,14 @@ impl Live {
 
     /// Takes in one sample. Returns what is to be written, when it is time for that.
     pub(super) fn record(&mut self, snapshot: &Snapshot) -> Option<Batch> {
+        let (was_astray, furthest) = (self.clock.is_astray(), self.clock.furthest());
         let tick = self.clock.tick(snapshot.time_unix_seconds, snapshot.interval_seconds);
-        if let Some(back) = tick.stepped_back {
+        match tick.course {
+            Course::Astray if !was_astray => self.go_astray(&tick),
+            Course::Right if was_astray => self.come_back(furthest),
+            _ => {}
+        }
+        if let (Some(back), Course::Right) = (tick.stepped_back, tick.course) {
             log::warn!(
                 "history: the clock stepped back {back:.0} s; until it has caught up, history's runs at half speed"
             );
@@ -83,6 +92,9 @@ impl Live {
         {
             pending.append(Batch { closed: vec![row], ..Batch::default() });
         }
+        if tick.course == Course::Believed {
+            self.believe(now);
+        }
         self.catalogue.read(snapshot, now, &mut self.values);
         for place in self.catalogue.take_forgotten_places() {
             self.second.forget(place);
@@ -94,12 +106,51 @@ impl Live {
         (self.since_batch >= BATCH_SECONDS).then(|| self.take_batch()).flatten()
     }
 
-    /// All that is not written yet. `None` without a file.
+    /// The clock is days behind: nothing is written, and of memory only what is earlier stays.
+    fn go_astray(&mut self, tick: &Tick) {
+        let days = self.clock.furthest().map_or(0.0, |furthest| (furthest - tick.time) / ASTRAY_SECONDS);
+        log::warn!(
+            "history: the clock is {days:.1} days behind the newest point; nothing is written until it is right again. \
+             After an hour it is taken for right, and what is later than it is set aside"
+        );
+        self.ring.forget_after(tick.time.floor() as i64);
+        // The second that was being filled is later, too; its ten seconds wait among the rows.
+        self.second = Slot::default();
+    }
+
+    /// The clock, which was behind `furthest`, is ahead of it again: what was recorded meanwhile has no right time.
+    fn come_back(&mut self, furthest: Option<f64>) {
+        log::info!("history: the clock is right again; what was recorded since it went back is left out");
+        let ten = furthest.map_or(i64::MAX, |time| (time.floor() as i64).div_euclid(DISK[0].step));
+        self.ring.forget_after(i64::MIN);
+        self.second = Slot::default();
+        if self.ten.number.is_some_and(|number| number < ten) {
+            self.ten = Slot::default();
+        }
+        if let Some(pending) = &mut self.pending {
+            pending.closed.retain(|row| row.slot >= ten);
+        }
+    }
+
+    /// The clock is right after all, so what is later than `now` is not.
+    fn believe(&mut self, now: i64) {
+        log::warn!("history: the clock stays behind and is taken for right; points later than it are set aside");
+        if let Some(pending) = &mut self.pending {
+            pending.closed.retain(|row| row.slot <= now.div_euclid(DISK[0].step));
+            pending.take_out_after = Some(now);
+        }
+    }
+
+    /// All that is not written yet. `None` without a file, and while nothing may be written.
     pub(super) fn take_batch(&mut self) -> Option<Batch> {
         self.since_batch = 0.0;
+        if self.clock.is_astray() {
+            return None;
+        }
         let (fresh, forgotten) = self.catalogue.take_changes();
         let pending = self.pending.as_mut()?;
-        pending.append(Batch { closed: Vec::new(), open: self.ten.row(&self.catalogue), fresh, forgotten });
+        let open = self.ten.row(&self.catalogue);
+        pending.append(Batch { open, fresh, forgotten, ..Batch::default() });
         Some(std::mem::take(pending))
     }
 
@@ -121,11 +172,11 @@ impl Live {
         self.newest
     }
 
-    /// Distance of two samples, seconds; 1 while it is not known. The smallest of the last few, so that one late sample
-    /// (a machine that slept) does not count.
+    /// Distance of two samples, seconds. The smallest of the last few, so that one late sample (a machine that slept) does
+    /// not count, and what it should be at least: a client that comes causes an early one.
     pub(super) fn interval(&self) -> f64 {
         let smallest = self.intervals.iter().copied().filter(|i| *i > 0.0).fold(f64::INFINITY, f64::min);
-        if smallest.is_finite() { smallest } else { 1.0 }
+        if smallest.is_finite() { smallest.max(self.interval) } else { self.interval }
     }
 }
 
@@ -193,7 +244,7 @@ mod tests {
     use crate::history::testing;
 
     fn live() -> Live {
-        Live::new(Some(&Loaded::default()))
+        Live::new(Some(&Loaded::default()), 1.0)
     }
 
     /// Samples of `cpu.busy`, all that was batched, and what is left.

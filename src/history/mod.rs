@@ -16,12 +16,14 @@
 
 mod answer;
 mod clock;
+mod failure;
 mod layout;
 mod live;
 mod pack;
 mod query;
 mod ring;
 mod series;
+mod space;
 mod store;
 #[cfg(test)]
 mod testing;
@@ -44,8 +46,9 @@ pub use query::{DEFAULT_POINTS, MOST_POINTS, Parameters, Query, QueryError, Span
 pub use series::{MOST_CORES, MOST_DYNAMIC_SERIES, Unit};
 
 use answer::{Columns, Steps};
+use failure::Failure;
 use live::Live;
-use store::{Failure, Loaded};
+use store::Loaded;
 use tier::{DISK, SECONDS};
 use writer::{Batch, Disk, Message, Writer};
 
@@ -59,9 +62,6 @@ const WAITING_BATCHES: usize = 4;
 
 /// How long [`History::close`] waits for the disk.
 const CLOSE_WAIT: Duration = Duration::from_secs(3);
-
-/// A newest point that is further ahead of the clock than this was stamped by a clock that was wrong.
-const AHEAD_SECONDS: f64 = 86_400.0;
 
 /// Why the history cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -106,20 +106,22 @@ fn unix_now() -> f64 {
 
 impl History {
     /// Opens the history under `directory`, which is made if need be; `None` keeps the last hour in memory and no more.
+    /// Samples will come every `interval`, now and then an earlier one.
     ///
     /// A damaged file is set aside and named in the log. A full disk is no error: writing begins once there is room.
-    pub fn open(directory: Option<&Path>) -> Result<Self, HistoryError> {
-        Self::open_with(directory, writer::RETRY)
+    pub fn open(directory: Option<&Path>, interval: Duration) -> Result<Self, HistoryError> {
+        Self::open_with(directory, interval, writer::RETRY)
     }
 
-    fn open_with(directory: Option<&Path>, retry: Duration) -> Result<Self, HistoryError> {
+    fn open_with(directory: Option<&Path>, interval: Duration, retry: Duration) -> Result<Self, HistoryError> {
+        let live = |loaded| Mutex::new(Live::new(loaded, interval.as_secs_f64()));
         let Some(directory) = directory else {
-            return Ok(Self { live: Mutex::new(Live::new(None)), disk: None, writer: Mutex::new(None) });
+            return Ok(Self { live: live(None), disk: None, writer: Mutex::new(None) });
         };
         let path = directory.join(FILE);
         let unusable = |path: &Path, reason: String| HistoryError::Unusable { path: path.to_owned(), reason };
         std::fs::create_dir_all(directory).map_err(|error| unusable(directory, error.to_string()))?;
-        let (database, loaded) = match open_file(&path, unix_now()) {
+        let (database, loaded) = match open_file(&path) {
             Ok((database, loaded)) => (Some(database), loaded),
             Err(Failure::InUse) => return Err(HistoryError::InUse { path }),
             Err(Failure::Refused(kind, reason)) if !is_temporary(kind) => return Err(unusable(&path, reason)),
@@ -130,14 +132,14 @@ impl History {
         };
         // Decides about space alone, so the cores that this process may use are near enough to those that it will see.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let disk = Arc::new(Disk::new(path.clone(), store::block_bytes(cores)));
+        let disk = Arc::new(Disk::new(path.clone(), space::block_bytes(cores)));
         let writer = Writer::new(Arc::clone(&disk), &loaded, retry);
         let (sender, receiver) = sync_channel(WAITING_BATCHES);
         std::thread::Builder::new()
             .name("history".to_owned())
             .spawn(move || writer.run(database, &receiver))
             .map_err(|error| unusable(&path, error.to_string()))?;
-        Ok(Self { live: Mutex::new(Live::new(Some(&loaded))), disk: Some(disk), writer: Mutex::new(Some(sender)) })
+        Ok(Self { live: live(Some(&loaded)), disk: Some(disk), writer: Mutex::new(Some(sender)) })
     }
 
     /// Remembers one sample. To be called once a tick, in the order of the samples, off the async threads.
@@ -287,21 +289,15 @@ impl Drop for History {
     }
 }
 
-/// Opens the file; one that is damaged, or stamped by a clock that was a day ahead, is set aside for a new one.
-fn open_file(path: &Path, now: f64) -> Result<(redb::Database, Loaded), Failure> {
-    let (why, reason) = match store::open(path) {
-        Ok((database, loaded)) => {
-            let newest = loaded.newest[0].as_ref().map(|row| (row.slot * DISK[0].step) as f64);
-            match newest.filter(|newest| *newest > now + AHEAD_SECONDS) {
-                Some(newest) => ("ahead", format!("its newest point is {:.0} s ahead of the clock", newest - now)),
-                None => return Ok((database, loaded)),
-            }
-        }
-        Err(failure @ Failure::Damaged(_)) => ("damaged", failure.to_string()),
-        Err(failure) => return Err(failure),
+/// Opens the file; one that is damaged is set aside for a new one.
+fn open_file(path: &Path) -> Result<(redb::Database, Loaded), Failure> {
+    let failure = match store::open(path) {
+        Err(failure @ Failure::Damaged(_)) => failure,
+        opened => return opened,
     };
-    let aside = writer::set_aside(path, why).map_err(|error| Failure::Refused(error.kind(), error.to_string()))?;
-    log::error!("history: {} is unusable: {reason}; set aside as {}", path.display(), aside.display());
+    let aside =
+        writer::set_aside(path, "damaged").map_err(|error| Failure::Refused(error.kind(), error.to_string()))?;
+    log::error!("history: {} is unusable: {failure}; set aside as {}", path.display(), aside.display());
     store::open(path)
 }
 

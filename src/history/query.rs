@@ -87,9 +87,11 @@ impl Query {
         let from = parameters.from.as_deref().map(|text| parse_moment("from", text)).transpose()?;
         let to = parameters.to.as_deref().map(|text| parse_moment("to", text)).transpose()?;
         let span = match (range, from, to) {
-            (Some(_), Some(_), _) => return Err(bad("give either range or from, not both; to goes with either")),
+            (Some(_), Some(_), _) => {
+                return Err(bad(format!("give either range or from, not both; to goes with either; {RANGES}")));
+            }
             (_, Some(from), Some(to)) if from >= to => {
-                return Err(bad(format!("from ({from}) must be before to ({to})")));
+                return Err(bad(format!("from ({from}) must be before to ({to}); {RANGES}")));
             }
             (_, Some(from), to) => Span::Between(from, to),
             (range, None, Some(to)) => Span::Before(range.unwrap_or(DEFAULT_RANGE), to),
@@ -107,7 +109,7 @@ impl Query {
             Span::Before(range, to) => (to - range, to),
         };
         if from >= to {
-            return Err(bad(format!("from ({from}) is not in the past (it is {now} now)")));
+            return Err(bad(format!("from ({from}) is not in the past (it is {now} now); {RANGES}")));
         }
         if to - from > LONGEST_RANGE {
             return Err(bad(format!("{} s is too long: {RANGES}", to - from)));
@@ -143,7 +145,7 @@ fn parse_range(text: &str) -> Result<i64, QueryError> {
 }
 
 fn parse_moment(name: &str, text: &str) -> Result<i64, QueryError> {
-    let wrong = || bad(format!("{name} {text:?} is not a time in unix seconds, as in 1767225600"));
+    let wrong = || bad(format!("{name} {text:?} is not a time in unix seconds, as in 1767225600; {RANGES}"));
     let seconds: f64 = text.trim().parse().map_err(|_| wrong())?;
     // Year 0 to year 9999: what lies outside is milliseconds or a slip, and would overflow what follows.
     if !(0.0..253_402_300_800.0).contains(&seconds) {
@@ -244,6 +246,7 @@ mod tests {
         ] {
             let error = bounds(text).unwrap_err().to_string();
             assert!(error.contains(says), "{text}: {error}");
+            assert!(text.starts_with("points") || error.ends_with(RANGES), "{text}: {error}");
         }
     }
 

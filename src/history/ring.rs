@@ -63,6 +63,14 @@ impl Ring {
         }
     }
 
+    /// Forgets every row later than `slot`, and the whole block of the first of them if it is packed.
+    pub(super) fn forget_after(&mut self, slot: i64) {
+        self.blocks.retain(|block| block.first_slot + BLOCK_SLOTS - 1 <= slot);
+        self.rows.retain(|row| row.slot <= slot);
+        let oldest_row = || self.rows.first().map(|row| row.slot);
+        self.oldest = self.blocks.front().map(|block| block.first_slot).or_else(oldest_row);
+    }
+
     /// The oldest slot there is.
     pub(super) fn oldest(&self) -> Option<i64> {
         self.oldest

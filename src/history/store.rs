@@ -12,18 +12,18 @@
 //! blocks  block, series -> column           the packed blocks' columns, one table a tier
 //! ```
 
-use std::io::ErrorKind;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use redb::{
-    Builder, CommitError, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
-    TableError, TransactionError, WriteTransaction,
+    Builder, Database, ReadableDatabase, ReadableTable, StorageError, TableDefinition, TableError, WriteTransaction,
 };
 
+use super::failure::{Failure, guarded};
 use super::pack::unpack;
 use super::ring::{pack_rows, within};
-use super::series::{MOST_CORES, MOST_DYNAMIC_SERIES, Series, Unit};
+use super::series::{Series, Unit};
+use super::space::{ENTRY_BYTES, tier_bytes};
 use super::tier::{BLOCK_SLOTS, DISK, Point, Row, SeriesId};
 
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
@@ -39,104 +39,6 @@ const VERSION: u64 = 1;
 
 /// Memory that redb may use for pages. Its default is 1 GiB.
 const CACHE_BYTES: usize = 256 << 10;
-
-/// Bytes of an entry of `blocks` beside its column: key, offset, share of the tree above it.
-const ENTRY_BYTES: u64 = 24;
-
-/// Bytes a slot of a series that is never quiet: one that jumps between nothing and its most at every sample. Most take a
-/// fraction of that.
-pub(super) const BUSY_SLOT_BYTES: u64 = 7;
-
-/// Series that there is room for when all of them are busy, the cores' not counted.
-const BUSY_SERIES: u64 = 64;
-
-/// What the packed blocks of the three tiers may take together, shared out by their number of slots. A tier that would
-/// take more drops its oldest block early. This is room for [`BUSY_SERIES`] and one a core.
-pub(super) fn block_bytes(cores: usize) -> u64 {
-    let slots: i64 = DISK.iter().map(|tier| tier.slots).sum();
-    (BUSY_SERIES + cores.min(MOST_CORES as usize) as u64) * slots.unsigned_abs() * BUSY_SLOT_BYTES
-}
-
-/// Most bytes on disk of a file whose blocks may take `block_bytes`: with the rows of unfinished blocks, the trees above
-/// both, and a quarter for the pages that wait for their next use. (Its length may be twice that: the database doubles it
-/// when it needs room, and what it has not used yet is a hole.)
-pub(super) fn file_bytes(block_bytes: u64) -> u64 {
-    const ROW_BYTES: u64 = 16 * (MOST_DYNAMIC_SERIES as u64 + MOST_CORES as u64 + 32);
-    let rows = ROW_BYTES * BLOCK_SLOTS.unsigned_abs() * DISK.len() as u64;
-    (block_bytes + block_bytes / 8 + rows + rows / 4) * 5 / 4
-}
-
-/// What one tier's share of that is.
-fn tier_bytes(block_bytes: u64, tier: usize) -> u64 {
-    let slots: i64 = DISK.iter().map(|tier| tier.slots).sum();
-    block_bytes * DISK[tier].slots.unsigned_abs() / slots.unsigned_abs()
-}
-
-/// Why the file cannot be used now.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Failure {
-    /// Another process has it open.
-    #[error("another process has it open")]
-    InUse,
-    /// What is in it is no history.
-    #[error("it is damaged ({0})")]
-    Damaged(String),
-    /// The system refuses: full, read-only, not permitted.
-    #[error("{1}")]
-    Refused(ErrorKind, String),
-}
-
-impl From<redb::Error> for Failure {
-    fn from(error: redb::Error) -> Self {
-        match error {
-            redb::Error::DatabaseAlreadyOpen => Self::InUse,
-            redb::Error::Io(error) => match error.kind() {
-                ErrorKind::InvalidData | ErrorKind::UnexpectedEof => Self::Damaged(error.to_string()),
-                kind => Self::Refused(kind, error.to_string()),
-            },
-            redb::Error::PreviousIo | redb::Error::DatabaseClosed => Self::Refused(ErrorKind::Other, error.to_string()),
-            other => Self::Damaged(other.to_string()),
-        }
-    }
-}
-
-impl From<StorageError> for Failure {
-    fn from(error: StorageError) -> Self {
-        redb::Error::from(error).into()
-    }
-}
-
-impl From<TableError> for Failure {
-    fn from(error: TableError) -> Self {
-        redb::Error::from(error).into()
-    }
-}
-
-impl From<DatabaseError> for Failure {
-    fn from(error: DatabaseError) -> Self {
-        redb::Error::from(error).into()
-    }
-}
-
-impl From<TransactionError> for Failure {
-    fn from(error: TransactionError) -> Self {
-        redb::Error::from(error).into()
-    }
-}
-
-impl From<CommitError> for Failure {
-    fn from(error: CommitError) -> Self {
-        redb::Error::from(error).into()
-    }
-}
-
-/// Runs `work` on the database; a panic inside of it counts as damage.
-///
-/// redb takes the pages that it reads for its own. On pages that were overwritten by something else its checks mostly
-/// return an error, but some of them are assertions, and a damaged file must stop neither the sampler nor a query.
-pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Failure::Damaged("reading it panicked".to_owned())))
-}
 
 /// What is known from the file when it is opened.
 #[derive(Debug, Default, PartialEq)]
@@ -240,7 +142,10 @@ fn load(database: &Database) -> Result<Loaded, Failure> {
 
 /// The newest row of a tier.
 pub(super) fn newest(database: &Database, tier: usize) -> Result<Option<Row>, Failure> {
-    let rows = database.begin_read()?.open_table(ROWS)?;
+    newest_of(&database.begin_read()?.open_table(ROWS)?, tier)
+}
+
+fn newest_of(rows: &impl ReadableTable<(u8, i64), &'static [u8]>, tier: usize) -> Result<Option<Row>, Failure> {
     let Some(entry) = rows.range(rows_of(tier))?.next_back() else { return Ok(None) };
     let (key, bytes) = entry?;
     Ok(Some(Row { slot: key.value().1, points: points_from(bytes.value()) }))
@@ -374,6 +279,41 @@ fn put_block(write: &WriteTransaction, tier: usize, first: i64, rows: &[Row], mo
         }
     }
     Ok(())
+}
+
+/// Takes every slot after `moment`, unix seconds, out of every tier. Returns the newest row that is left in each.
+pub(super) fn take_out_after(write: &WriteTransaction, moment: i64) -> Result<[Option<Row>; 3], Failure> {
+    let (mut rows, mut index) = (write.open_table(ROWS)?, write.open_table(INDEX)?);
+    let mut newest = [const { None }; 3];
+    for (tier, newest) in newest.iter_mut().enumerate() {
+        let last = moment.div_euclid(DISK[tier].step);
+        let mut blocks = write.open_table(BLOCKS[tier])?;
+        rows.retain_in((tier as u8, last + 1)..=(tier as u8, i64::MAX), |_, _| false)?;
+        let all = index_of(&index, tier)?;
+        for (number, ..) in all.into_iter().filter(|(number, ..)| (number + 1) * BLOCK_SLOTS > last) {
+            // The block that it lies in is one that is being filled again.
+            let mut left: BTreeMap<i64, Row> = BTreeMap::new();
+            for entry in blocks.range((number, SeriesId::MIN)..=(number, SeriesId::MAX))? {
+                let (key, bytes) = entry?;
+                let mut points = Vec::new();
+                unpack(bytes.value(), number * BLOCK_SLOTS, &mut points)
+                    .ok_or_else(|| Failure::Damaged("a block cannot be read".to_owned()))?;
+                for (slot, point) in points.into_iter().filter(|(slot, _)| *slot <= last) {
+                    left.entry(slot)
+                        .or_insert_with(|| Row { slot, points: Vec::new() })
+                        .points
+                        .push((key.value().1, point));
+                }
+            }
+            index.remove((tier as u8, number))?;
+            blocks.retain_in((number, SeriesId::MIN)..=(number, SeriesId::MAX), |_, _| false)?;
+            for row in left.values() {
+                rows.insert((tier as u8, row.slot), points_bytes(row).as_slice())?;
+            }
+        }
+        *newest = newest_of(&rows, tier)?;
+    }
+    Ok(newest)
 }
 
 /// The oldest slot of each tier.

@@ -8,7 +8,7 @@ pub(super) const START: f64 = 1_728_000_000.0;
 
 /// Opens a history whose clock the test makes up: the file's newest point is not compared with the real one.
 pub(super) fn open(directory: Option<&Path>) -> History {
-    History::open(directory).unwrap()
+    History::open(directory, Duration::from_secs(1)).unwrap()
 }
 
 /// Records `cpu.busy` = `value(i)` at second `i` after `START`.

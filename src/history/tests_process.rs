@@ -122,7 +122,7 @@ fn limit_files(bytes: Option<u64>) {
 
 fn run_out_of_room(directory: &Path, begin: u32) {
     limit_files((begin > 0).then_some(u64::from(begin)));
-    let history = History::open_with(Some(directory), Duration::from_millis(20)).unwrap();
+    let history = History::open_with(Some(directory), Duration::from_secs(1), Duration::from_millis(20)).unwrap();
     if begin == 0 {
         for second in 0..600 {
             record_snapshot(&history, &sample(second));

@@ -13,8 +13,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use redb::Database;
 
+use super::failure::{Failure, guarded};
 use super::series::Series;
-use super::store::{self, Failure};
+use super::space;
+use super::store;
 use super::tier::{DISK, Open, Row, SeriesId};
 
 /// Rows of 10 s that wait for a disk that takes nothing: an hour.
@@ -37,6 +39,8 @@ pub(super) struct Batch {
     pub(super) fresh: Vec<Series>,
     /// Series that gave their place to new ones.
     pub(super) forgotten: Vec<SeriesId>,
+    /// What the file has after this moment, unix seconds, was stamped by a clock that was wrong.
+    pub(super) take_out_after: Option<i64>,
 }
 
 impl Batch {
@@ -46,6 +50,7 @@ impl Batch {
         let excess = self.closed.len().saturating_sub(MOST_WAITING_ROWS);
         self.closed.drain(..excess);
         self.open = later.open.or(self.open.take());
+        self.take_out_after = later.take_out_after.or(self.take_out_after);
         // What was never written need not be forgotten: while the disk takes nothing, series may come and go for days.
         let is_fresh = |id: &SeriesId| self.fresh.iter().any(|series| series.id == *id);
         self.forgotten.extend(later.forgotten.iter().copied().filter(|id| !is_fresh(id)));
@@ -108,7 +113,7 @@ impl Disk {
 
     /// Most bytes that the file takes.
     pub(super) fn file_bytes(&self) -> u64 {
-        store::file_bytes(self.block_bytes)
+        space::file_bytes(self.block_bytes)
     }
 
     /// The database, if it can be read now.
@@ -135,14 +140,49 @@ impl Disk {
     }
 }
 
-/// Moves a file that cannot be used out of the way, and says where to.
+/// Moves a file that cannot be used out of the way, and says where to. One that was there before goes for it: files that
+/// nobody looks at must not fill the disk.
 pub(super) fn set_aside(path: &Path, why: &str) -> std::io::Result<PathBuf> {
+    let aside = aside(path, why);
+    std::fs::rename(path, &aside)?;
+    keep_only(path, why, &aside);
+    Ok(aside)
+}
+
+/// Copies the file as it was last committed, and says where to. One that was there before goes first.
+fn copy_aside(path: &Path, why: &str) -> Result<PathBuf, Failure> {
+    let aside = aside(path, why);
+    keep_only(path, why, &aside);
+    match std::fs::copy(path, &aside) {
+        Ok(_) => Ok(aside),
+        Err(error) => {
+            let _ = std::fs::remove_file(&aside);
+            Err(Failure::Refused(error.kind(), format!("no room for a copy of it before it is changed: {error}")))
+        }
+    }
+}
+
+fn aside(path: &Path, why: &str) -> PathBuf {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{why}-{seconds}"));
-    let aside = PathBuf::from(name);
-    std::fs::rename(path, &aside)?;
-    Ok(aside)
+    PathBuf::from(name)
+}
+
+/// Removes what was set aside for the same reason before `newest`.
+fn keep_only(path: &Path, why: &str, newest: &Path) {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return };
+    let prefix = format!("{}.{why}-", name.to_string_lossy());
+    let older = std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let is_older = |file: &PathBuf| {
+        file != newest && file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix))
+    };
+    for file in older.filter(is_older) {
+        match std::fs::remove_file(&file) {
+            Ok(()) => log::info!("history: {} is removed, a newer one was set aside", file.display()),
+            Err(error) => log::warn!("history: {} cannot be removed: {error}", file.display()),
+        }
+    }
 }
 
 /// The thread's state.
@@ -257,8 +297,20 @@ impl Writer {
         let mut coarse = self.coarse.clone();
         let mut seen: Vec<Series> = Vec::new();
         let (pending, series, bytes) = (&self.pending, &self.series, self.disk.block_bytes);
-        store::guarded(|| {
+        if pending.take_out_after.is_some() {
+            let copy = copy_aside(&self.disk.path, "ahead")?;
+            log::warn!(
+                "history: {} has points from the future; they are taken out, and stay in {}",
+                self.disk.path.display(),
+                copy.display()
+            );
+        }
+        guarded(|| {
             let transaction = database.begin_write()?;
+            if let Some(moment) = pending.take_out_after {
+                let [_, minute, hour] = store::take_out_after(&transaction, moment)?;
+                coarse = [minute, hour].map(|row| row.as_ref().map(Open::resume).unwrap_or_default());
+            }
             store::put_series(&transaction, &pending.fresh)?;
             if !pending.forgotten.is_empty() {
                 store::forget_series(&transaction, &pending.forgotten)?;

@@ -94,7 +94,7 @@ pub fn start(config: &Config) -> Result<Server, StartupError> {
     let url = url::own(scheme, config.listen.first(), &addresses);
     let outside_urls = url::outside(scheme, &addresses);
 
-    let history = Arc::new(History::open(config.data_dir.as_deref())?);
+    let history = Arc::new(History::open(config.data_dir.as_deref(), config.interval)?);
     log::info!("{}", history.describe());
     let recorder = Arc::clone(&history);
     let (sampler, clock) = Sampler::new(Settings {
