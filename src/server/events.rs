@@ -24,7 +24,7 @@ use crate::error::ApiError;
 use crate::model::Subjects;
 use crate::sampler::{Frame, Sampler, StandsStill, Stride, Watch};
 
-/// A comment goes out when nothing else did for this long, so that proxies keep the connection open.
+/// A comment goes out this often, so that proxies keep the connection open however rare the events are.
 const COMMENT_EVERY: Duration = Duration::from_secs(12);
 
 /// When a client that found no room should come back.
@@ -55,8 +55,16 @@ pub enum Pace {
 
 /// What tells that an event is due.
 enum Source {
-    Timer(Interval),
-    Ticks { watch: Watch, wanted: Duration, stride: Option<Stride> },
+    Timer {
+        ticker: Interval,
+        /// It ticked, and the event is not there yet.
+        due: bool,
+    },
+    Ticks {
+        watch: Watch,
+        wanted: Duration,
+        stride: Option<Stride>,
+    },
 }
 
 struct Stream {
@@ -64,7 +72,8 @@ struct Stream {
     state: Arc<State>,
     source: Source,
     stopping: watch::Receiver<bool>,
-    last: Instant,
+    /// When there was a comment, or the stream began.
+    commented: Instant,
     _pass: Pass,
 }
 
@@ -87,7 +96,7 @@ pub fn respond(req: &HttpRequest, state: &web::Data<State>, events: Events) -> R
         Pace::Timer(period) => {
             let mut ticker = tokio::time::interval(period);
             ticker.set_missed_tick_behavior(MissedTickBehavior::Skip);
-            Source::Timer(ticker)
+            Source::Timer { ticker, due: false }
         }
         Pace::Ticks(wanted) => Source::Ticks { watch: state.sampler.watch(events.needs), wanted, stride: None },
     };
@@ -96,7 +105,7 @@ pub fn respond(req: &HttpRequest, state: &web::Data<State>, events: Events) -> R
         state: Arc::clone(state),
         source,
         stopping: state.stopping.clone(),
-        last: Instant::now(),
+        commented: Instant::now(),
         _pass: pass,
     };
     Ok(HttpResponse::Ok().insert_header(KIND).insert_header(("X-Accel-Buffering", "no")).streaming(stream::unfold(
@@ -123,9 +132,14 @@ impl Source {
     /// The frame of the next event. May be dropped while it waits.
     async fn next(&mut self, sampler: &Sampler, needs: Subjects) -> Result<Arc<Frame>, StandsStill> {
         match self {
-            Self::Timer(ticker) => {
-                ticker.tick().await;
-                sampler.latest(needs).await
+            Self::Timer { ticker, due } => {
+                if !*due {
+                    ticker.tick().await;
+                    *due = true;
+                }
+                let frame = sampler.latest(needs).await;
+                *due = false;
+                frame
             }
             Self::Ticks { watch, wanted, stride } => {
                 let Some(stride) = *stride else {
@@ -140,9 +154,9 @@ impl Source {
 }
 
 impl Stream {
-    /// The next piece: an event when one is due, else a comment. `None` when the server stops.
+    /// The next piece: an event or a comment, whichever is due. `None` when the server stops.
     async fn next(&mut self) -> Option<Bytes> {
-        let comment_at = self.last + COMMENT_EVERY;
+        let comment_at = self.commented + COMMENT_EVERY;
         let piece = tokio::select! {
             stopping = self.stopping.wait_for(|stopping| *stopping) => {
                 drop(stopping);
@@ -155,9 +169,11 @@ impl Stream {
                 }
                 Err(error) => Bytes::from(format!(": {error}\n\n")),
             },
-            () = tokio::time::sleep_until(comment_at) => Bytes::from_static(b": still here\n\n"),
+            () = tokio::time::sleep_until(comment_at) => {
+                self.commented = Instant::now();
+                Bytes::from_static(b": still here\n\n")
+            }
         };
-        self.last = Instant::now();
         Some(piece)
     }
 }

@@ -1,5 +1,6 @@
 //! Process Monitor's event stream: when events come, and who gets plain JSON instead.
 
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use crate::machine::Machine;
@@ -67,4 +68,22 @@ fn who_asks_for_json_gets_it_once() {
         assert!(events.next().is_some_and(|event| event.starts_with("data: {")), "{headers:?}");
     }
     server.assert_well();
+}
+
+#[test]
+fn a_comment_comes_every_fifteen_seconds_also_between_events() {
+    let server = Server::start(&Machine::original().args());
+    let mut stream = server.connect();
+    let head = format!("GET /api/processes HTTP/1.1\r\nHost: {}\r\n\r\n", server.address());
+    stream.write_all(head.as_bytes()).expect("sent");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a time limit");
+    let (begin, mut text, mut piece) = (Instant::now(), String::new(), [0; 16 * 1024]);
+    // Lines may be cut in two by the pieces of a chunked body; a comment's is too short for that.
+    while !text.contains("\n: ") {
+        assert!(begin.elapsed() < Duration::from_secs(15), "no comment: {text}");
+        let count = stream.read(&mut piece).expect("the stream goes on");
+        assert!(count > 0, "the stream has ended");
+        text.push_str(&String::from_utf8_lossy(&piece[..count]));
+    }
+    assert!(text.matches("data: {").count() >= 3, "{text}");
 }

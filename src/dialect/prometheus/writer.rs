@@ -24,16 +24,22 @@ impl Format {
         }
     }
 
-    /// The format that an `Accept` header asks for: OpenMetrics only where it is named and not refused with `q=0`.
+    /// The format that an `Accept` header asks for: OpenMetrics only where it is named, and the text format not preferred.
     #[must_use]
     pub fn from_accept(accept: &str) -> Self {
-        let named = accept.split(',').any(|range| {
-            let mut parts = range.split(';').map(str::trim);
-            let matches = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/openmetrics-text"));
-            let refused = parts.filter_map(|p| p.strip_prefix("q=")).any(|q| q.parse::<f32>().is_ok_and(|q| q <= 0.0));
-            matches && !refused
-        });
-        if named { Self::OpenMetrics } else { Self::Text }
+        let weight = |kinds: &[&str]| {
+            let weights = accept.split(',').filter_map(|range| {
+                let mut parts = range.split(';').map(str::trim);
+                let kind = parts.next()?;
+                kinds.iter().any(|known| kind.eq_ignore_ascii_case(known)).then_some(())?;
+                let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+                Some(weight.map_or(1.0, |weight| weight.parse::<f32>().unwrap_or(1.0)))
+            });
+            weights.fold(0.0, f32::max)
+        };
+        let named = weight(&["application/openmetrics-text"]);
+        let is_preferred = named > 0.0 && named >= weight(&["text/plain", "text/*", "*/*"]);
+        if is_preferred { Self::OpenMetrics } else { Self::Text }
     }
 }
 
@@ -273,6 +279,10 @@ mod tests {
         let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
         assert_eq!(Format::from_accept(prometheus), Format::OpenMetrics);
         assert_eq!(Format::from_accept("application/openmetrics-text;q=0, text/plain"), Format::Text);
+        let text_first = "text/plain;version=0.0.4;q=1,application/openmetrics-text;q=0.5";
+        assert_eq!(Format::from_accept(text_first), Format::Text);
+        assert_eq!(Format::from_accept("application/openmetrics-text; version=1.0.0"), Format::OpenMetrics);
+        assert_eq!(Format::from_accept("application/openmetrics-text;q=0.5,*/*;q=0.1"), Format::OpenMetrics);
         for accept in ["", "*/*", "text/plain;version=0.0.4"] {
             assert_eq!(Format::from_accept(accept), Format::Text);
         }
