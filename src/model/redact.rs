@@ -7,7 +7,7 @@
 const HIDDEN: &str = "***";
 
 /// Parts of a name, in lower case and without `-`, `_` and `.`, that make its value a secret.
-const SECRET_PARTS: [&str; 10] = [
+const SECRET_PARTS: [&str; 14] = [
     "password",
     "passwd",
     "passphrase",
@@ -17,17 +17,23 @@ const SECRET_PARTS: [&str; 10] = [
     "accesskey",
     "privatekey",
     "authkey",
+    "signingkey",
+    "encryptionkey",
     "credential",
+    "authorization",
+    "bearer",
 ];
 
-/// Words that make a value a secret only when they stand alone between `-`, `_` and `.`: they are part of harmless ones.
-const SECRET_WORDS: [&str; 2] = ["pass", "pwd"];
+/// Ends of a name's words, between `-`, `_` and `.`, that make its value a secret, and the words that happen to end so.
+const SECRET_ENDS: [&str; 2] = ["pass", "pwd"];
+const HARMLESS: [&str; 5] = ["bypass", "compass", "encompass", "multipass", "trespass"];
 
 /// The arguments with every secret replaced by `***`.
 ///
 /// Recognised are `--password S`, `--password=S`, `-password S`, `PASSWORD=S`, `password:S`, any other option whose name
-/// holds such a word, the password in `scheme://user:password@host`, secret parameters of a URL, and `Bearer S`. The
-/// same inside an argument that is a whole command, as `sh -c` takes it.
+/// holds such a word, an assignment of that kind inside of a value (`-e PASSWORD=S`, `user=bob;password=S`, JSON), the
+/// password in `scheme://user:password@host`, secret parameters of a URL, and `Bearer S`. The same inside an argument that
+/// is a whole command, as `sh -c` takes it.
 #[must_use]
 pub fn redact(argv: &[String]) -> Vec<String> {
     let mut state = State::default();
@@ -35,8 +41,9 @@ pub fn redact(argv: &[String]) -> Vec<String> {
         .map(|argument| {
             // `--password=two words` is one argument, so what follows the first word is secret, too.
             if let Some(name) = secret_assignment(argument) {
-                state = State::default();
-                return format!("{name}{HIDDEN}");
+                // `--password= S` is one with a slip, and its second argument is the secret.
+                state = State { expected: name.len() == argument.len(), quote: None };
+                return if state.expected { argument.clone() } else { format!("{name}{HIDDEN}") };
             }
             let taken = state.take(argument);
             // Quotation marks belong to a shell; between arguments they mean nothing.
@@ -61,6 +68,7 @@ impl State {
     /// Whether `word` is the value that was expected. An option in its place means that the secret had no value there.
     fn take(&mut self, word: &str) -> bool {
         if let Some(quote) = self.quote {
+            self.expected = false;
             self.quote = (!word.contains(quote)).then_some(quote);
             return true;
         }
@@ -83,10 +91,21 @@ impl State {
             // `Authorization: Bearer S` and `password: S`: the value is the next word.
             self.expected = name.len() == word.len();
             self.open_quote(&word[name.len()..]);
+            if self.expected {
+                // `-H 'Authorization: Basic S'`: all that is left of what is quoted.
+                self.quote = name.chars().next().filter(|c| matches!(c, '"' | '\''));
+            }
             return if self.expected { word.to_owned() } else { format!("{name}{HIDDEN}") };
         }
-        self.expected = (word.starts_with('-') && is_secret(word)) || unquoted(word).eq_ignore_ascii_case("bearer");
-        url(word)
+        self.expected = (word.starts_with('-') && !word.contains(['=', ':']) && is_secret(word))
+            || unquoted(word).eq_ignore_ascii_case("bearer");
+        match inner_assignment(word) {
+            Some(name) => {
+                self.open_quote(&word[name.len()..]);
+                format!("{name}{HIDDEN}")
+            }
+            None => url(word),
+        }
     }
 }
 
@@ -110,8 +129,18 @@ fn command(text: &str) -> String {
 fn secret_assignment(word: &str) -> Option<&str> {
     let end = word.find(['=', ':'])?;
     let (name, value) = (&word[..end], &word[end + 1..]);
+    let name = name.strip_prefix('/').unwrap_or(name);
     let is_name = !name.contains(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '&'));
     (is_name && is_secret(name) && !value.starts_with("//")).then(|| &word[..=end])
+}
+
+/// The head of `word` up to the value of a secret that is assigned inside of it: `--env=PASSWORD=`, `a=1,password=`,
+/// `{"a":1,"password":`. A secret may hold what separates others, so it goes on to the end. Inside of a URL only [`url`]
+/// looks.
+fn inner_assignment(word: &str) -> Option<&str> {
+    let end = word.find("://").unwrap_or(word.len());
+    let separators = word[..end].char_indices().filter(|(_, c)| matches!(c, '=' | ',' | ';' | '&' | '{' | ':'));
+    separators.map(|(at, _)| at + 1).find_map(|at| Some(&word[..at + secret_assignment(&word[at..])?.len()]))
 }
 
 fn unquoted(word: &str) -> &str {
@@ -122,7 +151,8 @@ fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let mut words = name.split(['-', '_', '.', '"', '\'']);
     let plain: String = name.chars().filter(|c| !matches!(c, '-' | '_' | '.')).collect();
-    SECRET_PARTS.iter().any(|part| plain.contains(part)) || words.any(|word| SECRET_WORDS.contains(&word))
+    let is_secret_word = |word: &str| SECRET_ENDS.iter().any(|end| word.ends_with(end)) && !HARMLESS.contains(&word);
+    SECRET_PARTS.iter().any(|part| plain.contains(part)) || words.any(is_secret_word)
 }
 
 /// `https://user:password@host/path?token=S&x=1`, alone or behind an option's name.
@@ -178,6 +208,10 @@ mod tests {
             "--db.Password",
             "--pass",
             "--http_pass",
+            "--dbpass",
+            "--requirepass",
+            "--oauth2-bearer",
+            "--signing-key",
         ];
         for name in names {
             assert_eq!(shown(&["tool", name, "S", "x"]), ["tool", name, "***", "x"], "{name}");
@@ -194,6 +228,25 @@ mod tests {
         assert_eq!(shown(&["x", "--password", "-S-", "h"]), ["x", "--password", "***", "h"]);
         assert_eq!(shown(&["x", "--password", "two words"]), ["x", "--password", "***"]);
         assert_eq!(shown(&["x", "--token", "password=S"])[2], "password=***");
+        assert_eq!(shown(&["x", "--token=", "S", "y"]), ["x", "--token=", "***", "y"]);
+        assert_eq!(shown(&["x", "/password:S", "/p:1"]), ["x", "/password:***", "/p:1"]);
+    }
+
+    #[test]
+    fn assignments_inside_of_a_value_are_found() {
+        for (word, expected) in [
+            ("--env=MYSQL_PASSWORD=S,S", "--env=MYSQL_PASSWORD=***"),
+            ("a=1,db.password=S", "a=1,db.password=***"),
+            ("user=bob;password=S;host=x", "user=bob;password=***"),
+            ("{\"a\":1,\"password\":\"S\"}", "{\"a\":1,\"password\":***"),
+            ("jdbc:x:password=S", "jdbc:x:password=***"),
+            ("--url=https://alice:S@h/p?token=S&x=1", "--url=https://alice:***@h/p?token=***&x=1"),
+            ("a=1,b=2", "a=1,b=2"),
+            ("--mount=type=bind,source=/a,target=/b", "--mount=type=bind,source=/a,target=/b"),
+        ] {
+            assert_eq!(shown(&["x", word])[1], expected);
+            assert_eq!(shown(&["sh", "-c", &format!("x {word} y")])[2], format!("x {expected} y"));
+        }
     }
 
     #[test]
@@ -202,8 +255,9 @@ mod tests {
             "ssh",
             "-p",
             "22",
-            "bypass",
-            "compass",
+            "--bypass",
+            "all",
+            "--compass=north",
             "password",
             "a=b",
             "--key",
@@ -240,7 +294,11 @@ mod tests {
             shown(&["sh", "-c", "mysql --password=S  -h db; PGPASSWORD=S psql --token S end"]),
             ["sh", "-c", "mysql --password=***  -h db; PGPASSWORD=*** psql --token *** end"]
         );
-        assert_eq!(shown(&["curl", "-H", "Authorization: Bearer S"]), ["curl", "-H", "Authorization: Bearer ***"]);
+        assert_eq!(shown(&["curl", "-H", "Authorization: Bearer S"]), ["curl", "-H", "Authorization:***"]);
+        assert_eq!(
+            shown(&["sh", "-c", "curl -H 'Authorization: Basic S' h; wget --header \"X-Token: S\" h"])[2],
+            "curl -H 'Authorization: *** *** h; wget --header \"X-Token: *** h"
+        );
         assert_eq!(shown(&["curl", "-H", "X-Api-Key: S"])[2], "X-Api-Key:***");
     }
 }
