@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Beside that way stand [`history`], which remembers every snapshot; [`auth`], who somebody is; [`worker`], who waits for a
-//! stream; [`cli`] and [`config`], what was typed and what it means; [`origin`], host names
+//! stream; [`cli`] and [`config`], what was typed and what it means; [`limits`], what is bounded; [`origin`], host names
 //! and origins as text; [`error`], what goes wrong at start and in a request.
 //!
 //! Imports run one way: `server -> dialect -> model`, `sampler -> collect -> model` and `server -> history -> model`. Only
@@ -29,6 +29,7 @@ pub mod config;
 pub mod dialect;
 pub mod error;
 pub mod history;
+pub mod limits;
 pub mod model;
 pub mod origin;
 pub mod sampler;
@@ -41,21 +42,25 @@ mod tests {
 
     /// Each room of the house and the rooms that it may import from, which stand above it. What a test imports does not
     /// count: it may build its input with whatever makes it.
-    const ROOMS: [(&str, &[&str]); 12] = [
+    const ROOMS: [(&str, &[&str]); 13] = [
         ("model", &[]),
         ("origin", &[]),
         ("worker", &[]),
         ("cli", &[]),
+        ("limits", &[]),
         ("collect", &["model"]),
         ("history", &["model"]),
         ("dialect", &["model"]),
         ("sampler", &["collect", "model"]),
         ("error", &["history", "model", "sampler"]),
         ("auth", &["error"]),
-        ("config", &["auth", "cli", "collect", "error", "origin"]),
+        ("config", &["auth", "cli", "collect", "error", "limits", "origin"]),
         (
             "server",
-            &["auth", "collect", "config", "dialect", "error", "history", "model", "origin", "sampler", "worker"],
+            &[
+                "auth", "collect", "config", "dialect", "error", "history", "limits", "model", "origin", "sampler",
+                "worker",
+            ],
         ),
     ];
 

@@ -33,35 +33,17 @@ impl From<redb::Error> for Failure {
     }
 }
 
-impl From<StorageError> for Failure {
-    fn from(error: StorageError) -> Self {
-        redb::Error::from(error).into()
-    }
+macro_rules! from_errors_of_redb {
+    ($($error:ty),*) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                redb::Error::from(error).into()
+            }
+        })*
+    };
 }
 
-impl From<TableError> for Failure {
-    fn from(error: TableError) -> Self {
-        redb::Error::from(error).into()
-    }
-}
-
-impl From<DatabaseError> for Failure {
-    fn from(error: DatabaseError) -> Self {
-        redb::Error::from(error).into()
-    }
-}
-
-impl From<TransactionError> for Failure {
-    fn from(error: TransactionError) -> Self {
-        redb::Error::from(error).into()
-    }
-}
-
-impl From<CommitError> for Failure {
-    fn from(error: CommitError) -> Self {
-        redb::Error::from(error).into()
-    }
-}
+from_errors_of_redb!(StorageError, TableError, DatabaseError, TransactionError, CommitError);
 
 /// Runs `work` on the database; a panic inside of it counts as damage.
 ///

@@ -15,7 +15,7 @@ use actix_web::web::Bytes;
 use actix_ws::CloseCode;
 use futures_util::Stream;
 
-use crate::config::Limits;
+use crate::limits::Limits;
 
 /// Why the guard ended a stream. Written by the guard, read by the socket's loop on the same thread.
 pub type Verdict = Rc<Cell<Option<CloseCode>>>;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
-use crate::config::Limits;
+use crate::limits::Limits;
 
 /// What kind of client a stream serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

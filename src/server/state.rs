@@ -9,8 +9,8 @@ use super::guard::Policy;
 use super::heartbeat::ProcessReads;
 use crate::auth::Auth;
 use crate::collect::Paths;
-use crate::config::Limits;
 use crate::history::History;
+use crate::limits::Limits;
 use crate::sampler::Sampler;
 use crate::worker::Registry;
 
