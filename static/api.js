@@ -93,6 +93,14 @@ function reason(answer) {
   }
 }
 
+/** Logs a user in and returns their token. */
+export async function logIn(username, password) {
+  const { status, body } = await request("POST", "authenticate", JSON.stringify({ username, password }));
+  const given = JSON.parse(body)?.token;
+  if (typeof given !== "string") throw new RequestError("the server gave no token", status);
+  return given;
+}
+
 /** Asks for a worker. Its id is the one-time ticket for the socket, to be used within 3 s. */
 export async function requestTicket(signal) {
   const { status, body } = await request("POST", "", '{"connection":"monitor"}', signal);

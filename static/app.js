@@ -1,6 +1,6 @@
 // The wiring: makes the connection, the view and the console, and carries events between them. Loaded by index.html.
 
-import { hasToken, request, requestTicket, setToken, socketUrl } from "./api.js";
+import { hasToken, logIn, request, requestTicket, setToken, socketUrl } from "./api.js";
 import { Connection } from "./connection.js";
 import { Console } from "./console.js";
 import { clock, object } from "./format.js";
@@ -179,6 +179,21 @@ at("token-form").addEventListener("submit", (event) => {
   tokenTried = true;
   setToken(token);
   connection.open();
+});
+at("login-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const [name, password, button] = [at("login-name").value, at("login-password").value, event.submitter];
+  at("login-password").value = "";
+  if (button !== null) button.disabled = true;
+  try {
+    setToken(await logIn(name, password));
+    tokenTried = true;
+    connection.open();
+  } catch (error) {
+    write(at("token-note"), `Not logged in: ${error.message}.`);
+  } finally {
+    if (button !== null) button.disabled = false;
+  }
 });
 at("token-forget").addEventListener("click", () => {
   tokenTried = false;
