@@ -109,6 +109,12 @@ pub async fn guard(
     let is_any =
         response.request().app_data::<web::Data<State>>().is_some_and(|s| s.policy.origins == AllowOrigins::Any);
     dress(response.headers_mut(), origin, is_any);
+    let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    // Whoever offers another protocol (h2c, as some clients do) is answered in this one. actix takes all that follows for
+    // that protocol's, so the connection ends, and the answer must say so.
+    if response.request().head().upgrade() && !is_upgrade {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     if let Some(connection) = &connection
         && response.response().head().connection_type() == ConnectionType::Close
     {
@@ -122,7 +128,6 @@ pub async fn guard(
         let peer = connection.map_or_else(|| "-".to_owned(), |connection| connection.peer.to_string());
         log::info!(target: ACCESS_LOG, "{peer} {method} {path} {status} {milliseconds:.1} ms");
     }
-    let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     Ok(response.map_body(|_, body| AnsweringBody::new(body, answering, is_upgrade)))
 }
 
