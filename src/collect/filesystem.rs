@@ -328,14 +328,15 @@ mod tests {
             Ok(RawFilesystemUsage::default())
         });
         // In the first pass the dead one takes most of the time that there is for both.
-        assert!(matches!(reader.read().unwrap()[0].usage, Err(ReadError::Stuck { .. })));
-        for _ in 0..3 {
+        let give_up = Instant::now() + Duration::from_secs(60);
+        let mut answers = 0;
+        while answers < 3 {
             let rows = reader.read().unwrap();
             assert!(matches!(&rows[0].usage, Err(ReadError::Stuck { path }) if path == "/dead"));
-            assert!(rows[1].usage.is_ok());
+            answers += usize::from(rows[1].usage.is_ok());
+            assert!(Instant::now() < give_up, "the living one answered {answers} times");
         }
         drop(release);
-        let give_up = Instant::now() + Duration::from_secs(10);
         while reader.read().unwrap()[0].usage.is_err() {
             assert!(Instant::now() < give_up, "it did not recover");
             std::thread::sleep(Duration::from_millis(1));

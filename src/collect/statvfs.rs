@@ -321,8 +321,8 @@ mod tests {
         let mut asker = Asker::new(mounts.call(), SHORT);
         mounts.hang("/dead1");
         mounts.hang("/dead2");
-        asker.begin();
         let begin = Instant::now();
+        asker.begin();
         assert!(is_stuck(&asker.ask(Path::new("/dead1"))) && is_stuck(&asker.ask(Path::new("/dead2"))));
         assert!(begin.elapsed() >= SHORT + SHORT / 10, "the second one had its share too");
         asker.limit = LONG;

@@ -284,7 +284,7 @@ mod tests {
             assert_eq!(users.name(uid), None);
         }
         assert_eq!(users.name_within(0, Duration::from_millis(20)), None);
-        assert!(begin.elapsed() < Duration::from_secs(5));
+        assert!(begin.elapsed() < Duration::from_secs(60));
         assert!(users.services.unwrap().known.len() <= QUEUE + 1);
     }
 

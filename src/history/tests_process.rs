@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::Command;
 use std::process::{Child, Stdio};
 
-use super::tests::{START, ask, known, open, record, record_snapshot};
+use super::tests::{START, ask, known, open, patiently, record, record_snapshot};
 use super::*;
 
 const DIRECTORY: &str = "PSMONITOR_TEST_HISTORY_DIR";
@@ -38,7 +38,10 @@ fn sample(second: u32) -> Snapshot {
 
 /// How many samples of each 10 s the file holds.
 pub(super) fn stored(directory: &Path) -> Vec<(i64, f32)> {
-    let (mut database, _) = store::open(&directory.join(FILE)).unwrap();
+    let (mut database, _) = patiently(|| match store::open(&directory.join(FILE)) {
+        Err(Failure::InUse) => None,
+        opened => Some(opened.unwrap()),
+    });
     store::check(&mut database).unwrap();
     let mut samples = Vec::new();
     let from = START as i64 / 10;
@@ -57,7 +60,7 @@ fn record_and_tell(directory: &Path, begin: u32) {
         writeln!(out, "\nrecorded {second}").unwrap();
         let Some(batch) = lock(&history.live).record(&sample(second)) else { continue };
         history.send(batch).unwrap();
-        let database = history.disk.as_ref().unwrap().database().unwrap();
+        let database = patiently(|| history.disk.as_ref().unwrap().database());
         let newest = (START as i64 + i64::from(second)) / 10;
         let samples = (second % 10 + 1) as f32;
         while !store::newest(&database, 0)

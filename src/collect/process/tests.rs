@@ -148,16 +148,16 @@ impl Drop for Kept {
     }
 }
 
-/// Reads until `done`, for at most ten seconds, listing `/proc` only where a process was started since.
+/// Reads until `done`, for at most a minute, listing `/proc` only where a process was started since.
 fn wait_for(reader: &mut Reader, done: impl Fn(&RawProcesses) -> bool) {
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + Duration::from_secs(60);
     let mut loadavg = load::reader(&Paths::host());
     let mut pass = || {
         reader.note_newest_pid(loadavg.read().unwrap().newest_pid);
         reader.read_all().unwrap()
     };
     while !done(&pass()) {
-        assert!(Instant::now() < end, "not seen in ten seconds");
+        assert!(Instant::now() < end, "not seen in a minute");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -198,16 +198,24 @@ fn a_long_name_is_known_in_full() {
 fn any_budget_tells_the_same() {
     let [mut none, mut few, mut plenty] = [0, 7, 300].map(|budget| Reader::with_budget(&Paths::host(), budget));
     let children: Vec<_> = (0..8).map(|_| Kept(Command::new("sleep").arg("60").spawn().unwrap())).collect();
+    // Before it sleeps its files still change.
     for child in &children {
-        wait_for(&mut plenty, |all| name(all, child.0.id()) == Some("sleep"));
+        let sleeps = |stat: &RawProcessStat| &*stat.name == "sleep" && stat.state == 'S';
+        wait_for(&mut plenty, |all| find(all, child.0.id()).and_then(|p| p.stat.as_ref()).is_some_and(sleeps));
     }
     let starts = |all: &RawProcesses| -> BTreeMap<u32, u64> {
         all.list.iter().filter_map(|p| p.stat.as_ref().map(|stat| (p.pid, stat.start_ticks))).collect()
     };
-    for _ in 0..5 {
+    let mut compared = 0;
+    for _ in 0..20 {
         let before = plenty.read_all().unwrap();
         let others = [none.read_all().unwrap(), few.read_all().unwrap()];
-        let mut after = starts(&plenty.read_all().unwrap());
+        let after = plenty.read_all().unwrap();
+        // The kernel may take memory from a child at any time.
+        let stands_still = |child: &Kept| find(&before, child.0.id()) == find(&after, child.0.id());
+        let still: Vec<u32> = children.iter().filter(|child| stands_still(child)).map(|child| child.0.id()).collect();
+        compared += still.len();
+        let mut after = starts(&after);
         // Other tests start and end children meanwhile: only what was there all the time is compared.
         let first = starts(&before);
         after.retain(|pid, start| first.get(pid) == Some(start));
@@ -216,11 +224,12 @@ fn any_budget_tells_the_same() {
             let seen = starts(&other);
             assert!(after.iter().all(|(pid, start)| seen.get(pid) == Some(start)));
             // Other processes may execute another program between two passes; these sleep.
-            for child in &children {
-                assert_eq!(find(&other, child.0.id()), find(&before, child.0.id()));
+            for pid in &still {
+                assert_eq!(find(&other, *pid), find(&before, *pid));
             }
         }
     }
+    assert!(compared > children.len(), "{compared} children stood still");
 }
 
 /// Runs the rest of the test `name` in a process of its own, whose descriptors no other test touches. True in there.
@@ -282,8 +291,9 @@ fn a_pass_survives_that_descriptors_run_out() {
             let found = find(&all, child.0.id()).unwrap();
             assert!(found.stat.is_some() && found.memory_pages.is_some() && found.uid.is_some());
         }
-        let top = reader.read_top().unwrap();
-        assert_eq!(top.list.iter().filter(|process| process.stat.is_some()).count(), TOP);
+        // One of the largest may have ended between two of its files.
+        let mut top = || reader.read_top().unwrap().list.iter().filter(|process| process.stat.is_some()).count();
+        assert!((0..20).any(|_| top() == TOP));
     }
     assert!(reader.table.kept() < 32);
 }
