@@ -2,8 +2,6 @@
 #![allow(clippy::expect_used, reason = "in a test whatever is not as expected is a failure")]
 #![allow(clippy::print_stdout, reason = "measured times and sizes are shown with a failure")]
 
-use std::time::Duration;
-
 use crate::support::Server;
 use crate::wire::{Raw, connections, frame, threads, wait_until};
 
@@ -28,12 +26,11 @@ fn stays_flat(server: &mut Server, what: &str, mut cycle: impl FnMut(&Server, bo
         cycle(server, at % 2 == 0);
     }
     let took = wait_until(&format!("{what}: all sockets are closed"), || connections(server) <= sockets_before);
+    wait_until(&format!("{what}: no descriptor is left over"), || descriptors(server) <= descriptors_before + 4);
     let (now, threads_now) = (descriptors(server), threads(server));
     println!(
         "{what}: {descriptors_before} descriptors before, {now} after {CYCLES} cycles and {took:?}; {threads_before} and {threads_now} threads"
     );
-    assert!(took < Duration::from_secs(10), "{what}: sockets stay open for {took:?}");
-    assert!(now <= descriptors_before + 4, "{what}: {descriptors_before} descriptors before, {now} now");
     // The blocking pool may have grown by a thread for a slow reader; it does not grow with the clients.
     assert!(threads_now <= threads_before + 8, "{what}: {threads_before} threads before, {threads_now} now");
     server.assert_well();

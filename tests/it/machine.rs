@@ -2,6 +2,7 @@
 //! processes. A test that changes something takes a copy.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::support::tests_folder;
@@ -78,6 +79,10 @@ impl Machine {
         assert!(self._copy.is_some(), "the original is never changed");
         let text = fs::read_to_string(self.path(file)).expect("the file");
         assert!(text.contains(from), "{file} does not hold {from:?}");
-        fs::write(self.path(file), text.replace(from, to)).expect("the file is written");
+        let text = text.replace(from, to);
+        // Never empty, not even for a moment.
+        let mut open = fs::File::options().write(true).open(self.path(file)).expect("the file");
+        open.write_all(text.as_bytes()).expect("the file is written");
+        open.set_len(text.len() as u64).expect("the file has its length");
     }
 }

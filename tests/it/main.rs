@@ -4,6 +4,7 @@
 //! | module     | what holds                                                                                        |
 //! |------------|---------------------------------------------------------------------------------------------------|
 //! | `attack`   | broken frames, slow and silent clients, floods: each ends alone and delays nobody                    |
+//! | `busy`     | no tests: turns, and second looks, for a machine that is busy                                       |
 //! | `cli`      | flags are explained everywhere; what is typed wrong is told in one line                             |
 //! | `commands` | psiod's socket answers everything malformed and stays open                                          |
 //! | `events`   | Process Monitor's event stream: when events come, who gets plain JSON                               |
@@ -24,6 +25,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on says why")]
 
 mod attack;
+mod busy;
 mod cli;
 mod commands;
 mod events;

@@ -17,7 +17,7 @@ use serde_json::Value;
 pub use crate::socket::Socket;
 
 /// Time that anything may take before the test fails. Generous: the machine may be busy.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running server. Dropping it kills it.
 pub struct Server {

@@ -179,6 +179,13 @@ pub fn worker(server: &Server, headers: &[(&str, &str)]) -> String {
     response.json()["id"].as_str().expect("an id").to_owned()
 }
 
+/// Ticks of the sampler so far.
+pub fn ticks(server: &Server) -> usize {
+    let page = server.get("/metrics?collect[]=loadavg").text();
+    let count = page.lines().find_map(|line| line.strip_prefix("psmonitor_ticks_total "));
+    count.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("no count of ticks: {page}"))
+}
+
 /// Resident memory, KiB.
 pub fn resident_kib(server: &Server) -> i64 {
     status(server, "VmRSS:")
