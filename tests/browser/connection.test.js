@@ -11,7 +11,7 @@ const load = async (name) => {
 };
 const { Connection, backOff, explainClose } = await load("connection.js");
 const { amount, fixed, percent, rate, size } = await load("format.js");
-const LIMIT = { timeout: 5_000 };
+const LIMIT = { timeout: 60_000 };
 
 /** A connection in a played world: `advance(ms)` moves its clock, `answers` are what POST / gives next. */
 function world({ random = 1 } = {}) {

@@ -30,7 +30,7 @@ export async function launch(flags = []) {
   } catch (error) {
     throw new Error(`playwright-core is missing. Install it: cd tests/browser && npm ci (${error.message})`);
   }
-  return playwright.chromium.launch({ executablePath: CHROMIUM, args: [...FLAGS, ...flags], timeout: 30_000 });
+  return playwright.chromium.launch({ executablePath: CHROMIUM, args: [...FLAGS, ...flags], timeout: 60_000 });
 }
 
 /** Starts the server. Resolves with `{url, port, stop(signal)}` once it has said where it listens. */
@@ -51,15 +51,15 @@ export async function startServer({ port = 0, args = [] } = {}) {
     ended.then((code) => reject(new Error(`the server ended with ${code}: ${complaints}`)));
   });
   const limit = new AbortController();
-  const late = sleep(10_000, null, { signal: limit.signal }).then(
-    () => Promise.reject(new Error(`the server printed no address within 10 s: ${printed}${complaints}`)),
+  const late = sleep(60_000, null, { signal: limit.signal }).then(
+    () => Promise.reject(new Error(`the server printed no address within 60 s: ${printed}${complaints}`)),
     () => {},
   );
   try {
     const bound = await Promise.race([address, late]);
     const stop = async (signal = "SIGTERM") => {
       child.kill(signal);
-      const forced = setTimeout(() => child.kill("SIGKILL"), 8_000);
+      const forced = setTimeout(() => child.kill("SIGKILL"), 20_000);
       await ended;
       clearTimeout(forced);
     };
@@ -81,11 +81,11 @@ export function useBrowserAndServer() {
   before(async () => {
     browser = await launch();
     server = await startServer();
-  }, { timeout: 60_000 });
+  }, { timeout: 180_000 });
   after(async () => {
     await server?.stop();
     await browser?.close();
-  }, { timeout: 30_000 });
+  }, { timeout: 60_000 });
 }
 
 /** A page in a context of its own, closed after the test. `faults()` lists what went wrong so far. */
@@ -93,7 +93,7 @@ export async function newPage(t, browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1360, height: 900 }, ...options });
   t.after(() => context.close());
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(60_000);
   const seen = { consoleErrors: [], pageErrors: [], urls: [] };
   page.on("console", (message) => {
     if (message.type() === "error" || message.type() === "warning") seen.consoleErrors.push(message.text());
@@ -122,7 +122,7 @@ export async function assertClean({ page, seen }, url, { consoleErrors = true } 
 }
 
 /** Asks until the answer is truthy, and returns it. */
-export async function eventually(ask, what, limit = 10_000) {
+export async function eventually(ask, what, limit = 60_000) {
   const end = Date.now() + limit;
   for (;;) {
     const answer = await ask();

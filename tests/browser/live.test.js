@@ -10,7 +10,7 @@ import {
   useBrowserAndServer,
 } from "./helper.js";
 
-const LIMIT = { timeout: 60_000 };
+const LIMIT = { timeout: 180_000 };
 const NUMBER = /^\d+\.\d$/;
 
 useBrowserAndServer();
@@ -43,7 +43,7 @@ test("connects by itself and shows numbers that change, from this server only", 
     usages.add(await textOf(page, "cpu-usage"));
     usages.add(await textOf(page, "memory-percent"));
     return usages.size >= 3;
-  }, "another CPU usage or memory figure", 20_000);
+  }, "another CPU usage or memory figure");
   assert.ok((await logLines(page, "received")).includes("connected to monitor, transmitting data..."));
   await assertClean(tab, server.url);
 });
@@ -71,10 +71,13 @@ test("comes back by itself after the server was killed and started again", LIMIT
   await untilState(page, "live");
   await own.stop("SIGKILL");
   await untilState(page, "waiting");
-  assert.match(await textOf(page, "state"), /^Waiting \d+ s$/);
-  assert.match(await textOf(page, "detail"), /connection was lost|cannot be reached/);
-  own = await startServer({ port: own.port });
-  await untilState(page, "live", 20_000);
+  // It waits again and again, with an attempt in between.
+  await eventually(async () => /^Waiting \d+ s$/.test(await textOf(page, "state")), "the wait in words");
+  await eventually(async () => /connection was lost|cannot be reached/.test(await textOf(page, "detail")), "the reason");
+  // Somebody else's connection may have the port for a moment.
+  const { port } = own;
+  own = await eventually(() => startServer({ port }).catch(() => null), "a server on the same port");
+  await untilState(page, "live");
   const last = await textOf(page, "detail");
   assert.match(last, /^last data \d\d:\d\d:\d\d$/);
   await eventually(async () => (await textOf(page, "detail")) !== last, "numbers after the restart");

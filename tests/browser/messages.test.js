@@ -8,7 +8,7 @@ import {
   useBrowserAndServer,
 } from "./helper.js";
 
-const LIMIT = { timeout: 60_000 };
+const LIMIT = { timeout: 180_000 };
 const DASH = "\u2013";
 
 useBrowserAndServer();
@@ -236,11 +236,11 @@ test("Retry-After of a refused worker is honoured", LIMIT, async (t) => {
   await page.goto(server.url);
   await untilState(page, "waiting");
   assert.match(await textOf(page, "detail"), /answered 503: too many unclaimed workers/);
-  assert.match(await textOf(page, "state"), /^Waiting [34] s$/);
+  assert.match(await textOf(page, "state"), /^Waiting \d s$/);
   await untilState(page, "live");
   assert.equal(asked.length, 2);
   const waited = asked[1] - asked[0];
-  assert.ok(waited >= 3000 && waited < 5000, `${waited} ms`);
+  assert.ok(waited >= 3000 && waited < 10_000, `${waited} ms`);
   await assertClean(tab, server.url, { consoleErrors: false });
 });
 

@@ -26,12 +26,12 @@ async function worker() {
   return client.json();
 }
 
-/** Opens a WebSocket and collects its messages until there are `count` or it is closed. */
-function read(path, count, onOpen = () => {}) {
+/** Opens a WebSocket and collects its messages until there are `count`, one is `last`, or it is closed. */
+function read(path, { count, last }, onOpen = () => {}) {
   return new Promise((resolve, reject) => {
     const connection = new WebSocket(`ws://${server.address}${path}`);
     const messages = [];
-    const limit = setTimeout(() => reject(new Error(`only ${messages.length} messages`)), 10_000);
+    const limit = setTimeout(() => reject(new Error(`only ${messages.length} messages`)), 60_000);
     const done = (closed) => {
       clearTimeout(limit);
       connection.terminate();
@@ -41,7 +41,7 @@ function read(path, count, onOpen = () => {}) {
     connection.onerror = (event) => reject(event.error);
     connection.onmessage = (response) => {
       messages.push({ data: response.data, at: performance.now() });
-      if (messages.length === count) done({});
+      if (messages.length === count || response.data === last) done({});
     };
     connection.on("close", (code, reason) => done({ code, reason: reason.toString() }));
   });
@@ -49,37 +49,54 @@ function read(path, count, onOpen = () => {}) {
 
 for (const path of ["/connect", "/ws"]) {
   test(`the documented client on ${path}`, async () => {
-    const { id, status } = await worker();
-    assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
-    assert.equal(status, null);
-    const { messages } = await read(`${path}?id=${id}`, 5);
-    assert.equal(messages[0].data, WELCOME);
-    for (const { data } of messages.slice(1)) {
-      const frame = JSON.parse(data);
-      for (const key of ["cpu", "mem", "disk", "uptime", "processes", "network"]) assert.ok(key in frame, key);
-      assert.equal(typeof frame.mem.total, "number");
-      assert.equal(typeof frame.uptime, "string");
-      assert.equal(frame.processes[0].memory_info.length, 7);
-      assert.deepEqual(Object.keys(frame.network.statistics).sort(), [...frame.network.interfaces].sort());
-    }
-    const seconds = (messages[4].at - messages[2].at) / 1000;
-    assert.ok(Math.abs(seconds - 2) < 0.6, `two intervals took ${seconds} s`);
+    await eventually(() => followsTheClient(path));
   });
+}
+
+/** Another attempt for what others can delay. What is wrong is wrong every time. */
+async function eventually(check) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await check();
+    } catch (error) {
+      if (attempt === 5) throw error;
+    }
+  }
+}
+
+/** What the documents promise a client on this path. */
+async function followsTheClient(path) {
+  const { id, status } = await worker();
+  assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  assert.equal(status, null);
+  const { messages } = await read(`${path}?id=${id}`, { count: 5 });
+  assert.equal(messages[0].data, WELCOME);
+  for (const { data } of messages.slice(1)) {
+    const frame = JSON.parse(data);
+    for (const key of ["cpu", "mem", "disk", "uptime", "processes", "network"]) assert.ok(key in frame, key);
+    assert.equal(typeof frame.mem.total, "number");
+    assert.equal(typeof frame.uptime, "string");
+    assert.equal(frame.processes[0].memory_info.length, 7);
+    assert.deepEqual(Object.keys(frame.network.statistics).sort(), [...frame.network.interfaces].sort());
+  }
+  const seconds = (messages[4].at - messages[2].at) / 1000;
+  assert.ok(Math.abs(seconds - 2) < 0.6, `two intervals took ${seconds} s`);
 }
 
 test("what a client says is echoed, text or binary", async () => {
   for (const message of ["hello", Buffer.from("hello")]) {
     const { id } = await worker();
-    const { messages } = await read(`/connect?id=${id}`, 3, (connection) => connection.send(message));
-    assert.ok(messages.some(({ data }) => data === "message received hello"));
+    const last = "message received hello";
+    const { messages } = await read(`/connect?id=${id}`, { last }, (connection) => connection.send(message));
+    assert.equal(messages.at(-1).data, last);
   }
 });
 
 test("a used and an unknown id are closed with 1008", async () => {
   const { id } = await worker();
-  await read(`/connect?id=${id}`, 1);
+  await read(`/connect?id=${id}`, { count: 1 });
   for (const refused of [id, "00000000-0000-4000-8000-000000000000", "nonsense"]) {
-    assert.deepEqual(await read(`/connect?id=${refused}`, 1), {
+    assert.deepEqual(await read(`/connect?id=${refused}`, { count: 1 }), {
       messages: [],
       code: 1008,
       reason: "Invalid worker id",
@@ -88,7 +105,7 @@ test("a used and an unknown id are closed with 1008", async () => {
 });
 
 test("no id is an HTTP error", async () => {
-  await assert.rejects(read("/connect", 1), /Unexpected server response: 400/);
+  await assert.rejects(read("/connect", { count: 1 }), /Unexpected server response: 400/);
 });
 
 test("a stopping server closes with 1001", async () => {
@@ -97,7 +114,7 @@ test("a stopping server closes with 1001", async () => {
   try {
     const { id } = await worker();
     let stopped;
-    const result = await read(`/connect?id=${id}`, 1000, () => {
+    const result = await read(`/connect?id=${id}`, { count: 1000 }, () => {
       setTimeout(() => (stopped = server.stop()), 200);
     });
     assert.equal(result.code, 1001);
