@@ -12,13 +12,57 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 from websockets.sync.client import connect
 
 ROOT = Path(__file__).resolve().parents[2]
 WELCOME = "connected to monitor, transmitting data..."
-STOP_SECONDS = 5
+# What is promised of a stop, and how long a stop may take that is no test's subject.
+STOP_SECONDS, STOP_PATIENCE = 5, 20
+TRIES = 6
+
+
+def eventually(check, tries=TRIES):
+    """Runs a check that somebody else's work can spoil until it passes. What is wrong is wrong every time."""
+    for attempt in range(tries):
+        try:
+            return check()
+        except Exception:
+            if attempt == tries - 1:
+                raise
+            time.sleep(0.3)
+
+
+def agree(differences, pause=0):
+    """Numbers that others move too: each must be right in one of the tries. `differences` gives what is wrong just now."""
+    wrong = None
+    for _ in range(TRIES):
+        now = differences()
+        wrong = now if wrong is None else {key: wrong[key] for key in wrong.keys() & now.keys()}
+        if not wrong:
+            return
+        time.sleep(pause)
+    pytest.fail("\n".join(f"{key}: {what}" for key, what in wrong.items()))
+
+
+def until(holds, seconds=60):
+    """Waits until it holds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.02)
+
+
+def size_of_a_large_process():
+    """MiB that make a process one of the ten largest for as long as a test takes, where memory allows for three of them."""
+    resident = [0] * 7
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            resident.append(process.memory_info().rss >> 20)
+    sizes = [mib * 5 // 4 + 64 for mib in sorted(resident, reverse=True)[2:7]]
+    return next((size for size in sizes if size < psutil.virtual_memory().available >> 24), sizes[-1])
 
 
 def program():
@@ -56,7 +100,7 @@ class Server:
         self._stdout.start()
 
     def _address(self):
-        watchdog = threading.Timer(20, self.process.kill)
+        watchdog = threading.Timer(60, self.process.kill)
         watchdog.start()
         try:
             for line in self.process.stdout:
@@ -89,14 +133,24 @@ class Server:
 
     def wait_for_log(self, *lines, known=0):
         """Back when the log has a line with each of these texts, not counting its first `known` ones."""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while not all(any(text in line for line in self.errors[known:]) for text in lines):
             assert time.monotonic() < deadline, "".join(self.errors[known:])
             time.sleep(0.01)
 
+    def ticks(self):
+        """Ticks of its sampler so far."""
+        page = requests.get(f"{self.url}/metrics?collect[]=loadavg", timeout=20).text
+        return int(re.search(r"^psmonitor_ticks_total (\d+)$", page, re.M)[1])
+
+    def next_sample(self):
+        """Back when there is a sample that was begun after this call."""
+        known = self.ticks()
+        until(lambda: self.ticks() >= known + 2)
+
     def worker(self):
         """The id of a new worker."""
-        answer = requests.post(self.url, json={"connection": "monitor"}, timeout=5)
+        answer = requests.post(self.url, json={"connection": "monitor"}, timeout=20)
         assert answer.status_code == 200, answer.text
         return answer.json()["id"]
 
@@ -107,7 +161,7 @@ class Server:
     def connect(self, worker=None, path="/connect", query="", **options):
         """A WebSocket for a worker, a new one unless it is given."""
         address = self.ws(f"{path}?id={worker or self.worker()}{query}")
-        return connect(address, open_timeout=5, close_timeout=2, legacy=True, **options)
+        return connect(address, open_timeout=20, close_timeout=2, legacy=True, **options)
 
     def stop(self):
         """SIGTERM; the exit code and how long it took."""
@@ -115,18 +169,18 @@ class Server:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGTERM)
         try:
-            code, took = self.process.wait(STOP_SECONDS), time.monotonic() - start
-            self._stderr.join(5)
+            code, took = self.process.wait(STOP_PATIENCE), time.monotonic() - start
+            self._stderr.join(STOP_PATIENCE)
             return code, took
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"the server still ran {STOP_SECONDS} s after SIGTERM: {''.join(self.errors)}") from None
+            raise AssertionError(f"the server still ran {STOP_PATIENCE} s after SIGTERM: {''.join(self.errors)}") from None
 
     def kill(self):
         """Ends it at once, if it still runs."""
         self.process.kill()
         self.process.wait()
-        self._stderr.join(5)
+        self._stderr.join(STOP_PATIENCE)
         self.process.stdout.close()
 
 

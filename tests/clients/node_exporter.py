@@ -43,26 +43,32 @@ def need(name, package):
     return path
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+def start_on_a_free_port(command, ready, log=subprocess.DEVNULL):
+    """Starts a program with --web.listen-address: its URL and its process. Others may take a free port before it does."""
+    for _ in range(5):
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{listener.getsockname()[1]}"
+        command_line = [*command, f"--web.listen-address={address}"]
+        process = subprocess.Popen(command_line, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        deadline = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline:
+            with contextlib.suppress(requests.RequestException):
+                if requests.get(f"http://{address}{ready}", timeout=20).status_code == 200:
+                    return f"http://{address}", process
+            time.sleep(0.05)
+        process.kill()
+        process.wait()
+    pytest.fail(f"{command[0]} does not answer")
 
 
 @contextlib.contextmanager
 def exporter(*arguments):
-    """A node_exporter for the length of a block: its address and its process."""
-    address = f"127.0.0.1:{free_port()}"
+    """A node_exporter for the length of a block: its URL and its process."""
     path = need("prometheus-node-exporter", "prometheus-node-exporter")
-    command = [path, f"--web.listen-address={address}", *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url, process = start_on_a_free_port([path, *arguments], "/")
     try:
-        for _ in range(200):
-            with contextlib.suppress(requests.ConnectionError):
-                requests.get(f"http://{address}/", timeout=5)
-                break
-            time.sleep(0.05)
-        yield f"http://{address}", process
+        yield url, process
     finally:
         process.kill()
         process.wait()

@@ -9,17 +9,15 @@ import requests
 import websocket
 import websockets
 from frames import check_cpu, check_frame, check_network, check_processes, check_space, check_uptime, number
-from conftest import WELCOME
+from conftest import WELCOME, eventually
 from websockets.sync.client import connect
 
 
 @pytest.mark.parametrize("path", ["/connect", "/ws"])
 def test_websockets_as_documented(server, path):
-    response = requests.post(server.url, json={"connection": "monitor"}, timeout=5)
-    worker = response.json()
-
     async def read():
         messages = []
+        worker = requests.post(server.url, json={"connection": "monitor"}, timeout=20).json()
         uri = f"ws://{server.address}{path}?id={worker['id']}"
         async with websockets.connect(uri) as socket:
             async for message in socket:
@@ -27,23 +25,26 @@ def test_websockets_as_documented(server, path):
                 if len(messages) == 5:
                     return messages
 
-    messages = asyncio.run(asyncio.wait_for(read(), 10))
-    assert messages[0][1] == WELCOME
-    for _, text in messages[1:]:
-        check_frame(text)
-    # The first frame at once, the others as the server samples, once a second.
-    assert messages[1][0] - messages[0][0] < 0.5
-    assert messages[4][0] - messages[2][0] == pytest.approx(2, abs=0.6)
+    def check():
+        messages = asyncio.run(asyncio.wait_for(read(), 60))
+        assert messages[0][1] == WELCOME
+        for _, text in messages[1:]:
+            check_frame(text)
+        # The first frame at once, the others as the server samples, once a second.
+        assert messages[1][0] - messages[0][0] < 0.5
+        assert messages[4][0] - messages[2][0] == pytest.approx(2, abs=0.6)
+
+    eventually(check)
 
 
 @pytest.mark.parametrize("path", ["/connect", "/ws"])
 def test_websocket_client(server, path):
-    worker = requests.post(server.url, json={"connection": "monitor"}, timeout=5).json()
-    socket = websocket.create_connection(f"ws://{server.address}{path}?id={worker['id']}", timeout=5)
+    worker = requests.post(server.url, json={"connection": "monitor"}, timeout=20).json()
+    socket = websocket.create_connection(f"ws://{server.address}{path}?id={worker['id']}", timeout=20)
     assert socket.recv() == WELCOME
     check_frame(socket.recv())
     socket.send("hello")
-    assert "message received hello" in (socket.recv() for _ in range(2))
+    assert "message received hello" in (socket.recv() for _ in range(30))
     socket.close()
 
 
@@ -74,17 +75,17 @@ def test_websocket_client_app(server):
 )
 def test_any_body_makes_a_worker(server, body, content_type):
     headers = {"Content-Type": content_type} if content_type else {}
-    response = requests.post(server.url, data=body, headers=headers, timeout=5)
+    response = requests.post(server.url, data=body, headers=headers, timeout=20)
     assert response.status_code == 200
     assert response.headers["Content-Type"].startswith("application/json")
     worker = response.json()
     assert worker.keys() == {"id", "status"} and worker["status"] is None
     with connect(server.ws(f"/connect?id={worker['id']}")) as socket:
-        assert socket.recv(timeout=5) == WELCOME
+        assert socket.recv(timeout=20) == WELCOME
 
 
 def test_system(server):
-    response = requests.get(f"{server.url}/system", timeout=5)
+    response = requests.get(f"{server.url}/system", timeout=20)
     assert response.status_code == 200
     assert response.headers["Content-Type"].startswith("application/json")
     system = response.json()
@@ -100,7 +101,7 @@ def test_system(server):
 
 
 def test_network(server):
-    response = requests.get(f"{server.url}/network", timeout=5)
+    response = requests.get(f"{server.url}/network", timeout=20)
     assert response.status_code == 200
     network = response.json()
     check_network(network)
@@ -111,14 +112,14 @@ def test_network(server):
 def test_numbers_are_there_after_two_samples(server):
     """What the first sample cannot tell is null; from the second interval on it must be a number."""
     with server.connect() as socket:
-        frames = [check_frame(text) for text in [socket.recv(timeout=5) for _ in range(4)][1:]]
+        frames = [check_frame(text) for text in [socket.recv(timeout=20) for _ in range(4)][1:]]
     last = frames[-1]
     assert number(last["cpu"]["usage"])
     assert all(number(row[key]) for row in last["network"]["averages"].values() for key in ("in", "out"))
 
 
 def test_dashboard(server):
-    response = requests.get(server.url, timeout=5)
+    response = requests.get(server.url, timeout=20)
     assert response.status_code == 200
     assert response.headers["Content-Type"].startswith("text/html")
     assert "<html" in response.text.lower()
@@ -127,18 +128,18 @@ def test_dashboard(server):
 @pytest.mark.parametrize("message", ["hello", "", json.dumps({"a": "ü"}), "x" * 10_000])
 def test_text_is_echoed(server, message):
     with server.connect() as socket:
-        assert socket.recv(timeout=5) == WELCOME
+        assert socket.recv(timeout=20) == WELCOME
         socket.send(message)
-        assert f"message received {message}" in (socket.recv(timeout=5) for _ in range(3))
+        assert f"message received {message}" in (socket.recv(timeout=20) for _ in range(30))
 
 
 def test_binary_is_echoed_as_text(server):
     with server.connect() as socket:
-        assert socket.recv(timeout=5) == WELCOME
+        assert socket.recv(timeout=20) == WELCOME
         socket.send(b"hello")
-        assert "message received hello" in (socket.recv(timeout=5) for _ in range(3))
+        assert "message received hello" in (socket.recv(timeout=20) for _ in range(30))
 
 
 def test_ping_is_answered(server):
     with server.connect() as socket:
-        assert socket.ping().wait(timeout=5)
+        assert socket.ping().wait(timeout=20)

