@@ -226,28 +226,6 @@ fn a_thousand_requests_at_once_are_answered_in_turn() {
     server.assert_well();
 }
 
-/// Times between the frames of a stream, as long as it is wanted.
-fn gaps(mut stream: Raw, is_wanted: &AtomicBool) -> Vec<Duration> {
-    let mut gaps = Vec::new();
-    let mut last: Option<Instant> = None;
-    let mut at_ping = Vec::new();
-    while is_wanted.load(Ordering::SeqCst) {
-        match stream.frame().expect("the stream goes on") {
-            (0x89, payload) => at_ping = payload,
-            (0x81, text) if text.starts_with(b"{") => {
-                let now = Instant::now();
-                gaps.extend(last.replace(now).map(|last| now - last));
-            }
-            _ => {}
-        }
-        if !at_ping.is_empty() {
-            let pong = frame(0x8a, &std::mem::take(&mut at_ping));
-            stream.send(&pong);
-        }
-    }
-    gaps
-}
-
 #[test]
 fn clients_that_never_read_are_cut_and_delay_nobody() {
     raise_own_limit();
@@ -257,7 +235,7 @@ fn clients_that_never_read_are_cut_and_delay_nobody() {
         let is_wanted = Arc::new(AtomicBool::new(true));
         let watch = |_| {
             let (stream, is_wanted) = (Raw::psmonitor(&server), Arc::clone(&is_wanted));
-            std::thread::spawn(move || gaps(stream, &is_wanted))
+            std::thread::spawn(move || stream.gaps(&is_wanted))
         };
         let good: Vec<_> = (0..5).map(watch).collect();
         deaf_clients_are_cut(&server);

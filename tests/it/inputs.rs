@@ -1,5 +1,6 @@
 //! What routes make of wrong parameters and methods, and that every listener serves every route.
 
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
@@ -214,4 +215,20 @@ fn every_listener_serves_every_route() {
         }
         server.assert_well();
     });
+}
+
+#[test]
+fn an_offer_of_another_protocol_is_answered_in_this_one() {
+    let server = Server::start::<&str>(&[]);
+    for offer in ["h2c", "foo"] {
+        let headers = [("Connection", "Upgrade"), ("Upgrade", offer)];
+        let mut stream = server.connect();
+        let head = headers.map(|(name, value)| format!("{name}: {value}\r\n")).concat();
+        stream
+            .write_all(format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n{head}\r\n", server.address()).as_bytes())
+            .expect("sent");
+        let answer = String::from_utf8(support::read_to_end(&mut stream)).expect("text").to_ascii_lowercase();
+        assert!(answer.starts_with("http/1.1 200 ok\r\n") && answer.ends_with("\r\n\r\nok\n"), "{offer}: {answer}");
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{offer}: {answer}");
+    }
 }

@@ -18,6 +18,7 @@
 //! | `machine`  | no tests: the fixture machine of `tests/fixtures/machine` and copies of it                          |
 //! | `matrix`   | every file of the machine missing, empty and garbage: its fields are null, nothing else changes     |
 //! | `socket`   | no tests: WebSockets for the others                                                                 |
+//! | `sockets`  | twenty thousand sockets, and nobody waits for their list                                             |
 //! | `stop`     | signals: close codes, exit code, time                                                                |
 //! | `support`  | no tests: starts and ends servers; HTTP and event streams for the others                            |
 //! | `wire`     | no tests: raw frames, half requests, and what the kernel says of the server's process               |
@@ -39,6 +40,7 @@ mod load;
 mod machine;
 mod matrix;
 mod socket;
+mod sockets;
 mod stop;
 mod support;
 mod wire;

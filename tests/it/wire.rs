@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::{self, PATIENCE, Response, Server};
@@ -58,6 +59,23 @@ pub fn ask(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str
 }
 
 impl Raw {
+    /// Times between the frames of psmonitor's stream, as long as it is wanted.
+    pub fn gaps(mut self, is_wanted: &AtomicBool) -> Vec<Duration> {
+        let mut gaps = Vec::new();
+        let mut last: Option<Instant> = None;
+        while is_wanted.load(Ordering::SeqCst) {
+            match self.frame().expect("the stream goes on") {
+                (0x89, payload) => self.send(&frame(0x8a, &payload)),
+                (0x81, text) if text.starts_with(b"{") => {
+                    let now = Instant::now();
+                    gaps.extend(last.replace(now).map(|last| now - last));
+                }
+                _ => {}
+            }
+        }
+        gaps
+    }
+
     /// Upgrades; any other answer than 101 is the error.
     pub fn open(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Self, Response> {
         let headers: Vec<_> = UPGRADE.iter().chain(headers).copied().collect();
@@ -233,5 +251,5 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
 /// Lets this process open as many descriptors as it may: the crowds of these tests are on its side too.
 pub fn raise_own_limit() {
     let (soft, _) = psmonitor::collect::limit::raise_descriptor_limit();
-    assert!(soft >= 8_192, "these tests open thousands of connections; raise the limit: ulimit -n 8192");
+    assert!(soft >= 12_288, "these tests open thousands of connections; raise the limit: ulimit -n 12288");
 }
