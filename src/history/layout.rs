@@ -10,6 +10,9 @@ use crate::model::snapshot::{Disk, Filesystem, Stalls, Temperature};
 /// File systems and sensors are read less often than the vitals. In between their last values hold, this long.
 const HELD_SECONDS: i64 = 25;
 
+/// How often the catalogue is asked whether it has room by now.
+const ASK_AGAIN_SECONDS: i64 = 60;
+
 /// Names and units of what every machine has one of, in the order of [`vitals`].
 const VITALS: [(&str, Unit); 25] = [
     ("cpu.busy", Unit::Ratio),
@@ -82,6 +85,8 @@ fn vitals(snapshot: &Snapshot) -> [Option<f64>; 25] {
 struct Entry<const N: usize> {
     key: (Box<str>, Box<str>),
     places: [Option<Place>; N],
+    /// When the catalogue is asked again for those that it had no room for, unix seconds.
+    ask_again_at: i64,
 }
 
 /// Things of one kind, as the snapshot before listed them.
@@ -95,6 +100,7 @@ impl<const N: usize> Group<N> {
     /// this position before; the second of two items of one name has `.2` added to it.
     fn places<'s, T>(
         &mut self,
+        now: i64,
         items: impl Iterator<Item = &'s T>,
         key: impl Fn(&'s T) -> (&'s str, &'s str),
         mut resolve: impl FnMut(&T, &str) -> [Option<Place>; N],
@@ -105,14 +111,24 @@ impl<const N: usize> Group<N> {
         let mut count = 0;
         for item in items {
             let (first, second) = key(item);
-            let known = self.entries.get(count).is_some_and(|entry| *entry.key.0 == *first && *entry.key.1 == *second);
-            if !known {
-                // What comes after may now be the first of its name.
-                self.entries.truncate(count);
-                let twins =
-                    self.entries.iter().filter(|entry| *entry.key.0 == *first && *entry.key.1 == *second).count();
+            let is_it = |entry: &Entry<N>| *entry.key.0 == *first && *entry.key.1 == *second;
+            let is_known = |entry: &Entry<N>| entry.places.iter().all(Option::is_some) || now < entry.ask_again_at;
+            let known = self.entries.get(count).filter(|entry| is_it(entry));
+            if !known.is_some_and(is_known) {
+                let twins = self.entries[..count].iter().filter(|entry| is_it(entry)).count();
                 let suffix = if twins > 0 { format!(".{}", twins + 1) } else { String::new() };
-                self.entries.push(Entry { key: (first.into(), second.into()), places: resolve(item, &suffix) });
+                let entry = Entry {
+                    key: (first.into(), second.into()),
+                    places: resolve(item, &suffix),
+                    ask_again_at: now + ASK_AGAIN_SECONDS,
+                };
+                if known.is_some() {
+                    self.entries[count] = entry;
+                } else {
+                    // What comes after may now be the first of its name.
+                    self.entries.truncate(count);
+                    self.entries.push(entry);
+                }
             }
             each(item, self.entries[count].places);
             count += 1;
@@ -146,7 +162,7 @@ impl Slow {
             self.at = now;
             self.values.clear();
             let values = &mut self.values;
-            self.group.places(items, key, resolve, |item, [place]| {
+            self.group.places(now, items, key, resolve, |item, [place]| {
                 values.extend(place.map(|place| (place, value(item))));
             });
         } else if self.at + HELD_SECONDS < now {
@@ -214,6 +230,7 @@ impl Layout {
             put(self.cores[number], core.time.busy_ratio);
         }
         self.interfaces.places(
+            now,
             snapshot.interfaces.iter().flatten(),
             |interface| (&*interface.name, ""),
             |interface, _| {
@@ -227,6 +244,7 @@ impl Layout {
             },
         );
         self.disks.places(
+            now,
             snapshot.disks.iter().flatten().filter(is_remembered),
             |disk| (&*disk.name, ""),
             |disk, _| {

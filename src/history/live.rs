@@ -127,8 +127,12 @@ impl Live {
         if self.ten.number.is_some_and(|number| number < ten) {
             self.ten = Slot::default();
         }
-        if let Some(pending) = &mut self.pending {
-            pending.closed.retain(|row| row.slot >= ten);
+        // Rows from before it went back may still wait here. The ten seconds that were cut short then go on.
+        let Some(pending) = &mut self.pending else { return };
+        let earliest = ten.saturating_sub(ASTRAY_SECONDS as i64 / DISK[0].step);
+        pending.closed.retain(|row| row.slot >= earliest);
+        if let Some(row) = pending.closed.pop_if(|row| row.slot == ten) {
+            self.ten = Slot::resume(&row, &self.catalogue);
         }
     }
 
@@ -139,6 +143,7 @@ impl Live {
             pending.closed.retain(|row| row.slot <= now.div_euclid(DISK[0].step));
             pending.take_out_after = Some(now);
         }
+        self.catalogue.forget_later_sightings(now);
     }
 
     /// All that is not written yet. `None` without a file, and while nothing may be written.
@@ -282,6 +287,40 @@ mod tests {
         assert_eq!(rows.iter().map(|row| row.samples()).sum::<f32>(), 600.0);
         assert!(rows.windows(2).all(|pair| pair[1].slot - pair[0].slot == 1), "no gap");
         assert_eq!(live.newest(), Some(wall), "it has caught up");
+    }
+
+    #[test]
+    fn a_clock_that_was_days_behind_takes_nothing_along() {
+        let mut live = live();
+        let day = ASTRAY_SECONDS;
+        // Nothing of this is batched yet when the clock goes back, and it returns into the same ten seconds.
+        let mut all = batches(&mut live, (0..8).map(|i| (9.0 * day + 5.0 + f64::from(i), 1.0)));
+        all.extend(batches(&mut live, (0..30).map(|i| (day + f64::from(i), 2.0))));
+        assert!(all.is_empty(), "{all:?}");
+        all.extend(batches(&mut live, (14..40).map(|i| (9.0 * day + f64::from(i), 3.0))));
+        all.extend(live.take_batch());
+        let mut rows: Vec<&Row> = all.iter().flat_map(|batch| &batch.closed).collect();
+        rows.extend(all.last().unwrap().open.as_ref());
+        let first = (9.0 * day) as i64 / 10;
+        let seen: Vec<_> = rows.iter().map(|row| (row.slot - first, row.samples(), row.points[1].1.mean)).collect();
+        assert_eq!(seen, [(0, 5.0, 1.0), (1, 9.0, 7.0 / 3.0), (2, 10.0, 3.0), (3, 10.0, 3.0)]);
+    }
+
+    #[test]
+    fn a_series_that_was_seen_in_the_future_can_be_forgotten() {
+        let mut live = live();
+        let see = |live: &mut Live, time: f64, name: &str| {
+            let interval_seconds = Some(1.0);
+            let seen = testing::with_interfaces(&[name.to_owned()], 1.0);
+            live.record(&Snapshot { time_unix_seconds: time, interval_seconds, ..seen })
+        };
+        for number in 0..crate::history::MOST_DYNAMIC_SERIES {
+            see(&mut live, 9.0 * ASTRAY_SECONDS + number as f64, &format!("veth{number}"));
+        }
+        let told: Vec<Batch> = (0..4_000).filter_map(|i| see(&mut live, f64::from(i), "lo")).collect();
+        assert_eq!(told[0].take_out_after, Some(3_600));
+        assert!(told[0].fresh.iter().all(|series| series.last_seen <= 3_600));
+        assert!(live.catalogue.all().iter().any(|series| &*series.name == "network.lo.sent"));
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //! Nothing here reads `/proc`, and nothing here knows HTTP.
 
 mod answer;
+mod aside;
 mod clock;
 mod failure;
 mod layout;
@@ -257,6 +258,15 @@ impl History {
         }
     }
 
+    /// Gives what there is to the writer without waiting, so that it is on its way to the disk while something else ends.
+    pub fn flush(&self) {
+        let mut live = lock(&self.live);
+        let Some(batch) = live.take_batch() else { return };
+        if let Err(batch) = self.send(batch) {
+            live.put_back(batch);
+        }
+    }
+
     /// Writes what is left and closes the file; waits some seconds for it at most. Samples that come later stay in
     /// memory.
     pub fn close(&self) {
@@ -295,8 +305,7 @@ fn open_file(path: &Path) -> Result<(redb::Database, Loaded), Failure> {
         Err(failure @ Failure::Damaged(_)) => failure,
         opened => return opened,
     };
-    let aside =
-        writer::set_aside(path, "damaged").map_err(|error| Failure::Refused(error.kind(), error.to_string()))?;
+    let aside = aside::set_aside(path, "damaged").map_err(|error| Failure::Refused(error.kind(), error.to_string()))?;
     log::error!("history: {} is unusable: {failure}; set aside as {}", path.display(), aside.display());
     store::open(path)
 }

@@ -163,6 +163,15 @@ impl Catalogue {
         Some(place)
     }
 
+    /// Nothing was seen later than `now`: the clock was wrong. Whoever was last seen then could never be forgotten.
+    pub(super) fn forget_later_sightings(&mut self, now: i64) {
+        for series in self.series.iter_mut().filter(|series| series.last_seen > now) {
+            series.last_seen = now;
+            self.fresh.retain(|fresh| fresh.id != series.id);
+            self.fresh.push(series.clone());
+        }
+    }
+
     /// Places whose series was forgotten since the last call.
     pub(super) fn take_forgotten_places(&mut self) -> Vec<Place> {
         std::mem::take(&mut self.forgotten)

@@ -281,25 +281,35 @@ fn put_block(write: &WriteTransaction, tier: usize, first: i64, rows: &[Row], mo
     Ok(())
 }
 
-/// Takes every slot after `moment`, unix seconds, out of every tier. Returns the newest row that is left in each.
-pub(super) fn take_out_after(write: &WriteTransaction, moment: i64) -> Result<[Option<Row>; 3], Failure> {
+/// The rows that are to go on after some were taken out.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// The newest minute, if it is not in its hour yet.
+    pub(super) minute: Option<Row>,
+    /// The newest hour.
+    pub(super) hour: Option<Row>,
+}
+
+/// Takes every slot after `moment`, unix seconds, out of every tier.
+pub(super) fn take_out_after(write: &WriteTransaction, moment: i64) -> Result<Left, Failure> {
     let (mut rows, mut index) = (write.open_table(ROWS)?, write.open_table(INDEX)?);
-    let mut newest = [const { None }; 3];
-    for (tier, newest) in newest.iter_mut().enumerate() {
+    let mut left = Left::default();
+    for tier in 0..DISK.len() {
+        let was_newest = newest_of(&rows, tier)?.map(|row| row.slot);
         let last = moment.div_euclid(DISK[tier].step);
         let mut blocks = write.open_table(BLOCKS[tier])?;
         rows.retain_in((tier as u8, last + 1)..=(tier as u8, i64::MAX), |_, _| false)?;
         let all = index_of(&index, tier)?;
         for (number, ..) in all.into_iter().filter(|(number, ..)| (number + 1) * BLOCK_SLOTS > last) {
             // The block that it lies in is one that is being filled again.
-            let mut left: BTreeMap<i64, Row> = BTreeMap::new();
+            let mut kept: BTreeMap<i64, Row> = BTreeMap::new();
             for entry in blocks.range((number, SeriesId::MIN)..=(number, SeriesId::MAX))? {
                 let (key, bytes) = entry?;
                 let mut points = Vec::new();
                 unpack(bytes.value(), number * BLOCK_SLOTS, &mut points)
                     .ok_or_else(|| Failure::Damaged("a block cannot be read".to_owned()))?;
                 for (slot, point) in points.into_iter().filter(|(slot, _)| *slot <= last) {
-                    left.entry(slot)
+                    kept.entry(slot)
                         .or_insert_with(|| Row { slot, points: Vec::new() })
                         .points
                         .push((key.value().1, point));
@@ -307,13 +317,19 @@ pub(super) fn take_out_after(write: &WriteTransaction, moment: i64) -> Result<[O
             }
             index.remove((tier as u8, number))?;
             blocks.retain_in((number, SeriesId::MIN)..=(number, SeriesId::MAX), |_, _| false)?;
-            for row in left.values() {
+            for row in kept.values() {
                 rows.insert((tier as u8, row.slot), points_bytes(row).as_slice())?;
             }
         }
-        *newest = newest_of(&rows, tier)?;
+        let newest = newest_of(&rows, tier)?;
+        match tier {
+            // One that is followed by another was finished, and its hour has it.
+            1 => left.minute = newest.filter(|row| was_newest == Some(row.slot)),
+            2 => left.hour = newest,
+            _ => {}
+        }
     }
-    Ok(newest)
+    Ok(left)
 }
 
 /// The oldest slot of each tier.

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use redb::Database;
 
+use super::aside::{copy_aside, set_aside};
 use super::failure::{Failure, guarded};
 use super::series::Series;
 use super::space;
@@ -46,6 +47,12 @@ pub(super) struct Batch {
 impl Batch {
     /// Adds a later batch. Past an hour of rows the oldest go.
     pub(super) fn append(&mut self, later: Self) {
+        if let Some(moment) = later.take_out_after {
+            // What still waits here may be of that time, too.
+            let last = moment.div_euclid(DISK[0].step);
+            self.closed.retain(|row| row.slot <= last);
+            self.open.take_if(|row| row.slot > last);
+        }
         self.closed.extend(later.closed);
         let excess = self.closed.len().saturating_sub(MOST_WAITING_ROWS);
         self.closed.drain(..excess);
@@ -140,51 +147,6 @@ impl Disk {
     }
 }
 
-/// Moves a file that cannot be used out of the way, and says where to. One that was there before goes for it: files that
-/// nobody looks at must not fill the disk.
-pub(super) fn set_aside(path: &Path, why: &str) -> std::io::Result<PathBuf> {
-    let aside = aside(path, why);
-    std::fs::rename(path, &aside)?;
-    keep_only(path, why, &aside);
-    Ok(aside)
-}
-
-/// Copies the file as it was last committed, and says where to. One that was there before goes first.
-fn copy_aside(path: &Path, why: &str) -> Result<PathBuf, Failure> {
-    let aside = aside(path, why);
-    keep_only(path, why, &aside);
-    match std::fs::copy(path, &aside) {
-        Ok(_) => Ok(aside),
-        Err(error) => {
-            let _ = std::fs::remove_file(&aside);
-            Err(Failure::Refused(error.kind(), format!("no room for a copy of it before it is changed: {error}")))
-        }
-    }
-}
-
-fn aside(path: &Path, why: &str) -> PathBuf {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{why}-{seconds}"));
-    PathBuf::from(name)
-}
-
-/// Removes what was set aside for the same reason before `newest`.
-fn keep_only(path: &Path, why: &str, newest: &Path) {
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return };
-    let prefix = format!("{}.{why}-", name.to_string_lossy());
-    let older = std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
-    let is_older = |file: &PathBuf| {
-        file != newest && file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix))
-    };
-    for file in older.filter(is_older) {
-        match std::fs::remove_file(&file) {
-            Ok(()) => log::info!("history: {} is removed, a newer one was set aside", file.display()),
-            Err(error) => log::warn!("history: {} cannot be removed: {error}", file.display()),
-        }
-    }
-}
-
 /// The thread's state.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -194,6 +156,8 @@ pub(super) struct Writer {
     /// Open rows of the minute and the hour.
     coarse: [Open; 2],
     pending: Batch,
+    /// Whether the file was copied for what is to be taken out of it.
+    has_copy: bool,
     failed_at: Option<Instant>,
     retry: Duration,
 }
@@ -207,6 +171,7 @@ impl Writer {
             series: loaded.series.iter().map(|series| (series.id, series.clone())).collect(),
             coarse: [resume(1), resume(2)],
             pending: Batch::default(),
+            has_copy: false,
             failed_at: None,
             retry,
         }
@@ -297,8 +262,9 @@ impl Writer {
         let mut coarse = self.coarse.clone();
         let mut seen: Vec<Series> = Vec::new();
         let (pending, series, bytes) = (&self.pending, &self.series, self.disk.block_bytes);
-        if pending.take_out_after.is_some() {
+        if pending.take_out_after.is_some() && !self.has_copy {
             let copy = copy_aside(&self.disk.path, "ahead")?;
+            self.has_copy = true;
             log::warn!(
                 "history: {} has points from the future; they are taken out, and stay in {}",
                 self.disk.path.display(),
@@ -308,8 +274,8 @@ impl Writer {
         guarded(|| {
             let transaction = database.begin_write()?;
             if let Some(moment) = pending.take_out_after {
-                let [_, minute, hour] = store::take_out_after(&transaction, moment)?;
-                coarse = [minute, hour].map(|row| row.as_ref().map(Open::resume).unwrap_or_default());
+                let left = store::take_out_after(&transaction, moment)?;
+                coarse = [left.minute, left.hour].map(|row| row.as_ref().map(Open::resume).unwrap_or_default());
             }
             store::put_series(&transaction, &pending.fresh)?;
             if !pending.forgotten.is_empty() {
@@ -338,6 +304,7 @@ impl Writer {
             Ok(transaction.commit()?)
         })?;
         self.coarse = coarse;
+        self.has_copy = false;
         self.series.extend(seen.into_iter().map(|series| (series.id, series)));
         self.pending = Batch::default();
         Ok(())
@@ -354,9 +321,11 @@ impl Writer {
                     // The new file knows no series and no row of before.
                     self.pending.fresh = self.series.values().cloned().collect();
                     self.pending.forgotten.clear();
+                    (self.pending.take_out_after, self.has_copy) = (None, false);
                 }
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     self.pending.fresh = self.series.values().cloned().collect();
+                    (self.pending.take_out_after, self.has_copy) = (None, false);
                 }
                 Err(error) => {
                     log::error!("history: {} is unusable: {failure}; it cannot be moved: {error}", path.display());

@@ -65,7 +65,8 @@ struct State {
 }
 
 impl State {
-    /// Whether `word` is the value that was expected. An option in its place means that the secret had no value there.
+    /// Whether `word` is the value that was expected, or a part of it. An option in its place means that the secret had no
+    /// value there.
     fn take(&mut self, word: &str) -> bool {
         if let Some(quote) = self.quote {
             self.expected = false;
@@ -74,39 +75,38 @@ impl State {
         }
         let taken = std::mem::take(&mut self.expected) && !word.starts_with("--");
         if taken {
-            self.open_quote(word);
+            self.quote = unclosed(word);
+            // `Authorization: Basic S`: the secret is yet to come.
+            self.expected = is_scheme(word);
         }
         taken
     }
 
-    /// A secret that begins with a quotation mark goes on to the next one, over several words.
-    fn open_quote(&mut self, secret: &str) {
-        self.quote = secret.chars().next().filter(|c| matches!(c, '"' | '\''));
-        self.quote = self.quote.filter(|quote| !secret[1..].contains(*quote));
-    }
-
     /// One word that is no awaited value.
     fn word(&mut self, word: &str) -> String {
-        if let Some(name) = secret_assignment(word) {
-            // `Authorization: Bearer S` and `password: S`: the value is the next word.
-            self.expected = name.len() == word.len();
-            self.open_quote(&word[name.len()..]);
-            if self.expected {
-                // `-H 'Authorization: Basic S'`: all that is left of what is quoted.
-                self.quote = name.chars().next().filter(|c| matches!(c, '"' | '\''));
-            }
-            return if self.expected { word.to_owned() } else { format!("{name}{HIDDEN}") };
-        }
-        self.expected = (word.starts_with('-') && !word.contains(['=', ':']) && is_secret(word))
-            || unquoted(word).eq_ignore_ascii_case("bearer");
-        match inner_assignment(word) {
-            Some(name) => {
-                self.open_quote(&word[name.len()..]);
-                format!("{name}{HIDDEN}")
-            }
-            None => url(word),
-        }
+        let Some(name) = secret_assignment(word).or_else(|| inner_assignment(word)) else {
+            let is_option = unquoted(word).starts_with('-') && !word.contains(['=', ':']);
+            self.expected = is_option && is_secret(word) || unquoted(word).eq_ignore_ascii_case("bearer");
+            return url(word);
+        };
+        // `password: S`: the value is the next word. `-H 'Authorization: Basic S'`: all that is left of what is quoted.
+        self.expected = name.len() == word.len();
+        self.quote = unclosed(word);
+        if self.expected { word.to_owned() } else { format!("{name}{HIDDEN}") }
     }
+}
+
+/// The quotation mark that is opened in `word` and not closed in it.
+fn unclosed(word: &str) -> Option<char> {
+    word.chars().filter(|letter| matches!(letter, '"' | '\'')).fold(None, |open, letter| match open {
+        None => Some(letter),
+        Some(open) => (open != letter).then_some(open),
+    })
+}
+
+/// Whether `word` says how a credential is made rather than being one (`Authorization`, RFC 9110, 11.6.2).
+fn is_scheme(word: &str) -> bool {
+    ["basic", "bearer", "digest", "negotiate", "token"].iter().any(|scheme| unquoted(word).eq_ignore_ascii_case(scheme))
 }
 
 /// A whole command in one argument: word by word, white space as it was.
@@ -299,6 +299,29 @@ mod tests {
             shown(&["sh", "-c", "curl -H 'Authorization: Basic S' h; wget --header \"X-Token: S\" h"])[2],
             "curl -H 'Authorization: *** *** h; wget --header \"X-Token: *** h"
         );
+    }
+
+    #[test]
+    fn headers_are_hidden_to_their_end_however_they_are_given() {
+        for (argv, expected) in [
+            (&["--header=X-Api-Key: S"][..], &["--header=X-Api-Key: ***"][..]),
+            (&["--header=Authorization: Basic S"], &["--header=Authorization: *** ***"]),
+            (&["--env=PASSWORD=", "S", "y"], &["--env=PASSWORD=", "***", "y"]),
+            (&["Authorization:", "Bearer", "S", "y"], &["Authorization:", "***", "***", "y"]),
+            (&["x -H\"Authorization: Bearer S\" h"], &["x -H\"Authorization: *** *** h"]),
+            (&["x -H \"Authorization:Basic S\" h"], &["x -H \"Authorization:*** *** h"]),
+            (&["x --header='Authorization: Basic S' h"], &["x --header='Authorization: *** *** h"]),
+            (
+                &["{\"user\": \"bob\", \"passphrase\": \"correct horse battery\"}"],
+                &["{\"user\": \"bob\", \"passphrase\": *** *** ***"],
+            ),
+            (
+                &["{\"Accept\": \"x\", \"Authorization\": \"Bearer S\"}"],
+                &["{\"Accept\": \"x\", \"Authorization\": *** ***"],
+            ),
+        ] {
+            assert_eq!(shown(argv), expected);
+        }
         assert_eq!(shown(&["curl", "-H", "X-Api-Key: S"])[2], "X-Api-Key:***");
     }
 }

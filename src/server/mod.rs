@@ -194,6 +194,7 @@ impl Server {
     pub async fn stop(self) {
         let deadline = Instant::now() + STOP_LIMIT;
         self.stopping.send_replace(true);
+        self.history.flush();
         self.handle.stop(true).await;
         let _ = tokio::time::timeout(Duration::from_millis(500), self.running).await;
         self.clock.abort();
