@@ -11,7 +11,7 @@ use crate::model::snapshot::{Disk, Filesystem, Stalls, Temperature};
 const HELD_SECONDS: i64 = 25;
 
 /// How often the catalogue is asked whether it has room by now.
-const ASK_AGAIN_SECONDS: i64 = 60;
+const ASK_AGAIN_SECONDS: u64 = 60;
 
 /// Names and units of what every machine has one of, in the order of [`vitals`].
 const VITALS: [(&str, Unit); 25] = [
@@ -85,8 +85,8 @@ fn vitals(snapshot: &Snapshot) -> [Option<f64>; 25] {
 struct Entry<const N: usize> {
     key: (Box<str>, Box<str>),
     places: [Option<Place>; N],
-    /// When the catalogue is asked again for those that it had no room for, unix seconds.
-    ask_again_at: i64,
+    /// When the catalogue was asked, unix seconds. It is asked again for those that it had no room for.
+    asked_at: i64,
 }
 
 /// Things of one kind, as the snapshot before listed them.
@@ -112,16 +112,14 @@ impl<const N: usize> Group<N> {
         for item in items {
             let (first, second) = key(item);
             let is_it = |entry: &Entry<N>| *entry.key.0 == *first && *entry.key.1 == *second;
-            let is_known = |entry: &Entry<N>| entry.places.iter().all(Option::is_some) || now < entry.ask_again_at;
+            let is_known = |entry: &Entry<N>| {
+                entry.places.iter().all(Option::is_some) || now.abs_diff(entry.asked_at) < ASK_AGAIN_SECONDS
+            };
             let known = self.entries.get(count).filter(|entry| is_it(entry));
             if !known.is_some_and(is_known) {
                 let twins = self.entries[..count].iter().filter(|entry| is_it(entry)).count();
                 let suffix = if twins > 0 { format!(".{}", twins + 1) } else { String::new() };
-                let entry = Entry {
-                    key: (first.into(), second.into()),
-                    places: resolve(item, &suffix),
-                    ask_again_at: now + ASK_AGAIN_SECONDS,
-                };
+                let entry = Entry { key: (first.into(), second.into()), places: resolve(item, &suffix), asked_at: now };
                 if known.is_some() {
                     self.entries[count] = entry;
                 } else {

@@ -282,6 +282,28 @@ mod tests {
     }
 
     #[test]
+    fn no_argument_makes_it_stumble() {
+        let pieces = [
+            "password", "=", ":", "'", "\"", "é", "\u{fffd}", " ", "/", "://", "@", "-", "&", "{", ",", "S", "\n",
+            "Basic",
+        ];
+        let mut random = 1_u64;
+        for _ in 0..20_000 {
+            let argv: Vec<String> = (0..3)
+                .map(|_| {
+                    (0..8)
+                        .map(|_| {
+                            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                            pieces[(random >> 33) as usize % pieces.len()]
+                        })
+                        .collect()
+                })
+                .collect();
+            assert_eq!(redact(&argv).len(), 3, "{argv:?}");
+        }
+    }
+
+    #[test]
     fn a_quoted_secret_is_hidden_to_its_end() {
         assert_eq!(shown(&["sh", "-c", "x --password=\"S S S\" y"])[2], "x --password=*** *** *** y");
         assert_eq!(shown(&["sh", "-c", "x --password 'S S' y"])[2], "x --password *** *** y");
