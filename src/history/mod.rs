@@ -22,6 +22,7 @@ mod layout;
 mod live;
 mod pack;
 mod query;
+mod record;
 mod ring;
 mod series;
 mod space;
@@ -30,6 +31,8 @@ mod store;
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_clock;
 #[cfg(test)]
 mod tests_disk;
 #[cfg(test)]

@@ -21,8 +21,9 @@ use redb::{
 
 use super::failure::{Failure, guarded};
 use super::pack::unpack;
+use super::record::{points_bytes, points_from, series_bytes, series_from};
 use super::ring::{pack_rows, within};
-use super::series::{Series, Unit};
+use super::series::Series;
 use super::space::{ENTRY_BYTES, tier_bytes};
 use super::tier::{BLOCK_SLOTS, DISK, Point, Row, SeriesId};
 
@@ -153,40 +154,6 @@ fn newest_of(rows: &impl ReadableTable<(u8, i64), &'static [u8]>, tier: usize) -
 
 fn rows_of(tier: usize) -> std::ops::RangeInclusive<(u8, i64)> {
     (tier as u8, i64::MIN)..=(tier as u8, i64::MAX)
-}
-
-fn series_bytes(series: &Series) -> Vec<u8> {
-    let mut bytes = vec![series.unit.number(), u8::from(series.dynamic)];
-    bytes.extend(series.last_seen.to_le_bytes());
-    bytes.extend(series.name.bytes());
-    bytes
-}
-
-fn series_from(id: SeriesId, bytes: &[u8]) -> Option<Series> {
-    let (head, name) = bytes.split_at_checked(10)?;
-    Some(Series {
-        id,
-        name: std::str::from_utf8(name).ok()?.into(),
-        unit: Unit::from_number(head[0])?,
-        dynamic: head[1] != 0,
-        last_seen: i64::from_le_bytes(head[2..10].try_into().ok()?),
-    })
-}
-
-fn points_bytes(row: &Row) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(row.points.len() * 16);
-    for (id, point) in &row.points {
-        bytes.extend(id.to_le_bytes());
-        [point.min, point.mean, point.max].iter().for_each(|value| bytes.extend(value.to_le_bytes()));
-    }
-    bytes
-}
-
-fn points_from(bytes: &[u8]) -> Vec<(SeriesId, Point)> {
-    let (points, _) = bytes.as_chunks::<16>();
-    let word = |point: &[u8; 16], at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|byte| point[at * 4 + byte]));
-    let value = |point, at| f32::from_bits(word(point, at));
-    points.iter().map(|p| (word(p, 0), Point { min: value(p, 1), mean: value(p, 2), max: value(p, 3) })).collect()
 }
 
 /// Writes or replaces series of the catalogue.
