@@ -18,6 +18,9 @@ pub struct Seat {
     pub idle_since: Option<Instant>,
 }
 
+/// Idle connections by how long they are, with their positions.
+type OldestFirst = BinaryHeap<Reverse<(Instant, usize)>>;
+
 /// Of `room` places so many may be taken before idle connections leave. The rest is for those who come meanwhile.
 #[must_use]
 pub fn comfortable(room: usize) -> usize {
@@ -32,7 +35,7 @@ pub fn to_leave(seats: &[Seat], comfortable: usize) -> Vec<usize> {
         return Vec::new();
     }
     let wanted = seats.len() - comfortable + comfortable / 32;
-    let mut by_owner: HashMap<IpAddr, (usize, BinaryHeap<Reverse<(Instant, usize)>>)> = HashMap::new();
+    let mut by_owner: HashMap<IpAddr, (usize, OldestFirst)> = HashMap::new();
     for (at, seat) in seats.iter().enumerate() {
         let (count, idle) = by_owner.entry(owner(seat.address)).or_default();
         *count += 1;
