@@ -17,6 +17,7 @@
 //! | `load`     | five hundred clients at once; a client's own interval                                                |
 //! | `machine`  | no tests: the fixture machine of `tests/fixtures/machine` and copies of it                          |
 //! | `matrix`   | every file of the machine missing, empty and garbage: its fields are null, nothing else changes     |
+//! | `names`    | what processes call themselves and were started with: no secret, no flood, nobody held up             |
 //! | `socket`   | no tests: WebSockets for the others                                                                 |
 //! | `sockets`  | twenty thousand sockets, and nobody waits for their list                                             |
 //! | `stop`     | signals: close codes, exit code, time                                                                |
@@ -39,6 +40,7 @@ mod limits;
 mod load;
 mod machine;
 mod matrix;
+mod names;
 mod socket;
 mod sockets;
 mod stop;
