@@ -171,6 +171,14 @@ mod tests {
     }
 
     #[test]
+    fn any_text_takes_time_by_its_length() {
+        crate::model::hostile_text::assert_linear("a mount table", |text| {
+            drop(parse(text));
+            drop(parse(&[b"1 1 8:1 / /", text, b" rw,", text, b" - ext4 ", text, b" rw,", text].concat()));
+        });
+    }
+
+    #[test]
     fn an_empty_source_is_a_source() {
         let mount = one("1 1 0:9 / /run rw - tmpfs  rw,size=1k");
         assert_eq!((mount.source.as_str(), mount.options.as_str()), ("", "rw,size=1k"));

@@ -7,6 +7,8 @@ pub mod average;
 pub mod derive;
 mod derive_disk;
 mod derive_process;
+#[cfg(test)]
+pub(crate) mod hostile_text;
 pub mod kernel;
 pub mod own;
 pub mod redact;

@@ -154,9 +154,11 @@ pub async fn process(req: HttpRequest, query: web::Query<Wanted>, state: web::Da
             Err(ReadError::Denied { .. } | ReadError::Parse { .. }) => None,
             name => Some(name?),
         };
-        Ok::<_, ReadError>((name, may_see.then(|| process::command_line(&paths, pid)).transpose().unwrap_or(None)))
+        // The process chose this text: it is masked here, off the threads that serve everybody.
+        let arguments = may_see.then(|| process::command_line(&paths, pid)).transpose().unwrap_or(None);
+        Ok::<_, ReadError>((name, arguments.map(|arguments| redact::redact(&arguments).join(" "))))
     });
-    let (name, arguments) = match tokio::time::timeout(COMMAND_LINE_TIME, reading).await {
+    let (name, command_line) = match tokio::time::timeout(COMMAND_LINE_TIME, reading).await {
         Ok(Some(Ok(found))) => found,
         Ok(Some(Err(ReadError::Vanished { .. } | ReadError::Unsupported { .. }))) => return Err(gone()),
         Ok(Some(Err(error))) => {
@@ -169,7 +171,6 @@ pub async fn process(req: HttpRequest, query: web::Query<Wanted>, state: web::Da
             });
         }
     };
-    let command_line = arguments.map(|arguments| redact::redact(&arguments).join(" "));
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(json_text(&words::process(
         pid,
         name.as_deref(),

@@ -18,6 +18,7 @@
 //! | `load`     | five hundred clients at once; a client's own interval                                                |
 //! | `machine`  | no tests: the fixture machine of `tests/fixtures/machine` and copies of it                          |
 //! | `matrix`   | every file of the machine missing, empty and garbage: its fields are null, nothing else changes     |
+//! | `names`    | what processes call themselves and were started with: no secret, no flood, nobody held up             |
 //! | `socket`   | no tests: WebSockets for the others                                                                 |
 //! | `sockets`  | twenty thousand sockets, and nobody waits for their list                                             |
 //! | `stop`     | signals: close codes, exit code, time                                                                |
@@ -41,6 +42,7 @@ mod load;
 mod machine;
 mod matrix;
 mod pipeline;
+mod names;
 mod socket;
 mod sockets;
 mod stop;

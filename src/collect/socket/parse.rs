@@ -211,4 +211,15 @@ mod tests {
         // Nothing can go on where there is no path.
         assert!(matches!(unix(&format!("{UNIX_HEAD}{}x\n", line(""))), Err(ReadError::Parse { line: 3, .. })));
     }
+
+    #[test]
+    fn any_text_takes_time_by_its_length() {
+        crate::model::hostile_text::assert_linear("a table of sockets", |text| {
+            let text = String::from_utf8_lossy(text);
+            let line = "00000000963655bb: 00000003 00000000 00000000 0005 01  1158 /";
+            drop(unix(&format!("{UNIX_HEAD}{line}{text}\n{text}")));
+            drop(unix(&format!("{UNIX_HEAD}{text}")));
+            drop(inet(&format!("{HEAD}0: {text}")));
+        });
+    }
 }

@@ -93,7 +93,7 @@ pub struct Process {
     pub pid: u32,
     /// Parent's PID.
     pub parent_pid: u32,
-    /// Name; may be empty.
+    /// Name; may be empty. Nothing of a command line's arguments, at most 255 bytes, no control characters.
     pub name: Arc<str>,
     /// State.
     pub state: ProcessState,
