@@ -7,6 +7,7 @@ pub mod average;
 pub mod derive;
 mod derive_disk;
 mod derive_process;
+pub mod hold;
 pub mod kernel;
 pub mod own;
 pub mod redact;
