@@ -42,8 +42,8 @@ fn a_step_back_is_held_and_a_reset_is_told() {
     machine.change("proc/stat", back, on);
     becomes(&server, ["43910.05", "53.03", "2600.76", "214770913"]);
 
-    let away = "cpu1 120 0 7 4390705 2 ";
+    let away = "cpu1 1200 0 7 4390705 2 ";
     machine.change("proc/stat", on, away);
-    becomes(&server, ["43907.05", "0.02", "1.2", "214770913"]);
+    becomes(&server, ["43907.05", "0.02", "12", "214770913"]);
     server.assert_well();
 }
