@@ -9,6 +9,7 @@ mod derive_disk;
 mod derive_process;
 #[cfg(test)]
 pub(crate) mod hostile_text;
+pub mod hold;
 pub mod kernel;
 pub mod own;
 pub mod redact;
