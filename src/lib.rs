@@ -16,10 +16,10 @@
 //!
 //! Beside that way stand [`history`], which remembers every snapshot; [`auth`], who somebody is; [`worker`], who waits for a
 //! stream; [`cli`] and [`config`], what was typed and what it means; [`limits`], what is bounded; [`origin`], host names
-//! and origins as text; [`error`], what goes wrong at start and in a request.
+//! and origins as text; [`error`], what goes wrong at start.
 //!
 //! Imports run one way: `server -> dialect -> model`, `sampler -> collect -> model` and `server -> history -> model`. Only
-//! [`collect`] reads the machine; only [`server`] and [`error`] know HTTP; a dialect has no clock and does no I/O. A test
+//! [`collect`] reads the machine; only [`server`] knows HTTP; a dialect has no clock and does no I/O. A test
 //! below holds the code to it.
 
 pub mod auth;
@@ -52,7 +52,7 @@ mod tests {
         ("history", &["model"]),
         ("dialect", &["model"]),
         ("sampler", &["collect", "model"]),
-        ("error", &["history", "model", "sampler"]),
+        ("error", &["history", "model"]),
         ("auth", &["error"]),
         ("config", &["auth", "cli", "collect", "error", "limits", "origin"]),
         (

@@ -2,27 +2,11 @@
 //!
 //! [`start`] builds everything that production runs, and tests start exactly that.
 
-mod assets;
-mod body;
-mod connection;
-mod events;
-mod frame_guard;
-mod gate;
-mod guard;
-mod heartbeat;
-mod listener;
-mod login;
-mod metrics;
-mod native;
-mod openapi;
-mod process_monitor;
-mod psiod;
-mod psmonitor;
+mod error;
+mod http;
 pub mod routes;
 mod state;
-mod tls;
-mod url;
-mod websocket;
+mod stream;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,11 +14,10 @@ use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpResponse, HttpServer, web};
-use bytestring::ByteString;
+use actix_web::{App, HttpServer, web};
 use tokio::sync::{Semaphore, watch};
 
-pub use gate::{Gate, Kind};
+pub use stream::stream_limits::{Gate, Kind};
 
 use crate::auth::Auth;
 use crate::collect;
@@ -44,10 +27,11 @@ use crate::history::History;
 use crate::model::Subjects;
 use crate::sampler::{Sampler, Settings};
 use crate::worker::Registry;
-use guard::Policy;
-use heartbeat::ProcessReads;
+use http::guard::{self, Policy};
+use http::tls::{self, Certificates};
+use http::{connection, listener, url};
+use routes::ProcessReads;
 use state::State;
-use tls::Certificates;
 
 /// How long requests on their way may take to end when the server stops. actix looks once a second.
 const STOP_SECONDS: u64 = 3;
@@ -219,9 +203,4 @@ impl Reloader {
             log::info!("there is no file to read again: no tokens, no users, no certificate");
         }
     }
-}
-
-/// A JSON answer from bytes that many share.
-fn json_response(body: ByteString) -> HttpResponse {
-    HttpResponse::Ok().insert_header(psmonitor::JSON).body(body.into_bytes())
 }

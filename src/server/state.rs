@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, watch};
 
-use super::gate::Gate;
-use super::guard::Policy;
-use super::heartbeat::ProcessReads;
 use crate::auth::Auth;
 use crate::collect::Paths;
 use crate::history::History;
 use crate::limits::Limits;
 use crate::sampler::Sampler;
+use crate::server::http::guard::Policy;
+use crate::server::routes::ProcessReads;
+use crate::server::stream::stream_limits::Gate;
 use crate::worker::Registry;
 
 /// Shared state.

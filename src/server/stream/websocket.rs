@@ -17,11 +17,11 @@ use futures_util::StreamExt;
 use futures_util::future::{FutureExt, LocalBoxFuture};
 use tokio::time::{Instant, Sleep, timeout};
 
-use super::connection::Connection;
 use super::frame_guard::{FrameGuard, Verdict};
-use super::gate::Gate;
-use super::state::State;
-use crate::error::ApiError;
+use super::stream_limits::Gate;
+use crate::server::error::ApiError;
+use crate::server::http::connection::Connection;
+use crate::server::state::State;
 
 /// Time between two pings. With the stalled time of 10 s, a client that never reads is cut within 14 s.
 const PING_EVERY: Duration = Duration::from_secs(4);

@@ -4,7 +4,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_ws::CloseCode;
 use bytestring::ByteString;
@@ -12,15 +11,15 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::connection::Connection;
-use super::gate::{Kind, Pass};
-use super::state::State;
-use super::websocket::{self, Event, Gone, Socket};
-use super::{body, json_response};
 use crate::config::parse_time;
 use crate::dialect::psmonitor as words;
-use crate::error::ApiError;
 use crate::sampler::{Encoding, Stride};
+use crate::server::error::ApiError;
+use crate::server::http::connection::Connection;
+use crate::server::http::{body, json_response};
+use crate::server::state::State;
+use crate::server::stream::stream_limits::{Kind, Pass};
+use crate::server::stream::websocket::{self, Event, Gone, Socket};
 use crate::worker::Worker;
 
 /// Why a stream is refused to somebody else than the worker's user.
@@ -140,6 +139,3 @@ async fn answer(socket: &mut Socket, event: Event) -> Result<(), Gone> {
         Event::Binary(bytes) => socket.say(words::received(&String::from_utf8_lossy(&bytes))).await,
     }
 }
-
-/// Header of a JSON answer.
-pub const JSON: (actix_web::http::header::HeaderName, &str) = (CONTENT_TYPE, "application/json");

@@ -15,12 +15,12 @@ use actix_web::{HttpMessage, HttpResponse, ResponseError, web};
 use uuid::Uuid;
 
 use super::connection::{AnsweringBody, Connection};
-use super::routes::{self, Access};
-use super::state::State;
-use super::websocket;
 use crate::config::{AllowOrigins, Config};
-use crate::error::ApiError;
 use crate::origin::{self, Origin};
+use crate::server::error::ApiError;
+use crate::server::routes::{self, Access};
+use crate::server::state::State;
+use crate::server::stream::websocket;
 
 /// Methods that a foreign page may use.
 const CORS_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");

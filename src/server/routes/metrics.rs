@@ -3,11 +3,11 @@
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::gate::Kind;
-use super::state::State;
 use crate::dialect::prometheus::{self, Format};
-use crate::error::ApiError;
 use crate::model::own::OwnStats;
+use crate::server::error::ApiError;
+use crate::server::state::State;
+use crate::server::stream::stream_limits::Kind;
 
 /// `GET /metrics`, `?collect[]=` as often as wanted.
 pub async fn metrics(

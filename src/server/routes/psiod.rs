@@ -9,17 +9,17 @@ use bytestring::ByteString;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::connection::Connection;
-use super::gate::{Kind, Pass};
-use super::state::State;
-use super::websocket::{self, Event, Gone, Socket};
 use crate::auth::Identity;
 use crate::dialect::json_text;
 use crate::dialect::psiod as words;
 use crate::dialect::psiod::{Command, Refusal};
 use crate::dialect::psmonitor::AT_CAPACITY;
-use crate::error::ApiError;
 use crate::sampler::{Encoding, Frame};
+use crate::server::error::ApiError;
+use crate::server::http::connection::Connection;
+use crate::server::state::State;
+use crate::server::stream::stream_limits::{Kind, Pass};
+use crate::server::stream::websocket::{self, Event, Gone, Socket};
 
 /// The client at the other end, as far as the log and `process.kill` care.
 struct Client {

@@ -7,11 +7,11 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::connection::Connection;
-use super::state::State;
-use super::{body, guard};
 use crate::auth::{Identity, Refused};
-use crate::error::ApiError;
+use crate::server::error::ApiError;
+use crate::server::http::connection::Connection;
+use crate::server::http::{body, guard};
+use crate::server::state::State;
 use crate::worker::LIFETIME;
 
 /// Body of `POST /authenticate`.

@@ -11,16 +11,16 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::connection::Connection;
-use super::json_response;
-use super::state::State;
 use crate::auth::Identity;
 use crate::collect::process;
 use crate::dialect::heartbeat as words;
 use crate::dialect::json_text;
-use crate::error::ApiError;
 use crate::model::{ReadError, Snapshot, Subjects, redact};
 use crate::sampler::Encoding;
+use crate::server::error::ApiError;
+use crate::server::http::connection::Connection;
+use crate::server::http::json_response;
+use crate::server::state::State;
 
 type Answer = Result<HttpResponse, ApiError>;
 

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::events::{self, Events, Pace};
-use super::gate::Kind;
-use super::json_response;
-use super::state::State;
 use crate::dialect::json_text;
 use crate::dialect::process_monitor as words;
-use crate::error::ApiError;
 use crate::model::Snapshot;
 use crate::sampler::Encoding;
+use crate::server::error::ApiError;
+use crate::server::http::json_response;
+use crate::server::state::State;
+use crate::server::stream::events::{self, Events, Pace};
+use crate::server::stream::stream_limits::Kind;
 
 /// Time between two events.
 const PERIOD: Duration = Duration::from_secs(3);

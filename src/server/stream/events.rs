@@ -17,12 +17,12 @@ use futures_util::stream;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
-use super::connection::Connection;
-use super::gate::{Kind, Pass};
-use super::state::State;
-use crate::error::ApiError;
+use super::stream_limits::{Kind, Pass};
 use crate::model::Subjects;
 use crate::sampler::{Frame, Sampler, StandsStill, Stride, Watch};
+use crate::server::error::ApiError;
+use crate::server::http::connection::Connection;
+use crate::server::state::State;
 
 /// A comment goes out this often, so that proxies keep the connection open however rare the events are.
 const COMMENT_EVERY: Duration = Duration::from_secs(12);

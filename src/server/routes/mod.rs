@@ -1,11 +1,21 @@
-//! Every route on one screen.
+//! Every route on one screen; the handlers of each dialect are a file of their own.
+
+mod heartbeat;
+mod login;
+mod metrics;
+mod native;
+mod openapi;
+mod process_monitor;
+mod psiod;
+mod psmonitor;
 
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, Route, guard, web};
 
-use super::state::State;
-use super::{assets, heartbeat, login, metrics, native, openapi, process_monitor, psiod, psmonitor, websocket};
-use crate::error::ApiError;
+use crate::server::error::ApiError;
+use crate::server::http::assets;
+use crate::server::state::State;
+use crate::server::stream::websocket;
 
 /// Who may use a route once tokens are set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +46,7 @@ const fn on(method: Method, path: &'static str, access: Access, route: fn() -> R
 }
 
 use Access::{Open, Stream, Token, Worker};
+pub use heartbeat::ProcessReads;
 
 /// The routes. Order matters only within one path.
 pub static ENDPOINTS: &[Endpoint] = &[

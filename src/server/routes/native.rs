@@ -6,16 +6,16 @@ use std::time::Duration;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
-use super::events::{self, Events, Pace};
-use super::gate::Kind;
-use super::json_response;
-use super::state::State;
 use crate::config::parse_time;
 use crate::dialect::json_text;
 use crate::dialect::native as words;
-use crate::error::ApiError;
 use crate::history::{Parameters, Query};
 use crate::sampler::Encoding;
+use crate::server::error::ApiError;
+use crate::server::http::json_response;
+use crate::server::state::State;
+use crate::server::stream::events::{self, Events, Pace};
+use crate::server::stream::stream_limits::Kind;
 
 /// When a client whose query failed should come back.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
