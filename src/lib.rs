@@ -14,7 +14,7 @@
 //!      server         carries bytes; decides nothing about numbers      server
 //! ```
 //!
-//! Beside that way stand [`history`], which remembers every snapshot; [`auth`], who somebody is; [`worker`], who waits for a
+//! [`app`] puts the parts together and is the only one that sees them all. Beside that way stand [`history`], which remembers every snapshot; [`auth`], who somebody is; [`worker`], who waits for a
 //! stream; [`cli`] and [`config`], what was typed and what it means; [`limits`], what is bounded; [`origin`], host names
 //! and origins as text; [`error`], what goes wrong at start.
 //!
@@ -22,6 +22,7 @@
 //! [`collect`] reads the machine; only [`server`] knows HTTP; a dialect has no clock and does no I/O. A test
 //! below holds the code to it.
 
+pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod collect;
@@ -42,7 +43,7 @@ mod tests {
 
     /// Each room of the house and the rooms that it may import from, which stand above it. What a test imports does not
     /// count: it may build its input with whatever makes it.
-    const ROOMS: [(&str, &[&str]); 13] = [
+    const ROOMS: [(&str, &[&str]); 14] = [
         ("model", &[]),
         ("origin", &[]),
         ("worker", &[]),
@@ -57,11 +58,9 @@ mod tests {
         ("config", &["auth", "cli", "collect", "error", "limits", "origin"]),
         (
             "server",
-            &[
-                "auth", "collect", "config", "dialect", "error", "history", "limits", "model", "origin", "sampler",
-                "worker",
-            ],
+            &["auth", "config", "dialect", "error", "history", "limits", "model", "origin", "sampler", "worker"],
         ),
+        ("app", &["collect", "config", "error", "history", "model", "sampler", "server"]),
     ];
 
     fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -7,10 +7,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use crate::dialect::json_text;
 use crate::dialect::process_monitor as words;
 use crate::model::Snapshot;
-use crate::sampler::Encoding;
+use crate::sampler::{Encoding, Sampler};
 use crate::server::error::ApiError;
 use crate::server::http::json_response;
-use crate::server::state::State;
+use crate::server::stream::Streams;
 use crate::server::stream::events::{self, Events, Pace};
 use crate::server::stream::stream_limits::Kind;
 
@@ -18,14 +18,19 @@ use crate::server::stream::stream_limits::Kind;
 const PERIOD: Duration = Duration::from_secs(3);
 
 /// `GET /api/processes`.
-pub async fn processes(req: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, ApiError> {
+pub async fn processes(
+    req: HttpRequest,
+    sampler: web::Data<Sampler>,
+    streams: web::Data<Streams>,
+) -> Result<HttpResponse, ApiError> {
     if events::wants_json_once(&req) {
-        let frame = state.sampler.latest(words::NEEDS).await?;
+        let frame = sampler.latest(words::NEEDS).await?;
         return Ok(json_response(frame.encoded(Encoding::ProcessMonitorObject, object)));
     }
     events::respond(
         &req,
-        &state,
+        &streams,
+        &sampler,
         Events {
             kind: Kind::ProcessMonitor,
             needs: words::NEEDS,
