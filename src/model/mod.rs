@@ -7,9 +7,9 @@ pub mod average;
 pub mod derive;
 mod derive_disk;
 mod derive_process;
+pub mod hold;
 #[cfg(test)]
 pub(crate) mod hostile_text;
-pub mod hold;
 pub mod kernel;
 pub mod own;
 pub mod redact;

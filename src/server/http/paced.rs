@@ -3,7 +3,7 @@
 //! actix reads 32 KiB of whatever comes and makes requests of it, which take 7 KiB each, before it answers the first: a
 //! client that only sends would have the server hold megabytes. [`Paced`] stands between actix and the socket, over TLS
 //! where there is TLS, and gives it one head at a time, and nothing while a request is being answered or the kernel takes
-//! no more. Used by [`super::serve`] alone; it changes no byte.
+//! no more. Used by [`crate::server::serve`] alone; it changes no byte.
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
