@@ -7,7 +7,7 @@ use std::time::Duration;
 pub const ANSWER_PIECE_BYTES: usize = 16 * 1024;
 
 /// Bytes read from a client before what is in them is dealt with.
-pub const READ_PIECE_BYTES: usize = 4 * 1024;
+pub const READ_PIECE_BYTES: usize = 2 * 1024;
 
 /// Bytes read behind a request while it is being answered. Enough for a client's farewell over TLS, too little for a
 /// request.

@@ -116,9 +116,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for Paced<T> {
         }
         let this = &mut *self;
         let most = readable.min(READ_PIECE_BYTES).min(buf.remaining());
-        let piece = buf.initialize_unfilled_to(most);
+        // Not in actix's buffer: what is not filled there is never touched, and takes no memory.
+        let mut piece = [0; READ_PIECE_BYTES];
+        let piece = &mut piece[..most];
         let (read, polled) = if this.kept.is_empty() {
-            let mut piece = ReadBuf::new(piece);
+            let mut piece = ReadBuf::new(&mut *piece);
             let polled = Pin::new(&mut this.io).poll_read(cx, &mut piece);
             (piece.filled().len(), polled)
         } else {
@@ -133,7 +135,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Paced<T> {
             this.kept.extend_from_slice(&piece[given..read]);
         }
         this.is_piece_over = given < read || !this.kept.is_empty() || read == READ_PIECE_BYTES;
-        buf.advance(given);
+        buf.put_slice(&piece[..given]);
         this.connection.has_read(given);
         polled
     }
