@@ -15,11 +15,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use psmonitor::collect::{Collector, Paths};
 use psmonitor::history::History;
-use psmonitor::model::snapshot::{
-    Core, Cpu, CpuTime, Disk, Filesystem, FilesystemUsage, Interface, Load, Memory, Modes, Pressure, Sensors, Snapshot,
-    Stall, Stalls, Swap, Temperature, Traffic,
-};
-use psmonitor::model::{Subjects, derive};
+use psmonitor::model::cpu::{Core, Cpu, CpuTime, Modes};
+use psmonitor::model::hardware::{Sensors, Temperature};
+use psmonitor::model::load::Load;
+use psmonitor::model::memory::{Memory, Swap};
+use psmonitor::model::network::{Interface, Traffic};
+use psmonitor::model::pressure::{Pressure, Stall, Stalls};
+use psmonitor::model::storage::{Disk, Filesystem, FilesystemUsage};
+use psmonitor::model::{Snapshot, Subjects, derive};
 
 use server::{Server, cpu_seconds};
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::Paths;
 use super::file::{KeptFile, number, parse_error};
 use crate::model::Reading;
-use crate::model::sample::{RawCpu, RawCpuTicks};
+use crate::model::cpu::{RawCpu, RawCpuTicks};
 
 /// Keeps `/proc/stat` open.
 #[derive(Debug)]

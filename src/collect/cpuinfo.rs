@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::model::sample::RawCpuModel;
+use crate::model::cpu::RawCpuModel;
 
 /// One entry for each block with a `processor` line that is a number. A block of x86:
 ///

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::Paths;
 use super::file::{KeptFile, number, parse_error, read_word};
 use crate::model::Reading;
-use crate::model::sample::RawDisk;
+use crate::model::storage::RawDisk;
 
 /// Keeps `/proc/diskstats` open, and what does not change about each device.
 #[derive(Debug)]

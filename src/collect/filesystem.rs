@@ -16,7 +16,7 @@ use super::Paths;
 use super::file::KeptFile;
 use super::mountinfo::{Mount, parse_mountinfo};
 use super::statvfs::{self, Asker};
-use crate::model::sample::{MountPlace, RawFilesystem, RawFilesystemUsage};
+use crate::model::storage::{MountPlace, RawFilesystem, RawFilesystemUsage};
 use crate::model::{ReadError, Reading};
 
 /// Keeps the mount table open, and the thread that asks the file systems.

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::Paths;
 use super::cpuinfo;
 use super::file::{KeptFile, fraction, optional, parse_error, read_number};
-use crate::model::sample::RawFrequency;
+use crate::model::cpu::RawFrequency;
 use crate::model::{ReadError, Reading};
 
 /// Keeps the file of each core open.

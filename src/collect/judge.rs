@@ -4,8 +4,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::ReadError;
-use crate::model::sample::RunReport;
+use crate::model::{ReadError, RunReport};
 
 /// Remembers what was told already.
 #[derive(Debug, Default)]

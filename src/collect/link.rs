@@ -16,7 +16,7 @@ use super::Paths;
 use super::file::{optional, parse_error, read_error, read_text};
 use super::kernel::attributes::{KeptDir, KeptDirs};
 use crate::model::Reading;
-use crate::model::sample::{RawAddress, RawLink};
+use crate::model::network::{RawAddress, RawLink};
 
 /// The files of an interface, in the order in which [`read_link`] takes them.
 const FILES: [&str; 7] = ["ifindex", "flags", "mtu", "address", "operstate", "speed", "duplex"];

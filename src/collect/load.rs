@@ -7,7 +7,7 @@ use std::path::Path;
 use super::Paths;
 use super::file::{FileReader, fraction, number, parse_error};
 use crate::model::Reading;
-use crate::model::sample::RawLoad;
+use crate::model::load::RawLoad;
 
 /// What the file says: for the sample, and for the reader of the processes.
 #[derive(Clone, Copy, Debug, PartialEq)]

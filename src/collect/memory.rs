@@ -8,7 +8,7 @@ use std::path::Path;
 use super::Paths;
 use super::file::{FileReader, number, parse_error};
 use crate::model::Reading;
-use crate::model::sample::{RawMemory, RawSwapIo};
+use crate::model::memory::{RawMemory, RawSwapIo};
 
 /// Memory now.
 #[must_use]

@@ -44,8 +44,9 @@ use load::Loadavg;
 pub use paths::Paths;
 pub use slow::{Patch, SlowReader, slow_readers};
 
-use crate::model::sample::{RawMemory, RawProcesses, RawSwapIo, RunReport};
-use crate::model::{Gathered, Reading, Sample, Subjects};
+use crate::model::memory::{RawMemory, RawSwapIo};
+use crate::model::process::RawProcesses;
+use crate::model::{Gathered, Reading, RunReport, Sample, Subjects};
 
 /// How often facts that do not change are looked at again (a renamed host, an upgraded distribution).
 const HOST_FACTS_AGE: Duration = Duration::from_secs(300);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::Paths;
 use super::file::{KeptFile, parse_error, read_text};
-use crate::model::sample::RawInterfaceCounters;
+use crate::model::network::RawInterfaceCounters;
 use crate::model::{ReadError, Reading};
 
 /// Reads `/proc/net/dev`. Keeps the file open and the names shared from one pass to the next.

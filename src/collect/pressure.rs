@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::Paths;
 use super::file::{KeptFile, fraction, number, optional, parse_error};
-use crate::model::sample::{RawPressure, RawStall};
+use crate::model::pressure::{RawPressure, RawStall};
 use crate::model::{ReadError, Reading};
 
 /// Keeps the three files open.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::Paths;
 use super::file::{read_error, read_number, read_word};
-use crate::model::sample::{RawFan, RawSensors, RawTemperature};
+use crate::model::hardware::{RawFan, RawSensors, RawTemperature};
 use crate::model::{ReadError, Reading};
 
 /// What a thermometer in a computer can show, degrees Celsius. Beyond it the sensor is broken or not wired.

@@ -16,7 +16,7 @@ use super::file::{optional, parse_error, read_error, read_text};
 use super::netlink::Socket;
 use super::nl80211::{self, Interface, Network, Station};
 use crate::model::Reading;
-use crate::model::sample::RawWireless;
+use crate::model::network::RawWireless;
 
 /// How often a kernel without nl80211 is asked whether it has it by now (a USB stick brings the module with it).
 const ABSENCE_AGE: Duration = Duration::from_secs(60);

@@ -8,8 +8,9 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::json_text;
-use crate::model::Subjects;
-use crate::model::snapshot::{self, Interface, Process, Snapshot};
+use crate::model::network::{Interface, Traffic};
+use crate::model::process::Process;
+use crate::model::{Snapshot, Subjects};
 
 /// What `/system` and a frame need besides the vitals.
 pub const SYSTEM_NEEDS: Subjects =
@@ -273,7 +274,7 @@ struct AveragesRow<'a> {
 impl Serialize for Averages<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Some(interfaces) = &self.0.interfaces else { return serializer.serialize_none() };
-        let rate = |traffic: &snapshot::Traffic| traffic.bytes_per_second.map(|bytes| round(bytes / MEBIBYTE, 3));
+        let rate = |traffic: &Traffic| traffic.bytes_per_second.map(|bytes| round(bytes / MEBIBYTE, 3));
         serializer.collect_map(interfaces.iter().map(|interface| {
             let row =
                 AveragesRow { interface: &interface.name, r#in: rate(&interface.received), out: rate(&interface.sent) };
@@ -317,6 +318,7 @@ fn uptime(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{network, process};
     use serde_json::{Value, json};
 
     #[test]
@@ -351,7 +353,7 @@ mod tests {
     fn wireless_is_empty_without_wifi_and_text_where_the_original_has_text() {
         let mut snapshot = Snapshot { wireless: Some(Vec::new()), ..Snapshot::default() };
         assert_eq!(serde_json::to_value(Wireless(&snapshot)).unwrap(), json!({}));
-        snapshot.wireless = Some(vec![snapshot::Wireless {
+        snapshot.wireless = Some(vec![network::Wireless {
             interface: "wlan0".into(),
             ssid: Some("home".into()),
             bssid: Some("02:00:00:00:00:01".into()),
@@ -374,7 +376,7 @@ mod tests {
             pid: 7,
             parent_pid: 1,
             name: "a".into(),
-            state: snapshot::ProcessState::Running,
+            state: process::ProcessState::Running,
             uid: Some(4242),
             user: None,
             threads: 1,

@@ -1,10 +1,13 @@
 //! Snapshots of a made-up machine, for the tests of the history.
 
 use crate::model::Snapshot;
-use crate::model::snapshot::{
-    Core, Cpu, CpuTime, Disk, Filesystem, FilesystemUsage, Interface, Load, Memory, Modes, Pressure, Sensors, Stall,
-    Stalls, Swap, Temperature, Traffic,
-};
+use crate::model::cpu::{Core, Cpu, CpuTime, Modes};
+use crate::model::hardware::{Sensors, Temperature};
+use crate::model::load::Load;
+use crate::model::memory::{Memory, Swap};
+use crate::model::network::{Interface, Traffic};
+use crate::model::pressure::{Pressure, Stall, Stalls};
+use crate::model::storage::{Disk, Filesystem, FilesystemUsage};
 
 /// A machine with interfaces alone, each with a rate of `rate` bytes a second either way.
 pub(super) fn with_interfaces(names: &[String], rate: f64) -> Snapshot {

@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::lane::Lanes;
 use super::{Frame, Observer, SLOW, Settings, Shared};
 use crate::collect::{Collector, Judge, Paths};
-use crate::model::sample::RawProcesses;
+use crate::model::process::RawProcesses;
 use crate::model::{AverageRing, Gathered, Sample, Subjects, derive};
 
 /// How long a tick waits for the slow lanes, so that in the usual case a frame holds values of one moment.

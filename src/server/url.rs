@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::collect::{Paths, link};
 use crate::config::Listen;
-use crate::model::sample::RawLink;
+use crate::model::network::RawLink;
 
 /// Most addresses that are told; a host of containers has hundreds.
 const MOST: usize = 8;
@@ -54,7 +54,7 @@ fn urls(scheme: &str, listening: &[SocketAddr], links: &[RawLink]) -> Vec<String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::sample::RawAddress;
+    use crate::model::network::RawAddress;
 
     fn link(flags: u32, addresses: &[&str]) -> RawLink {
         let address = |ip: &&str| RawAddress { ip: ip.parse().unwrap(), prefix_length: 24 };

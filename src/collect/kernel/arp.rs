@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::collect::Paths;
 use crate::collect::file::{FileReader, parse_error};
 use crate::model::Reading;
-use crate::model::kernel::Named;
+use crate::model::tables::Named;
 
 /// Number of entries by device, in the order in which the devices first appear.
 #[must_use]

@@ -6,8 +6,8 @@ use std::path::Path;
 use super::entropy::number;
 use crate::collect::Paths;
 use crate::collect::file::{KeptFile, parse_error};
-use crate::model::kernel::Named;
-use crate::model::kernel::network::Conntrack;
+use crate::model::network::Conntrack;
+use crate::model::tables::Named;
 use crate::model::{ReadError, Reading};
 
 /// Keeps the three files open.

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::collect::Paths;
 use crate::collect::file::{FileReader, parse_error};
 use crate::model::Reading;
-use crate::model::kernel::system::FileHandles;
+use crate::model::system::FileHandles;
 
 /// First and third number.
 #[must_use]

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::collect::Paths;
 use crate::collect::file::{FileReader, parse_error};
 use crate::model::Reading;
-use crate::model::kernel::MeminfoLine;
+use crate::model::memory::MeminfoLine;
 
 /// All lines as they are now.
 #[must_use]

@@ -37,9 +37,10 @@ use std::time::Instant;
 
 use super::Paths;
 use super::file::FileReader;
-use crate::model::kernel::network::SoftnetRow;
-use crate::model::kernel::system::FileHandles;
-use crate::model::kernel::{KernelTables, MeminfoLine, Named, TableRun};
+use crate::model::memory::MeminfoLine;
+use crate::model::network::SoftnetRow;
+use crate::model::system::FileHandles;
+use crate::model::tables::{KernelTables, Named, TableRun};
 use crate::model::{ReadError, Reading};
 
 /// All tables' readers with what they keep open.

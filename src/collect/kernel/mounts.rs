@@ -17,8 +17,8 @@ use crate::collect::file::read_error;
 use crate::collect::filesystem::{MountTable, choose};
 use crate::collect::mountinfo::Mount;
 use crate::collect::statvfs::{self, Asker, Call};
-use crate::model::kernel::system::MountRow;
-use crate::model::sample::RawFilesystemUsage;
+use crate::model::storage::MountRow;
+use crate::model::storage::RawFilesystemUsage;
 use crate::model::{ReadError, Reading};
 
 /// Types that live in memory.

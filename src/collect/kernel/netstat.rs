@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::collect::Paths;
 use crate::collect::file::{KeptFile, optional, parse_error};
 use crate::model::Reading;
-use crate::model::kernel::network::NetstatField;
+use crate::model::network::NetstatField;
 
 /// Keeps the three files open.
 #[derive(Debug)]

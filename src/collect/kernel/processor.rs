@@ -7,7 +7,7 @@ use super::attributes::{AttributeDir, numbered_in};
 use crate::collect::Paths;
 use crate::collect::file::FileReader;
 use crate::model::Reading;
-use crate::model::kernel::hardware::{FrequencyLimits, Throttles};
+use crate::model::cpu::{FrequencyLimits, Throttles};
 
 /// Lists the processors once for both tables.
 #[derive(Debug)]

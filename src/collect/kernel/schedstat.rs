@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::collect::Paths;
 use crate::collect::file::{FileReader, parse_error};
-use crate::model::kernel::system::SchedstatRow;
+use crate::model::cpu::SchedstatRow;
 use crate::model::{ReadError, Reading};
 
 /// Keeps the file open, and in mind when this machine has none: that does not change before the next boot.

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::collect::Paths;
 use crate::collect::file::{KeptFile, optional, parse_error};
 use crate::model::Reading;
-use crate::model::kernel::network::SockstatField;
+use crate::model::network::SockstatField;
 
 /// Keeps both files open.
 #[derive(Debug)]

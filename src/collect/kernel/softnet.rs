@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::collect::Paths;
 use crate::collect::file::{FileReader, parse_error};
 use crate::model::Reading;
-use crate::model::kernel::network::SoftnetRow;
+use crate::model::network::SoftnetRow;
 
 /// All CPUs.
 #[must_use]

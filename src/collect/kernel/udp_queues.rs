@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::collect::Paths;
 use crate::collect::file::{KeptFile, optional, parse_error};
-use crate::model::kernel::network::UdpQueue;
+use crate::model::network::UdpQueue;
 use crate::model::{ReadError, Reading};
 
 /// Keeps both files open.

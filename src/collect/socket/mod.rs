@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use super::Paths;
 use super::file::{optional, read_error, read_text};
-use crate::model::sample::{HolderUsers, RawSocket, RawSockets, SocketKind};
+use crate::model::socket::{HolderUsers, RawSocket, RawSockets, SocketKind};
 use crate::model::{ReadError, Reading};
 use holders::Holders;
 
@@ -107,7 +107,7 @@ mod tests {
 
     use super::*;
     use crate::model::Machine;
-    use crate::model::sample::SocketEnd;
+    use crate::model::socket::SocketEnd;
 
     fn fixture() -> Paths {
         let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/machine"));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::collect::file::parse_error;
 use crate::model::Reading;
-use crate::model::sample::{RawSocket, SocketEnd, SocketKind};
+use crate::model::socket::{RawSocket, SocketEnd, SocketKind};
 
 /// `sun_path` of unix(7) has 108 bytes; each of them may have become a U+FFFD of three.
 const LONGEST_PATH_BYTES: usize = 108 * 3;

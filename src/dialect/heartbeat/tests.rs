@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::{cpu, cpumodel, disk, diskio, memory, network, platform, process, uptime};
 use crate::dialect::testing::{assert_finite, assert_golden, assert_has_keys, assert_has_shape, snapshot, text};
 use crate::model::Snapshot;
-use crate::model::sample::{RawSocket, RawSockets, SocketEnd, SocketKind};
-use crate::model::snapshot::{Cpu, CpuTime, Disk};
+use crate::model::cpu::{Cpu, CpuTime};
+use crate::model::socket::{RawSocket, RawSockets, SocketEnd, SocketKind};
+use crate::model::storage::Disk;
 
 /// Every route's answer, by the name of its golden file.
 fn answers(snapshot: &Snapshot) -> Vec<(&'static str, String)> {

@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use super::*;
 use crate::collect::{Paths, kernel};
-use crate::model::kernel::hardware::{HwmonChip, HwmonSensor, PowerSupply};
-use crate::model::kernel::system::MountRow;
-use crate::model::snapshot::{Cpu, Disk, Interface, Reader};
+use crate::model::Reader;
+use crate::model::cpu::Cpu;
+use crate::model::hardware::{HwmonChip, HwmonSensor, PowerSupply};
+use crate::model::network::Interface;
+use crate::model::storage::Disk;
+use crate::model::storage::MountRow;
 
 fn snapshot() -> Snapshot {
     let read = kernel::Reader::new(&Paths::host()).read().unwrap();

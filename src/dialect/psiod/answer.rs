@@ -6,7 +6,9 @@ use serde::{Serialize, Serializer};
 
 use super::request::{Command, Refusal};
 use crate::dialect::number::percent_one_decimal;
-use crate::model::snapshot::{Filesystem, Memory, Process, ProcessState, Swap};
+use crate::model::memory::{Memory, Swap};
+use crate::model::process::{Process, ProcessState};
+use crate::model::storage::Filesystem;
 use crate::model::{Snapshot, Subjects};
 
 /// What a snapshot must hold for a command.
@@ -277,7 +279,7 @@ struct Traffic {
 }
 
 fn traffic(snapshot: &Snapshot) -> Traffic {
-    let sum = |pick: fn(&crate::model::snapshot::Interface) -> u64| {
+    let sum = |pick: fn(&crate::model::network::Interface) -> u64| {
         snapshot.interfaces.as_ref().map(|list| list.iter().map(pick).fold(0, u64::saturating_add))
     };
     Traffic {

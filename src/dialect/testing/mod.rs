@@ -7,11 +7,15 @@ use std::sync::Arc;
 pub(crate) use compare::{assert_finite, assert_golden, assert_has_keys, assert_has_shape, text};
 
 use crate::model::average::{Averages, WindowAverages};
-use crate::model::sample::{RawCpuModel, RawSocket, RawSockets, SocketEnd, SocketKind};
-use crate::model::snapshot::{
-    Address, Core, Cpu, CpuTime, Disk, Filesystem, FilesystemUsage, HostFacts, Interface, Link, Memory, Modes, Process,
-    ProcessMemory, ProcessState, Processes, Snapshot, Swap, Traffic, Visibility, ratio,
-};
+use crate::model::cpu::RawCpuModel;
+use crate::model::cpu::{Core, Cpu, CpuTime, Modes};
+use crate::model::memory::{Memory, Swap};
+use crate::model::network::{Address, Interface, Link, Traffic};
+use crate::model::process::{Process, ProcessMemory, ProcessState, Processes, Visibility};
+use crate::model::socket::{RawSocket, RawSockets, SocketEnd, SocketKind};
+use crate::model::storage::{Disk, Filesystem, FilesystemUsage};
+use crate::model::system::HostFacts;
+use crate::model::{Snapshot, ratio};
 
 const MIB: u64 = 1_048_576;
 const MEMORY_BYTES: u64 = 25_276_502_016;

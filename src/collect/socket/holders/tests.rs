@@ -6,7 +6,7 @@ use std::os::unix::net::UnixDatagram;
 use super::*;
 use crate::collect::Paths;
 use crate::collect::socket::Reader;
-use crate::model::sample::{SocketEnd, SocketKind};
+use crate::model::socket::{SocketEnd, SocketKind};
 
 #[test]
 fn only_sockets_have_a_sockets_inode() {
