@@ -43,7 +43,7 @@ use system::{HostFacts, RawHost};
 use tables::KernelTables;
 
 pub use average::{AverageRing, Averages};
-pub use reading::{Gathered, Pair, ReadError, Reader, Reading, RunReport, ratio};
+pub use reading::{Faults, Gathered, Pair, ReadError, Reader, Reading, RunReport, ratio};
 pub use subject::Subjects;
 
 /// Constants of the machine that counters are scaled with. Injected, so that a fixture root means the same everywhere.
@@ -226,15 +226,6 @@ pub fn derive(previous: Option<&Sample>, current: &Sample) -> Snapshot {
         kernel: value(&current.kernel).cloned(),
         // Two samples do not tell of minutes: the sampler, which sees them all, fills these in.
         averages: Averages::default(),
-        readers: current
-            .runs
-            .iter()
-            .map(|run| Reader {
-                name: run.reader,
-                duration_seconds: run.duration.as_secs_f64(),
-                success: matches!(run.error, None | Some(ReadError::Unsupported { .. })),
-                error: run.error.as_ref().map(ToString::to_string),
-            })
-            .collect(),
+        readers: current.runs.iter().map(Reader::from).collect(),
     }
 }

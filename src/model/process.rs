@@ -203,7 +203,7 @@ pub(super) fn derive(pair: &Pair<'_, RawProcesses>, current: &Sample) -> Process
             .memory
             .as_ref()
             .and_then(|m| m.value.as_ref().ok())
-            .map(|memory| memory.total_bytes)
+            .and_then(|memory| memory.total_bytes)
             .filter(|total| *total > 0),
         span_seconds: pair.seconds.filter(|span| *span <= LONGEST_SPAN_SECONDS),
     };

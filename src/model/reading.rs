@@ -3,6 +3,7 @@
 //! Written by [`crate::collect`]; [`Pair`] is what the subjects' `derive` functions compute rates from. Pure data: no clock
 //! and no file is read here.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,6 +59,65 @@ pub enum ReadError {
 /// What a reader returns.
 pub type Reading<T> = Result<T, ReadError>;
 
+/// What is wrong with a reading that is good as a whole: bad lines of a file, one file of several. The first of them and how
+/// many there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    first: Option<ReadError>,
+    count: usize,
+}
+
+impl Faults {
+    /// One more. Only the first is made.
+    pub fn add_with(&mut self, fault: impl FnOnce() -> ReadError) {
+        self.first.get_or_insert_with(fault);
+        self.count += 1;
+    }
+
+    /// All of `other` as well.
+    pub fn append(&mut self, other: Self) {
+        self.count += other.count;
+        if self.first.is_none() {
+            self.first = other.first;
+        }
+    }
+
+    /// The value of one part of a reading. A part that failed is `None` and a fault; one that this machine does not have is
+    /// `None` only.
+    pub fn part<T>(&mut self, reading: Reading<T>) -> Option<T> {
+        match reading {
+            Ok(value) => Some(value),
+            Err(ReadError::Unsupported { .. }) => None,
+            Err(error) => {
+                self.add_with(|| error);
+                None
+            }
+        }
+    }
+
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The first of them.
+    #[must_use]
+    pub fn into_first(self) -> Option<ReadError> {
+        self.first
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(first) = &self.first else { return Ok(()) };
+        match self.count {
+            1 => write!(f, "{first}"),
+            count => write!(f, "{first}; and {} more", count - 1),
+        }
+    }
+}
+
 /// One subject's reading and when it was taken.
 #[derive(Clone, Debug)]
 pub struct Gathered<T> {
@@ -74,8 +134,10 @@ pub struct RunReport {
     pub reader: &'static str,
     /// How long it took.
     pub duration: Duration,
-    /// What went wrong, if anything.
+    /// What went wrong, if the reading failed.
     pub error: Option<ReadError>,
+    /// What was wrong with a reading that is good as a whole.
+    pub faults: Faults,
 }
 
 /// How one reader fared in the last pass that ran it.
@@ -87,8 +149,21 @@ pub struct Reader {
     pub duration_seconds: f64,
     /// Whether it succeeded. A subject that this machine does not have counts as success.
     pub success: bool,
-    /// What went wrong; where `success` is true all the same, what this machine does not have.
+    /// What went wrong. Where `success` is true all the same: what this machine does not have, or the first thing that could
+    /// not be read and cost its own value only.
     pub error: Option<String>,
+}
+
+impl From<&RunReport> for Reader {
+    fn from(run: &RunReport) -> Self {
+        let faults = || (!run.faults.is_empty()).then(|| run.faults.to_string());
+        Self {
+            name: run.reader,
+            duration_seconds: run.duration.as_secs_f64(),
+            success: matches!(run.error, None | Some(ReadError::Unsupported { .. })),
+            error: run.error.as_ref().map(ToString::to_string).or_else(faults),
+        }
+    }
 }
 
 /// A good reading and, where there is one, the good reading before it.

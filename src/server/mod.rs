@@ -85,7 +85,7 @@ pub struct Reloader {
 
 /// Starts to listen and to sample. Must be called inside an actix system.
 pub fn start(config: &Config) -> Result<Server, StartupError> {
-    collect::file::read_text(&config.paths.proc("stat")).map_err(StartupError::Unreadable)?;
+    collect::probe(&config.paths).map_err(StartupError::Unreadable)?;
     let auth = Auth::load(&config.secrets)?;
     let certificates = config.tls.as_ref().map(Certificates::load).transpose()?;
     let listeners = listener::listen(&config.listen)?;

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::collect::{Paths, link};
 use crate::config::Listen;
+use crate::model::Faults;
 use crate::model::network::RawLink;
 
 /// Most addresses that are told; a host of containers has hundreds.
@@ -29,7 +30,7 @@ pub fn outside(scheme: &str, addresses: &[SocketAddr]) -> Vec<String> {
     if !addresses.iter().any(|address| address.ip().is_unspecified()) {
         return Vec::new();
     }
-    match link::Reader::new(&Paths::host()).read() {
+    match link::Reader::new(&Paths::host()).read(&mut Faults::default()) {
         Ok(links) => urls(scheme, addresses, &links),
         Err(error) => {
             log::debug!("this machine's addresses are unknown: {error}");

@@ -13,7 +13,7 @@ use crate::model::storage::Disk;
 use crate::model::storage::MountRow;
 
 fn snapshot() -> Snapshot {
-    let read = kernel::Reader::new(&Paths::host()).read().unwrap();
+    let read = kernel::Reader::new(&Paths::host()).read(&mut crate::model::Faults::default()).unwrap();
     let mut tables = KernelTables::clone(&read);
     let stuck = |path: &str| Some(Err(crate::model::ReadError::Stuck { path: path.to_owned() }));
     let mount = |mount_point: &str, usage| MountRow {
