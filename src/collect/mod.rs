@@ -44,7 +44,10 @@ use load::Loadavg;
 pub use paths::Paths;
 pub use slow::{Patch, SlowReader, slow_readers};
 
+use crate::model::cpu::RawCpu;
+use crate::model::hold::{self, Told};
 use crate::model::memory::{RawMemory, RawSwapIo};
+use crate::model::pressure::RawPressure;
 use crate::model::process::RawProcesses;
 use crate::model::{Gathered, Reading, RunReport, Sample, Subjects};
 
@@ -72,6 +75,10 @@ pub struct Collector {
     /// When processes were last wanted; `None` when nothing is kept open for them.
     processes_at: Option<Duration>,
     host: host::Reader,
+    /// What was told last of counters that the kernel may step back.
+    told_cpu: Told<RawCpu>,
+    told_pressure: Told<RawPressure>,
+    told_swap_io: Told<RawSwapIo>,
 }
 
 impl Collector {
@@ -92,6 +99,9 @@ impl Collector {
             processes: process::Reader::new(paths),
             processes_at: None,
             host: host::Reader::new(paths),
+            told_cpu: Told::default(),
+            told_pressure: Told::default(),
+            told_swap_io: Told::default(),
         }
     }
 
@@ -100,16 +110,20 @@ impl Collector {
     pub fn tick(&mut self, wanted: Subjects, previous: Option<&Sample>) -> Sample {
         let mut sample = self.empty();
         let mut run = Runner { epoch: self.epoch, runs: Vec::with_capacity(12) };
-        sample.cpu = run.one("cpu", || self.cpu.read());
+        let hertz = self.paths.machine.ticks_per_second;
+        sample.cpu = run.one("cpu", || {
+            let now = self.cpu.read()?;
+            Ok(self.told_cpu.next(now, |told, now| hold::cpu(told, now, hertz)))
+        });
         sample.memory = run.one("memory", || self.memory.read());
-        sample.swap_io = run.one("swap", || self.swap_io.read());
+        sample.swap_io = run.one("swap", || Ok(self.told_swap_io.next(self.swap_io.read()?, hold::swap_io)));
         let mut newest_pid = None;
         sample.load = run.one("load", || {
             let read = self.load.read()?;
             newest_pid = read.newest_pid;
             Ok(read.load)
         });
-        sample.pressure = run.one("pressure", || self.pressure.read());
+        sample.pressure = run.one("pressure", || Ok(self.told_pressure.next(self.pressure.read()?, hold::pressure)));
         sample.uptime_seconds = run.one("uptime", || self.uptime.read());
         sample.network = run.one("network", || self.network.read());
         sample.disks = run.one("disk", || self.disks.read());

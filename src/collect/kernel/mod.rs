@@ -37,6 +37,8 @@ use std::time::Instant;
 
 use super::Paths;
 use super::file::FileReader;
+use crate::model::cpu::SchedstatRow;
+use crate::model::hold::{self, Told};
 use crate::model::memory::MeminfoLine;
 use crate::model::network::SoftnetRow;
 use crate::model::system::FileHandles;
@@ -70,6 +72,10 @@ pub struct Reader {
     udp_queues: udp_queues::Reader,
     uname: uname::Reader,
     vmstat: FileReader<Vec<Named>>,
+    /// What was told last of counters that the kernel may step back.
+    told_schedstat: Told<Vec<SchedstatRow>>,
+    told_softnet: Told<Vec<SoftnetRow>>,
+    told_vmstat: Told<Vec<Named>>,
     /// Tables whose failure was already told.
     told: HashSet<&'static str>,
 }
@@ -102,6 +108,9 @@ impl Reader {
             udp_queues: udp_queues::Reader::new(paths),
             uname: uname::Reader::new(paths),
             vmstat: vmstat::reader(paths),
+            told_schedstat: Told::default(),
+            told_softnet: Told::default(),
+            told_vmstat: Told::default(),
             told: HashSet::new(),
         }
     }
@@ -115,15 +124,20 @@ impl Reader {
         let mut run = Runner { runs: Vec::with_capacity(28), told: &mut self.told };
         KernelTables {
             meminfo: run.one("meminfo", || self.meminfo.read()),
-            vmstat: run.one("vmstat", || self.vmstat.read()),
+            vmstat: run
+                .one("vmstat", || Ok(self.told_vmstat.next(self.vmstat.read()?, |told, now| hold::vmstat(told, now)))),
             netstat: run.one("netstat", || self.netstat.read()),
             sockstat: run.one("sockstat", || self.sockstat.read()),
-            softnet: run.one("softnet", || self.softnet.read()),
+            softnet: run.one("softnet", || {
+                Ok(self.told_softnet.next(self.softnet.read()?, |told, now| hold::softnet(told, now)))
+            }),
             arp: run.one("arp", || self.arp.read()),
             udp_queues: run.one("udp_queues", || self.udp_queues.read()),
             conntrack: run.one("conntrack", || self.conntrack.read()),
             netclass: run.one("netclass", || self.netclass.read()),
-            schedstat: run.one("schedstat", || self.schedstat.read()),
+            schedstat: run.one("schedstat", || {
+                Ok(self.told_schedstat.next(self.schedstat.read()?, |told, now| hold::schedstat(told, now)))
+            }),
             file_handles: run.one("filefd", || self.filefd.read()),
             entropy: run.one("entropy", || self.entropy.read()),
             timex: run.one("timex", || self.timex.read()),
