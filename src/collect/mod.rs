@@ -45,7 +45,10 @@ use load::Loadavg;
 pub use paths::Paths;
 pub use slow::{Patch, SlowReader, slow_readers};
 
+use crate::model::cpu::RawCpu;
+use crate::model::hold::{self, Told};
 use crate::model::memory::{RawMemory, RawSwapIo};
+use crate::model::pressure::RawPressure;
 use crate::model::process::RawProcesses;
 use crate::model::{Faults, Gathered, Reading, RunReport, Sample, Subjects};
 
@@ -89,6 +92,10 @@ pub struct Collector {
     /// When processes were last wanted; `None` when nothing is kept open for them.
     processes_at: Option<Duration>,
     host: host::Reader,
+    /// What was told last of counters that the kernel may step back.
+    told_cpu: Told<RawCpu>,
+    told_pressure: Told<RawPressure>,
+    told_swap_io: Told<RawSwapIo>,
 }
 
 impl Collector {
@@ -109,6 +116,9 @@ impl Collector {
             processes: process::Reader::new(paths),
             processes_at: None,
             host: host::Reader::new(paths),
+            told_cpu: Told::default(),
+            told_pressure: Told::default(),
+            told_swap_io: Told::default(),
         }
     }
 
@@ -117,16 +127,22 @@ impl Collector {
     pub fn tick(&mut self, wanted: Subjects, previous: Option<&Sample>) -> Sample {
         let mut sample = self.empty();
         let mut run = Runner { epoch: self.epoch, runs: Vec::with_capacity(12) };
-        sample.cpu = run.one("cpu", |faults| self.cpu.read(faults));
+        let hertz = self.paths.machine.ticks_per_second;
+        sample.cpu = run.one("cpu", |faults| {
+            let now = self.cpu.read(faults)?;
+            Ok(self.told_cpu.next(now, |told, now| hold::cpu(told, now, hertz)))
+        });
         sample.memory = run.one("memory", |faults| self.memory.read(faults));
-        sample.swap_io = run.one("swap", |faults| self.swap_io.read(faults));
+        sample.swap_io =
+            run.one("swap", |faults| Ok(self.told_swap_io.next(self.swap_io.read(faults)?, hold::swap_io)));
         let mut newest_pid = None;
         sample.load = run.one("load", |faults| {
             let read = self.load.read(faults)?;
             newest_pid = read.newest_pid;
             Ok(read.load)
         });
-        sample.pressure = run.one("pressure", |faults| self.pressure.read(faults));
+        sample.pressure =
+            run.one("pressure", |faults| Ok(self.told_pressure.next(self.pressure.read(faults)?, hold::pressure)));
         sample.uptime_seconds = run.one("uptime", |faults| self.uptime.read(faults));
         sample.network = run.one("network", |faults| self.network.read(faults));
         sample.disks = run.one("disk", |faults| self.disks.read(faults));

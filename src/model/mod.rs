@@ -10,6 +10,7 @@
 pub mod average;
 pub mod cpu;
 pub mod hardware;
+pub mod hold;
 pub mod load;
 pub mod memory;
 pub mod network;

@@ -37,6 +37,8 @@ use std::time::Instant;
 
 use super::Paths;
 use super::file::FileReader;
+use crate::model::cpu::SchedstatRow;
+use crate::model::hold::{self, Told};
 use crate::model::memory::MeminfoLine;
 use crate::model::network::SoftnetRow;
 use crate::model::system::FileHandles;
@@ -70,6 +72,10 @@ pub struct Reader {
     udp_queues: udp_queues::Reader,
     uname: uname::Reader,
     vmstat: FileReader<Vec<Named>>,
+    /// What was told last of counters that the kernel may step back.
+    told_schedstat: Told<Vec<SchedstatRow>>,
+    told_softnet: Told<Vec<SoftnetRow>>,
+    told_vmstat: Told<Vec<Named>>,
     /// Tables whose failure was already told.
     told: HashSet<&'static str>,
 }
@@ -102,6 +108,9 @@ impl Reader {
             udp_queues: udp_queues::Reader::new(paths),
             uname: uname::Reader::new(paths),
             vmstat: vmstat::reader(paths),
+            told_schedstat: Told::default(),
+            told_softnet: Told::default(),
+            told_vmstat: Told::default(),
             told: HashSet::new(),
         }
     }
@@ -115,15 +124,21 @@ impl Reader {
         let mut run = Runner { runs: Vec::with_capacity(28), told: &mut self.told };
         KernelTables {
             meminfo: run.one("meminfo", |faults| self.meminfo.read(faults)),
-            vmstat: run.one("vmstat", |faults| self.vmstat.read(faults)),
+            vmstat: run.one("vmstat", |faults| {
+                Ok(self.told_vmstat.next(self.vmstat.read(faults)?, |told, now| hold::vmstat(told, now)))
+            }),
             netstat: run.one("netstat", |faults| self.netstat.read(faults)),
             sockstat: run.one("sockstat", |faults| self.sockstat.read(faults)),
-            softnet: run.one("softnet", |faults| self.softnet.read(faults)),
+            softnet: run.one("softnet", |faults| {
+                Ok(self.told_softnet.next(self.softnet.read(faults)?, |told, now| hold::softnet(told, now)))
+            }),
             arp: run.one("arp", |faults| self.arp.read(faults)),
             udp_queues: run.one("udp_queues", |faults| self.udp_queues.read(faults)),
             conntrack: run.one("conntrack", |faults| self.conntrack.read(faults)),
             netclass: run.one("netclass", |_| self.netclass.read()),
-            schedstat: run.one("schedstat", |faults| self.schedstat.read(faults)),
+            schedstat: run.one("schedstat", |faults| {
+                Ok(self.told_schedstat.next(self.schedstat.read(faults)?, |told, now| hold::schedstat(told, now)))
+            }),
             file_handles: run.one("filefd", |faults| self.filefd.read(faults)),
             entropy: run.one("entropy", |_| self.entropy.read()),
             timex: run.one("timex", |_| self.timex.read()),
