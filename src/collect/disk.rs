@@ -117,12 +117,16 @@ fn parse_line(line: &str) -> Result<Line<'_>, Bad<'_>> {
     let name = words.next().ok_or(Bad::missing("the name of the device"))?;
     let mut columns = [0; 17];
     let mut count = 0;
-    for (slot, word) in columns.iter_mut().zip(words) {
+    for (slot, word) in columns.iter_mut().zip(&mut words) {
         *slot = number(Some(word), "a counter")?;
         count += 1;
     }
     if count < 11 {
         return Err(Bad::found("at least 11 counters", line));
+    }
+    // A later kernel may add counters, but no name: two rows that grew together.
+    for word in words {
+        number::<u64>(Some(word), "a counter")?;
     }
     Ok(Line { name, major_minor: (major, minor), columns, count })
 }
@@ -205,6 +209,7 @@ mod tests {
             // Partition rows of an old kernel, and a count that went below nothing.
             "   3       1 hda1 35486 38030 38030 38030",
             "8 0 sdb 1 2 3 4 5 6 7 8 -1 10 11",
+            "8 0 sdb 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17   8 1 sdb1 1 2 3 4 5 6 7 8 9 10 11",
         ];
         for row in rows {
             let (_dir, paths) =

@@ -71,6 +71,10 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
     let kind = fields.next()?;
     let source = fields.next()?;
     let options = fields.next()?;
+    // A later kernel may add fields, but no second dash: two lines that grew together.
+    if fields.any(|field| field == b"-") {
+        return None;
+    }
     Some(Mount {
         major_minor: (major.parse().ok()?, minor.parse().ok()?),
         whole: root == b"/",
@@ -186,7 +190,8 @@ mod tests {
         let good = "1 1 8:1 / / rw - ext4 /dev/sda1 rw\n";
         let bad =
             ["garbage", "1 1 8 / / rw - ext4 s rw", "1 1 8:x / / rw - e s rw", "1 1 8:4294967296 / / rw - e s rw"];
-        for line in bad.into_iter().chain(["1 1 8:1 / / rw ext4 s rw", "1 1 8:1 / / rw - ext4 s"]) {
+        let glued = "1 1 8:1 / / rw - ext4 /dev/sda1 rw1 1 8:1 / / rw - ext4 /dev/sda1 rw";
+        for line in bad.into_iter().chain([glued, "1 1 8:1 / / rw ext4 s rw", "1 1 8:1 / / rw - ext4 s"]) {
             let text = format!("{good}\n{line}\n{good}");
             let (mounts, told) = partial(|faults| parse_mountinfo(Path::new("mountinfo"), text.as_bytes(), faults));
             assert_eq!(mounts.len(), 2, "{line}");

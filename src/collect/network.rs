@@ -58,7 +58,13 @@ fn parse(path: &Path, text: &str, names: &[Arc<str>], faults: &mut Faults) -> Re
         if at == 2 && line.contains("bytes") && line.contains("compressed") {
             return Ok(Taken::Head);
         }
-        let (name, numbers) = line.rsplit_once(':').ok_or(Bad::found("a name, a colon and numbers", line))?;
+        let bad = Bad::found("a name, a colon and numbers", line);
+        let (name, numbers) = line.rsplit_once(':').ok_or(bad)?;
+        let name = name.trim_ascii();
+        // Two lines that grew together.
+        if name.contains(|c: char| c.is_ascii_whitespace()) {
+            return Err(bad);
+        }
         let mut columns = [0_u64; 16];
         let mut words = numbers.split_ascii_whitespace();
         for column in &mut columns {
@@ -68,7 +74,7 @@ fn parse(path: &Path, text: &str, names: &[Arc<str>], faults: &mut Faults) -> Re
         let mut sent = [0; 8];
         received.copy_from_slice(&columns[..8]);
         sent.copy_from_slice(&columns[8..]);
-        list.push(RawInterfaceCounters { name: shared(name.trim(), names, list.len()), received, sent });
+        list.push(RawInterfaceCounters { name: shared(name, names, list.len()), received, sent });
         Ok(Taken::Value)
     })?;
     Ok(list)
@@ -132,6 +138,7 @@ mod tests {
             "eth0: 1 2 3",
             "eth0",
             "eth0: 18446744073709551616 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0",
+            "eth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16  eth2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16",
             "eth0: -1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0",
         ] {
             let text = format!("{HEAD} lo: {zeros}\n {bad}\n eth1: {zeros}\n");

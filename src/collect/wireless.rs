@@ -166,11 +166,17 @@ fn parse(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<RawWireles
         if at == 2 && line.contains("link level noise") {
             return Ok(Taken::Head);
         }
-        let (name, numbers) = line.rsplit_once(':').ok_or(Bad::found("a name, a colon and numbers", line))?;
+        let bad = Bad::found("a name, a colon and numbers", line);
+        let (name, numbers) = line.rsplit_once(':').ok_or(bad)?;
+        let name = name.trim_ascii();
+        // Two lines that grew together.
+        if name.contains(|c: char| c.is_ascii_whitespace()) {
+            return Err(bad);
+        }
         let level = numbers.split_ascii_whitespace().nth(2).map(|level| level.trim_end_matches('.'));
         let level: i32 = number(level, "a level")?;
         list.push(RawWireless {
-            interface: name.trim().to_owned(),
+            interface: name.to_owned(),
             ssid: None,
             bssid: None,
             frequency_mhz: None,

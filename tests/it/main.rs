@@ -20,6 +20,7 @@
 //! | `matrix`   | every file of the machine missing, empty and garbage: its fields are null, nothing else changes     |
 //! | `socket`   | no tests: WebSockets for the others                                                                 |
 //! | `sockets`  | twenty thousand sockets, and nobody waits for their list                                             |
+//! | `spoilt`   | one bad line of a kernel file costs its own values; what odd kernels and containers write             |
 //! | `stop`     | signals: close codes, exit code, time                                                                |
 //! | `support`  | no tests: starts and ends servers; HTTP and event streams for the others                            |
 //! | `wire`     | no tests: raw frames, half requests, and what the kernel says of the server's process               |
@@ -43,6 +44,7 @@ mod machine;
 mod matrix;
 mod socket;
 mod sockets;
+mod spoilt;
 mod stop;
 mod support;
 mod wire;

@@ -20,7 +20,12 @@ fn parse_arp(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<Named>
         if at == 1 && line.ends_with("Device") {
             return Ok(Taken::Head);
         }
-        let device = line.split_ascii_whitespace().nth(5).ok_or(Bad::found("six columns", line))?;
+        let bad = Bad::found("six columns", line);
+        let mut words = line.split_ascii_whitespace();
+        let device = words.nth(5).ok_or(bad)?;
+        if words.next().is_some() {
+            return Err(bad);
+        }
         match devices.iter_mut().find(|(name, _)| &**name == device) {
             Some((_, count)) => *count += 1,
             None => devices.push((device.into(), 1)),

@@ -56,12 +56,12 @@ fn parse_sockstat(
         let mut words = rest.split_ascii_whitespace();
         let (mut found, mut wrong) = (false, None);
         while let Some(field) = words.next() {
-            // A bad number costs its own field.
+            // Behind a bad number, names and numbers can no longer be told apart.
             let value: u64 = match number(words.next(), "a number") {
                 Ok(value) => value,
                 Err(bad) => {
-                    wrong = wrong.or(Some(bad));
-                    continue;
+                    wrong = Some(bad);
+                    break;
                 }
             };
             found = true;
@@ -97,8 +97,9 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_number_costs_its_own_field() {
-        let (text, mut fields) = ("TCP: inuse x orphan 3 tw\ngarbage\nUDP: inuse 1\n", Vec::new());
+    fn a_bad_number_costs_what_is_left_of_its_line() {
+        let text = "TCP: orphan 3 inuse 4UDP: inuse 7 mem 9\ngarbage\nUDP: inuse 1\n";
+        let mut fields = Vec::new();
         let ((), told) = partial(|faults| parse_sockstat(Path::new("s"), text, 4096, &mut fields, faults));
         let flat: Vec<_> = fields.iter().map(|f| (&*f.protocol, &*f.field, f.value)).collect();
         assert_eq!(flat, [("TCP", "orphan", 3), ("UDP", "inuse", 1)]);
