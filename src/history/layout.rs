@@ -5,7 +5,9 @@
 
 use super::series::{Catalogue, MOST_CORES, Place, Unit};
 use crate::model::Snapshot;
-use crate::model::snapshot::{Disk, Filesystem, Stalls, Temperature};
+use crate::model::hardware::Temperature;
+use crate::model::pressure::Stalls;
+use crate::model::storage::{Disk, Filesystem};
 
 /// File systems and sensors are read less often than the vitals. In between their last values hold, this long.
 const HELD_SECONDS: i64 = 25;
@@ -43,12 +45,12 @@ const VITALS: [(&str, Unit); 25] = [
 ];
 
 fn vitals(snapshot: &Snapshot) -> [Option<f64>; 25] {
-    let cpu = snapshot.cpu.as_ref().map(|cpu| &cpu.total);
+    let cpu = snapshot.cpu.as_ref().and_then(|cpu| cpu.total.as_ref());
     let modes = cpu.and_then(|total| total.ratios.as_ref());
     let (memory, swap, load) = (snapshot.memory.as_ref(), snapshot.swap.as_ref(), snapshot.load.as_ref());
-    let stalls = |pick: fn(&crate::model::snapshot::Pressure) -> Option<Stalls>| {
+    let stalls = |pick: fn(&crate::model::pressure::Pressure) -> Option<Stalls>| {
         let stalls = snapshot.pressure.as_ref().and_then(pick);
-        (stalls.map(|s| s.some.avg10_ratio), stalls.and_then(|s| s.full).map(|s| s.avg10_ratio))
+        (stalls.and_then(|s| s.some).map(|s| s.avg10_ratio), stalls.and_then(|s| s.full).map(|s| s.avg10_ratio))
     };
     let (cpu_stalls, memory_stalls, io_stalls) = (stalls(|p| p.cpu), stalls(|p| p.memory), stalls(|p| p.io));
     [
@@ -63,9 +65,9 @@ fn vitals(snapshot: &Snapshot) -> [Option<f64>; 25] {
         modes.map(|m| m.steal),
         modes.map(|m| m.guest),
         modes.map(|m| m.guest_nice),
-        memory.map(|m| m.used_bytes as f64),
-        memory.map(|m| m.available_bytes as f64),
-        swap.map(|s| s.used_bytes as f64),
+        memory.and_then(|m| m.used_bytes).map(|bytes| bytes as f64),
+        memory.and_then(|m| m.available_bytes).map(|bytes| bytes as f64),
+        swap.and_then(|s| s.used_bytes).map(|bytes| bytes as f64),
         swap.and_then(|s| s.in_bytes_per_second),
         swap.and_then(|s| s.out_bytes_per_second),
         load.map(|l| l.one),
@@ -284,7 +286,7 @@ impl Layout {
 mod tests {
     use super::*;
     use crate::history::testing;
-    use crate::model::snapshot::Sensors;
+    use crate::model::hardware::Sensors;
 
     /// Reads the snapshots one after the other, and gives what the last one left, by name.
     fn read(snapshots: &[(i64, Snapshot)]) -> Vec<(String, Option<f32>)> {

@@ -7,10 +7,11 @@
 //! is told as it is. Not for counters of interfaces and disks: these fall only when the device was replaced or its counter
 //! ran over.
 
-use super::kernel::Named;
-use super::kernel::network::SoftnetRow;
-use super::kernel::system::SchedstatRow;
-use super::sample::{RawCpu, RawCpuTicks, RawPressure, RawStall, RawSwapIo};
+use super::cpu::{RawCpu, RawCpuTicks, SchedstatRow};
+use super::memory::RawSwapIo;
+use super::network::SoftnetRow;
+use super::pressure::{RawPressure, RawStall};
+use super::tables::Named;
 
 /// Time that falls by this many seconds or more was reset. `node_exporter` has the same bound, for idle.
 const RESET_SECONDS: u64 = 3;
@@ -59,7 +60,9 @@ pub fn cpu(told: &RawCpu, now: &mut RawCpu, ticks_per_second: u64) {
         return;
     }
     let reset = RESET_SECONDS.saturating_mul(ticks_per_second);
-    hold_ticks(&told.total, &mut now.total, reset);
+    if let (Some(told), Some(now)) = (&told.total, &mut now.total) {
+        hold_ticks(told, now, reset);
+    }
     // A core without a line is forgotten with it: when it comes back its counters are told as they are.
     for (at, (number, ticks)) in now.cores.iter_mut().enumerate() {
         if let Some((_, told)) = row(&told.cores, at, |(core, _)| core == number) {
@@ -100,18 +103,22 @@ pub fn pressure(told: &RawPressure, now: &mut RawPressure) {
     };
     let pairs = [(&told.cpu, &mut now.cpu), (&told.memory, &mut now.memory), (&told.io, &mut now.io)];
     for (told, now) in pairs {
-        let (Some((told_some, told_full)), Some((some, full))) = (told, now) else { continue };
-        hold(told_some, some);
-        if let (Some(told), Some(now)) = (told_full, full) {
-            hold(told, now);
+        let (Some(told), Some(now)) = (told, now) else { continue };
+        for (told, now) in [(&told.some, &mut now.some), (&told.full, &mut now.full)] {
+            if let (Some(told), Some(now)) = (told, now) {
+                hold(told, now);
+            }
         }
     }
 }
 
 /// The swap counters of `/proc/vmstat`.
 pub fn swap_io(told: &RawSwapIo, now: &mut RawSwapIo) {
-    now.pages_in = held_count(told.pages_in, now.pages_in);
-    now.pages_out = held_count(told.pages_out, now.pages_out);
+    for (told, now) in [(told.pages_in, &mut now.pages_in), (told.pages_out, &mut now.pages_out)] {
+        if let (Some(told), Some(now)) = (told, now) {
+            *now = held_count(told, *now);
+        }
+    }
 }
 
 /// `/proc/vmstat`: counts that are summed over the CPUs.
@@ -155,6 +162,7 @@ fn row<T>(rows: &[T], at: usize, is_it: impl Fn(&T) -> bool) -> Option<&T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::pressure::RawStalls;
 
     fn ticks(user: u64, idle: u64, iowait: u64) -> RawCpuTicks {
         RawCpuTicks { user, idle, iowait, ..RawCpuTicks::default() }
@@ -233,14 +241,18 @@ mod tests {
         assert_eq!((now.context_switches, now.interrupts), (Some(1000), Some(9)));
 
         let stall = |total_microseconds| RawStall { total_microseconds, ..RawStall::default() };
-        let of = |some, full| RawPressure { io: Some((stall(some), Some(stall(full)))), ..RawPressure::default() };
+        let of = |some, full| {
+            let stalls = RawStalls { some: Some(stall(some)), full: Some(stall(full)) };
+            RawPressure { io: Some(stalls), ..RawPressure::default() }
+        };
         let mut now = of(9_000_000, 6_999_999);
         pressure(&of(9_000_001, 10_000_000), &mut now);
         assert_eq!(now, of(9_000_001, 6_999_999));
 
-        let mut now = RawSwapIo { pages_in: 999, pages_out: 1 };
-        swap_io(&RawSwapIo { pages_in: 1000, pages_out: 1000 }, &mut now);
-        assert_eq!(now, RawSwapIo { pages_in: 1000, pages_out: 1 });
+        let swapped = |pages_in, pages_out| RawSwapIo { pages_in: Some(pages_in), pages_out: Some(pages_out) };
+        let mut now = swapped(999, 1);
+        swap_io(&swapped(1000, 1000), &mut now);
+        assert_eq!(now, swapped(1000, 1));
     }
 
     #[test]

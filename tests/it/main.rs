@@ -22,6 +22,7 @@
 //! | `names`    | what processes call themselves and were started with: no secret, no flood, nobody held up             |
 //! | `socket`   | no tests: WebSockets for the others                                                                 |
 //! | `sockets`  | twenty thousand sockets, and nobody waits for their list                                             |
+//! | `spoilt`   | one bad line of a kernel file costs its own values; what odd kernels and containers write             |
 //! | `stop`     | signals: close codes, exit code, time                                                                |
 //! | `support`  | no tests: starts and ends servers; HTTP and event streams for the others                            |
 //! | `wire`     | no tests: raw frames, half requests, and what the kernel says of the server's process               |
@@ -47,6 +48,7 @@ mod names;
 mod pipeline;
 mod socket;
 mod sockets;
+mod spoilt;
 mod stop;
 mod support;
 mod wire;

@@ -11,7 +11,7 @@ use crate::collect::Paths;
 use crate::collect::file::{read_error, read_text};
 use crate::collect::host::unquote;
 use crate::model::Reading;
-use crate::model::kernel::system::OsRelease;
+use crate::model::system::OsRelease;
 
 /// Knows both places, and what was there.
 #[derive(Debug)]

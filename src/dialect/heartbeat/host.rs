@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::dialect::number::whole;
 use crate::dialect::rows::Rows;
-use crate::model::sample::RawCpuModel;
-use crate::model::snapshot::HostFacts;
+use crate::model::cpu::RawCpuModel;
+use crate::model::system::HostFacts;
 use crate::model::{Snapshot, Subjects};
 
 /// What `/api/platform` needs: it counts the processes.
@@ -159,7 +159,7 @@ fn model(raw: &RawCpuModel) -> Model<'_> {
 #[cfg(test)]
 mod tests {
     use super::{family, host_id};
-    use crate::model::snapshot::HostFacts;
+    use crate::model::system::HostFacts;
 
     fn distribution(id: &str, like: &str) -> HostFacts {
         HostFacts { distribution_id: Some(id.into()), distribution_like: Some(like.into()), ..HostFacts::default() }

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use serde::{Serialize, Serializer};
 
 use crate::dialect::rows::Rows;
-use crate::model::sample::{HolderUsers, RawSocket, SocketEnd, SocketKind};
-use crate::model::snapshot::{Address, Interface};
+use crate::model::network::{Address, Interface};
+use crate::model::socket::{HolderUsers, RawSocket, SocketEnd, SocketKind};
 use crate::model::{Snapshot, Subjects};
 
 /// What `/api/network` needs.

@@ -3,8 +3,8 @@
 use super::tables;
 use super::writer::{Kind, Writer};
 use crate::model::Snapshot;
-use crate::model::kernel::hardware::FrequencyLimits;
-use crate::model::snapshot::{Core, Modes};
+use crate::model::cpu::FrequencyLimits;
+use crate::model::cpu::{Core, Modes};
 
 /// Time of each core by mode, and throttle counts.
 pub fn cpu(writer: &mut Writer, snapshot: &Snapshot) {

@@ -20,8 +20,8 @@ pub mod writer;
 pub use writer::Format;
 use writer::{Kind, Writer};
 
-use crate::model::kernel::KernelTables;
 use crate::model::own::OwnStats;
+use crate::model::tables::KernelTables;
 use crate::model::{Snapshot, Subjects};
 
 /// What the page is made of, beyond the vitals.

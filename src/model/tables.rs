@@ -4,14 +4,13 @@
 //! monitoring server derives its own) and worded by [`crate::dialect::prometheus`]. A table that this machine does not
 //! have, or whose reading failed, is `None`; [`KernelTables::runs`] tells which and why.
 
-pub mod hardware;
-pub mod network;
-pub mod system;
-
-use crate::model::own::OwnProcess;
-use hardware::{Dmi, FrequencyLimits, HwmonChip, PowerSupply, Thermal, Throttles, UdevDevice};
-use network::{Conntrack, NetClass, NetstatField, SockstatField, SoftnetRow, UdpQueue};
-use system::{Clock, Entropy, FileHandles, MountRow, OsRelease, SchedstatRow, Selinux, Timex, Uname};
+use super::cpu::{FrequencyLimits, SchedstatRow, Throttles};
+use super::hardware::{Dmi, HwmonChip, PowerSupply, Thermal};
+use super::memory::MeminfoLine;
+use super::network::{Conntrack, NetClass, NetstatField, SockstatField, SoftnetRow, UdpQueue};
+use super::own::OwnProcess;
+use super::storage::{MountRow, UdevDevice};
+use super::system::{Clock, Entropy, FileHandles, OsRelease, Selinux, Timex, Uname};
 
 /// A name as the kernel prints it, and its number.
 pub type Named = (Box<str>, u64);
@@ -85,15 +84,4 @@ pub struct TableRun {
     pub duration_seconds: f64,
     /// What went wrong; a machine without the thing counts as going wrong here, as `node_exporter` has it.
     pub error: Option<String>,
-}
-
-/// One line of `/proc/meminfo` (`proc_meminfo`(5)).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MeminfoLine {
-    /// The text before the colon, `Active(anon)` for example.
-    pub name: Box<str>,
-    /// Bytes where the line says `kB`, else a plain count (`HugePages_Total`).
-    pub value: u64,
-    /// Whether the value is bytes.
-    pub is_bytes: bool,
 }

@@ -1,33 +1,52 @@
-//! Tables about the hardware. Filled by [`crate::collect::kernel`]; plain data.
+//! Hardware: temperatures, fans and the other sensors of its chips, power supplies, the firmware's own words.
+//!
+//! Filled by [`crate::collect`]; [`package_temperature`] is called by [`super::derive()`].
 
-/// Frequencies of one CPU, `/sys/devices/system/cpu/cpuN/cpufreq`, kHz. Absent without a frequency driver, as in most
-/// virtual machines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FrequencyLimits {
-    /// The CPU.
-    pub cpu: u32,
-    /// `cpuinfo_cur_freq`, readable by root only.
-    pub hardware_current_khz: Option<u64>,
-    /// `cpuinfo_min_freq`.
-    pub hardware_minimum_khz: Option<u64>,
-    /// `cpuinfo_max_freq`.
-    pub hardware_maximum_khz: Option<u64>,
-    /// `scaling_cur_freq`.
-    pub scaling_current_khz: Option<u64>,
-    /// `scaling_min_freq`.
-    pub scaling_minimum_khz: Option<u64>,
-    /// `scaling_max_freq`.
-    pub scaling_maximum_khz: Option<u64>,
+use serde::Serialize;
+
+/// Temperatures and fans.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct RawSensors {
+    /// hwmon `tempN_*` and thermal zones.
+    pub temperatures: Vec<RawTemperature>,
+    /// hwmon `fanN_*`.
+    pub fans: Vec<RawFan>,
 }
 
-/// How often the processor slowed itself down to cool. Intel only.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Throttles {
-    /// Package, core, `core_throttle_count`.
-    pub cores: Vec<(u64, u64, u64)>,
-    /// Package, `package_throttle_count`.
-    pub packages: Vec<(u64, u64)>,
+/// One temperature. Documentation/hwmon/sysfs-interface.rst; milli-degrees there.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RawTemperature {
+    /// Chip: `name` of the hwmon device, or `type` of the thermal zone.
+    pub chip: String,
+    /// `tempN_label`, or `tempN` where there is none.
+    pub label: String,
+    /// `tempN_input`, degrees Celsius.
+    pub celsius: f64,
+    /// `tempN_max`, degrees Celsius.
+    pub high_celsius: Option<f64>,
+    /// `tempN_crit`, degrees Celsius.
+    pub critical_celsius: Option<f64>,
 }
+
+/// One fan.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RawFan {
+    /// Chip: `name` of the hwmon device.
+    pub chip: String,
+    /// `fanN_label`, or `fanN` where there is none.
+    pub label: String,
+    /// `fanN_input`, revolutions a minute.
+    pub rpm: u64,
+}
+
+/// Temperatures and fans.
+pub type Sensors = RawSensors;
+
+/// One temperature.
+pub type Temperature = RawTemperature;
+
+/// One fan.
+pub type Fan = RawFan;
 
 /// One directory of `/sys/class/hwmon` (Documentation/hwmon/sysfs-interface.rst).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -82,21 +101,36 @@ pub struct Dmi {
     pub fields: Vec<(&'static str, String)>,
 }
 
-/// What udev knows about one block device: the `E:` lines of `/run/udev/data/bMAJOR:MINOR` that are of use.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UdevDevice {
-    /// Device number.
-    pub major_minor: (u32, u32),
-    /// Key and value.
-    pub properties: Vec<(Box<str>, String)>,
-}
+/// Chips that measure the CPU, best first: the drivers of Intel and AMD, then what ARM boards and virtual machines call
+/// it, then the thermal zones.
+const CPU_CHIPS: [&str; 12] = [
+    "coretemp",
+    "k10temp",
+    "zenpower",
+    "k8temp",
+    "fam15h_power",
+    "cpu_thermal",
+    "cpu-thermal",
+    "soc_thermal",
+    "soc-thermal",
+    "x86_pkg_temp",
+    "cpu",
+    "acpitz",
+];
 
-impl UdevDevice {
-    /// The value of a key, if udev has it.
-    #[must_use]
-    pub fn get(&self, key: &str) -> Option<&str> {
-        self.properties.iter().find(|(name, _)| &**name == key).map(|(_, value)| value.as_str())
-    }
+/// Labels of the package as a whole, best first.
+const PACKAGE_LABELS: [&str; 4] = ["package id", "tdie", "tctl", "cpu"];
+
+/// Temperature of the CPU as a whole, as far as a sensor tells.
+pub(super) fn package_temperature(sensors: &RawSensors) -> Option<f64> {
+    CPU_CHIPS.iter().find_map(|chip| {
+        let of_chip = || sensors.temperatures.iter().filter(|t| t.chip.eq_ignore_ascii_case(chip));
+        PACKAGE_LABELS
+            .iter()
+            .find_map(|label| of_chip().find(|t| t.label.to_ascii_lowercase().starts_with(label)))
+            .or_else(|| of_chip().next())
+            .map(|temperature| temperature.celsius)
+    })
 }
 
 /// Lower case; what may not stand in a metric's name becomes an underscore, none at either end.
