@@ -3,8 +3,9 @@
 use super::series::Series;
 use super::tier::{DISK, Row};
 
-/// Rows of 10 s that wait for a disk that takes nothing: an hour, and the one that may still grow.
-pub(super) const MOST_WAITING_ROWS: usize = 361;
+/// Rows of 10 s that wait for a disk that takes nothing: an hour and a half, since the hour for which a clock is doubted comes
+/// at once and more may come while that is written.
+pub(super) const MOST_WAITING_ROWS: usize = 540;
 
 /// What happened since the last batch.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +20,7 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// Adds a later batch. Past an hour of rows the oldest go.
+    /// Adds a later batch. Past [`MOST_WAITING_ROWS`] the oldest rows go.
     pub(super) fn append(&mut self, later: Self) {
         if let Some(moment) = later.take_out_after {
             // What still waits here may be of that time, too.
@@ -63,10 +64,10 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_an_hour_waits() {
-        let mut batch = of(0..300);
-        batch.append(of(300..500));
-        assert_eq!(slots(&batch), (139..500).collect::<Vec<_>>());
+    fn no_more_than_an_hour_and_a_half_waits() {
+        let mut batch = of(0..500);
+        batch.append(of(500..700));
+        assert_eq!(slots(&batch), (160..700).collect::<Vec<_>>());
     }
 
     #[test]

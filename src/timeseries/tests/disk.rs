@@ -16,7 +16,7 @@ fn a_restart_goes_on_in_the_same_slots() {
         store.close();
     }
     let store = open(Some(directory.path()));
-    let found = points(&store, THIS_MACHINE, "x", 0, 9 * 437);
+    let found = points(&store, THIS_MACHINE, "x", 0, 9 * 437 + 7);
     assert_eq!(found.iter().map(|(time, ..)| *time).collect::<Vec<_>>(), (0..394).map(|n| n * 10).collect::<Vec<_>>());
     assert!(found[..393].iter().all(|(_, _, p)| (p.mean - 4.5).abs() < 1e-3 && p.min == 0.0 && p.max == 9.0));
 }
