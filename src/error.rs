@@ -10,6 +10,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde_json::json;
 
 use crate::model::ReadError;
+use crate::terminal;
 
 /// Why the program cannot run. Each text is one line that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -155,7 +156,8 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status_code()).json(json!({ "error": self.to_string() }));
+        let mut response =
+            HttpResponse::build(self.status_code()).json(json!({ "error": terminal::plain(&self.to_string()) }));
         let headers = response.headers_mut();
         match self {
             Self::Unauthorized(_) => {

@@ -34,6 +34,7 @@ pub mod model;
 pub mod origin;
 pub mod sampler;
 pub mod server;
+pub mod terminal;
 pub mod worker;
 
 #[cfg(test)]
@@ -42,17 +43,18 @@ mod tests {
 
     /// Each room of the house and the rooms that it may import from, which stand above it. What a test imports does not
     /// count: it may build its input with whatever makes it.
-    const ROOMS: [(&str, &[&str]); 13] = [
+    const ROOMS: [(&str, &[&str]); 14] = [
         ("model", &[]),
         ("origin", &[]),
         ("worker", &[]),
         ("cli", &[]),
         ("limits", &[]),
+        ("terminal", &[]),
         ("collect", &["model"]),
         ("history", &["model"]),
         ("dialect", &["model"]),
         ("sampler", &["collect", "model"]),
-        ("error", &["history", "model", "sampler"]),
+        ("error", &["history", "model", "sampler", "terminal"]),
         ("auth", &["error"]),
         ("config", &["auth", "cli", "collect", "error", "limits", "origin"]),
         (

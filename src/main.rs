@@ -7,7 +7,7 @@ use clap::Parser;
 use psmonitor::cli::{self, Args, Command};
 use psmonitor::config::Config;
 use psmonitor::error::StartupError;
-use psmonitor::{auth, collect, server};
+use psmonitor::{auth, collect, server, terminal};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -15,12 +15,15 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) if !error.use_stderr() => error.exit(),
         Err(error) => {
-            let _ =
-                writeln!(std::io::stderr(), "psmonitor: {}; see psmonitor --help", cli::one_line(&error.to_string()));
+            terminal::complain(&format!("psmonitor: {}; see psmonitor --help", cli::one_line(&error.to_string())));
             return ExitCode::from(2);
         }
     };
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn")).init();
+    terminal::catch_panics();
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn"))
+        .format_indent(None)
+        .target(env_logger::Target::Pipe(Box::new(terminal::Stderr)))
+        .init();
     let system = actix_rt::System::new();
     let run = match args.command {
         Some(Command::HashPassword) => auth::prompt::hash_password(),
@@ -29,7 +32,7 @@ fn main() -> ExitCode {
     let code = match run {
         Ok(()) => 0,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "psmonitor: {error}");
+            terminal::complain(&format!("psmonitor: {error}"));
             error.exit_code()
         }
     };

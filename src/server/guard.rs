@@ -34,6 +34,9 @@ const CORS_EXPOSE: HeaderValue = HeaderValue::from_static("Retry-After, WWW-Auth
 /// The log's name of the line that each answer makes.
 const ACCESS_LOG: &str = "psmonitor::access";
 
+/// What a page of another origin is told that does not say which it is.
+const ANOTHER_PAGE: &str = "a page of another site may ask for this only with an Origin header, and only if started with --allow-origin ORIGIN";
+
 /// What the dashboard may load: its own files and nothing else.
 const CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -149,7 +152,10 @@ fn admit(req: &ServiceRequest, connection: Option<&Connection>) -> Result<Option
         )));
     }
     let mut origins = req.headers().get_all(header::ORIGIN);
-    let Some(origin) = origins.next() else { return Ok(None) };
+    let Some(origin) = origins.next() else {
+        let is_foreign = state.policy.origins != AllowOrigins::Any && is_of_another_page(req);
+        return if is_foreign { Err(ApiError::Forbidden(ANOTHER_PAGE.to_owned())) } else { Ok(None) };
+    };
     let scheme = if req.app_config().secure() { "https" } else { "http" };
     let text = origin.to_str().unwrap_or_default();
     if origins.next().is_some() || !state.policy.admits(text, scheme, host, local) {
@@ -158,6 +164,22 @@ fn admit(req: &ServiceRequest, connection: Option<&Connection>) -> Result<Option
         )));
     }
     Ok(Some(origin.clone()))
+}
+
+/// Whether a browser says that a page of another origin asks for this without naming itself: an image, a script, a frame,
+/// a form of a page that hides where it is from. Only that a person follows a link is fine, wherever it stands, to whatever
+/// has an end: the page learns nothing by it. Browsers tell this (Fetch Metadata) on https and to loopback; other programs
+/// do not tell it.
+fn is_of_another_page(req: &ServiceRequest) -> bool {
+    let told = |name: &str, is: fn(&[u8]) -> bool| req.headers().get_all(name).any(|value| is(value.as_bytes()));
+    if !told("sec-fetch-site", |site| site != b"same-origin" && site != b"none") {
+        return false;
+    }
+    let is_link = *req.method() == Method::GET
+        && told("sec-fetch-mode", |mode| mode == b"navigate")
+        && told("sec-fetch-dest", |dest| dest == b"document");
+    let access = routes::access(req.method(), req.path(), websocket::is_upgrade(req.request()));
+    !(is_link && matches!(access, Access::Open | Access::Token))
 }
 
 /// Where anybody must prove who they are: a token in the header, or for streams a ticket that works once. Who it is goes

@@ -19,6 +19,7 @@
 //! | `matrix`   | every file of the machine missing, empty and garbage: its fields are null, nothing else changes     |
 //! | `socket`   | no tests: WebSockets for the others                                                                 |
 //! | `sockets`  | twenty thousand sockets, and nobody waits for their list                                             |
+//! | `strangers` | pages that hide where they are from; characters that move the terminal of the log's reader     |
 //! | `stop`     | signals: close codes, exit code, time                                                                |
 //! | `support`  | no tests: starts and ends servers; HTTP and event streams for the others                            |
 //! | `wire`     | no tests: raw frames, half requests, and what the kernel says of the server's process               |
@@ -42,5 +43,6 @@ mod matrix;
 mod socket;
 mod sockets;
 mod stop;
+mod strangers;
 mod support;
 mod wire;
