@@ -95,7 +95,7 @@ pub async fn guard(
 ) -> Result<ServiceResponse<AnsweringBody>, actix_web::Error> {
     let begin = Instant::now();
     let connection = req.conn_data::<Rc<Connection>>().cloned();
-    let answering = connection.as_ref().map(Connection::begin);
+    let answering = connection.as_ref().map(|connection| connection.begin(req.head()));
     // A page that may ask may also read that it needs a token.
     let (origin, verdict) = match admit(&req, connection.as_deref()) {
         Ok(origin) => (origin, authorize(&req)),
@@ -156,7 +156,7 @@ fn admit(req: &ServiceRequest, connection: Option<&Connection>) -> Result<Option
         let is_foreign = state.policy.origins != AllowOrigins::Any && is_of_another_page(req);
         return if is_foreign { Err(ApiError::Forbidden(ANOTHER_PAGE.to_owned())) } else { Ok(None) };
     };
-    let scheme = if req.app_config().secure() { "https" } else { "http" };
+    let scheme = if state.is_secure { "https" } else { "http" };
     let text = origin.to_str().unwrap_or_default();
     if origins.next().is_some() || !state.policy.admits(text, scheme, host, local) {
         return Err(ApiError::Forbidden(format!(

@@ -52,7 +52,7 @@ pub async fn worker(
         .workers
         .create(owner)
         .map_err(|full| ApiError::Unavailable { message: full.to_string(), retry_after: full.retry_after })?;
-    let scheme = if req.app_config().secure() { "wss" } else { "ws" };
+    let scheme = if state.is_secure { "wss" } else { "ws" };
     let host = guard::host_of(req.headers())?;
     Ok(HttpResponse::Ok().json(json!({
         "id": id.to_string(),

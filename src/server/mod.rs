@@ -5,6 +5,7 @@
 mod assets;
 mod body;
 mod connection;
+mod connection_share;
 mod events;
 mod frame_guard;
 mod gate;
@@ -15,10 +16,12 @@ mod login;
 mod metrics;
 mod native;
 mod openapi;
+mod paced;
 mod process_monitor;
 mod psiod;
 mod psmonitor;
 pub mod routes;
+mod serve;
 mod state;
 mod tls;
 mod url;
@@ -29,8 +32,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
-use actix_web::middleware::from_fn;
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::{HttpResponse, web};
 use bytestring::ByteString;
 use tokio::sync::{Semaphore, watch};
 
@@ -122,35 +124,15 @@ pub fn start(config: &Config) -> Result<Server, StartupError> {
         process_reads: ProcessReads::default(),
         workers,
         gate: Arc::new(Gate::new(&config.limits)),
+        is_secure: config.tls.is_some(),
         policy: Policy::new(config),
         auth,
         allow_kill: config.allow_kill,
         paths: config.paths.clone(),
         stopping: stopped,
     });
-    let user_timeout = config.limits.stalled_time;
     let reloader = Reloader { state: state.clone(), certificates: certificates.clone() };
-    let mut server = HttpServer::new(move || {
-        App::new().app_data(state.clone()).wrap(from_fn(guard::guard)).configure(routes::configure)
-    })
-    .workers(config.workers)
-    .max_connections(connection::limit_per_worker(config.workers))
-    .keep_alive(connection::KEEP_ALIVE)
-    .client_request_timeout(config.limits.request_time)
-    .client_disconnect_timeout(Duration::from_secs(1))
-    .tls_handshake_timeout(config.limits.request_time)
-    .max_connection_rate(tls::HANDSHAKES_AT_ONCE)
-    .shutdown_timeout(STOP_SECONDS)
-    .disable_signals()
-    .on_connect(move |io, data| connection::on_connect(io, data, user_timeout));
-    for listener in listeners {
-        let listening = match &certificates {
-            Some(certificates) => server.listen_rustls_0_23(listener, certificates.server_config()?),
-            None => server.listen(listener),
-        };
-        server = listening.map_err(|source| StartupError::Io { what: "cannot listen", source })?;
-    }
-    let server = server.run();
+    let server = serve::run(listeners, &state, certificates.as_ref(), config.workers)?;
     let handle = server.handle();
     Ok(Server {
         addresses,

@@ -64,7 +64,7 @@ async fn serve(socket: &mut Socket, state: &State, client: &Client, _pass: Pass)
             Event::Binary(bytes) => answer(&String::from_utf8_lossy(&bytes), state, client).await,
         };
         if let Some(answer) = answer {
-            socket.say(answer).await?;
+            socket.answer(answer).await?;
         }
     }
 }

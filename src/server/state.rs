@@ -32,6 +32,8 @@ pub struct State {
     pub gate: Arc<Gate>,
     /// Who gets in.
     pub policy: Policy,
+    /// Whether every connection is encrypted.
+    pub is_secure: bool,
     /// Who somebody is.
     pub auth: Auth,
     /// Whether `process.kill` works.

@@ -14,6 +14,7 @@
 //! | `kill`     | `process.kill` ends only what it may, for whom it may                                               |
 //! | `leak`     | descriptors and threads after hundreds of streams                                                    |
 //! | `limits`   | bounds on streams and workers, races for one worker                                                  |
+//! | `pipeline` | clients that send and read nothing, one address that takes all places                             |
 //! | `load`     | five hundred clients at once; a client's own interval                                                |
 //! | `machine`  | no tests: the fixture machine of `tests/fixtures/machine` and copies of it                          |
 //! | `matrix`   | every file of the machine missing, empty and garbage: its fields are null, nothing else changes     |
@@ -40,6 +41,7 @@ mod limits;
 mod load;
 mod machine;
 mod matrix;
+mod pipeline;
 mod socket;
 mod sockets;
 mod stop;
