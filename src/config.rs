@@ -15,7 +15,8 @@ use crate::limits::Limits;
 use crate::origin::host_name;
 
 /// Shortest and longest `--interval`.
-const INTERVALS: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
+/// Bounds of what is sampled, and of what a stream may ask for.
+pub const INTERVALS: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
 
 /// Everything the server needs to know.
 #[derive(Clone, Debug)]

@@ -53,6 +53,9 @@ async fn run(config: &Config) -> Result<(), StartupError> {
         }
     });
     let _ = writeln!(std::io::stdout(), "psmonitor is listening, open {}", server.url());
+    if !server.further_urls().is_empty() {
+        let _ = writeln!(std::io::stdout(), "and at {}", server.further_urls().join(" "));
+    }
     if !server.outside_urls().is_empty() {
         let _ = writeln!(std::io::stdout(), "from other machines: {}", server.outside_urls().join(" "));
     }

@@ -9,7 +9,7 @@ use std::time::Instant;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{ConnectionType, Method, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpResponse, ResponseError, web};
 use uuid::Uuid;
@@ -143,10 +143,10 @@ fn admit(req: &ServiceRequest, connection: Option<&Connection>) -> Result<Option
         return Err(ApiError::HeadTooLarge { limit: state.limits.head_bytes });
     }
     let local = connection.map(|connection| connection.local.ip().to_canonical());
-    let host = host_of(req.headers())?;
+    let host = if is_nameless_check(req) { None } else { Some(host_of(req.headers())?) };
     // A request in absolute form names the host a second time; both must be ours.
     let in_target = req.uri().authority().map(actix_web::http::uri::Authority::as_str);
-    if let Some(foreign) = std::iter::once(host).chain(in_target).find(|name| !state.policy.knows(name, local)) {
+    if let Some(foreign) = host.into_iter().chain(in_target).find(|name| !state.policy.knows(name, local)) {
         return Err(ApiError::Misdirected(format!(
             "this server is not known as {foreign:?}; if it should be, start it with --allow-host NAME"
         )));
@@ -158,12 +158,23 @@ fn admit(req: &ServiceRequest, connection: Option<&Connection>) -> Result<Option
     };
     let scheme = if state.is_secure { "https" } else { "http" };
     let text = origin.to_str().unwrap_or_default();
-    if origins.next().is_some() || !state.policy.admits(text, scheme, host, local) {
+    if origins.next().is_some() || !state.policy.admits(text, scheme, host.unwrap_or_default(), local) {
         return Err(ApiError::Forbidden(format!(
             "pages from {text:?} may not read from this server; if they should, start it with --allow-origin ORIGIN"
         )));
     }
     Ok(Some(origin.clone()))
+}
+
+/// Whether this is the check of a load balancer or an old monitoring program: HTTP/1.0 has no `Host`, and no browser leaves
+/// it out. What it may ask tells nothing about the machine.
+fn is_nameless_check(req: &ServiceRequest) -> bool {
+    let is_check = match *req.method() {
+        Method::GET | Method::HEAD => req.path() == "/healthz",
+        Method::OPTIONS => true,
+        _ => false,
+    };
+    is_check && req.version() == Version::HTTP_10 && !req.headers().contains_key(header::HOST)
 }
 
 /// Whether a browser says that a page of another origin asks for this without naming itself: an image, a script, a frame,

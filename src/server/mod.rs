@@ -69,6 +69,7 @@ const HISTORY_QUERIES: usize = 4;
 pub struct Server {
     addresses: Vec<SocketAddr>,
     url: String,
+    further_urls: Vec<String>,
     outside_urls: Vec<String>,
     history: Arc<History>,
     reloader: Reloader,
@@ -94,6 +95,7 @@ pub fn start(config: &Config) -> Result<Server, StartupError> {
     let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let scheme = if config.tls.is_some() { "https" } else { "http" };
     let url = url::own(scheme, config.listen.first(), &addresses);
+    let further_urls = url::further(scheme, config.listen.first(), &addresses);
     let outside_urls = url::outside(scheme, &addresses);
 
     let history = Arc::new(History::open(config.data_dir.as_deref(), config.interval)?);
@@ -137,6 +139,7 @@ pub fn start(config: &Config) -> Result<Server, StartupError> {
     Ok(Server {
         addresses,
         url,
+        further_urls,
         outside_urls,
         history,
         reloader,
@@ -158,6 +161,12 @@ impl Server {
     #[must_use]
     pub fn url(&self) -> String {
         self.url.clone()
+    }
+
+    /// Where it listens besides.
+    #[must_use]
+    pub fn further_urls(&self) -> &[String] {
+        &self.further_urls
     }
 
     /// Where other machines find it when it listens on every address of this one; the first few.

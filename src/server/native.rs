@@ -10,7 +10,6 @@ use super::events::{self, Events, Pace};
 use super::gate::Kind;
 use super::json_response;
 use super::state::State;
-use crate::config::parse_time;
 use crate::dialect::json_text;
 use crate::dialect::native as words;
 use crate::error::ApiError;
@@ -38,10 +37,7 @@ pub async fn stream(
     query: web::Query<Wanted>,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let interval = match query.interval.as_deref() {
-        None => state.sampler.interval(),
-        Some(text) => parse_time(text).map_err(|why| ApiError::BadRequest(format!("interval={text}: {why}")))?,
-    };
+    let interval = state.wanted_interval(query.interval.as_deref())?;
     events::respond(
         &req,
         &state,

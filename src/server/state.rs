@@ -1,6 +1,7 @@
 //! What all handlers share. One instance for all worker threads.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 
@@ -9,10 +10,26 @@ use super::guard::Policy;
 use super::heartbeat::ProcessReads;
 use crate::auth::Auth;
 use crate::collect::Paths;
+use crate::config::{INTERVALS, parse_time};
+use crate::error::ApiError;
 use crate::history::History;
 use crate::limits::Limits;
 use crate::sampler::Sampler;
 use crate::worker::Registry;
+
+impl State {
+    /// The interval that a stream's `?interval=` asks for, or else the sampler's.
+    ///
+    /// # Errors
+    /// What is no time, or out of the bounds of `--interval`.
+    pub fn wanted_interval(&self, text: Option<&str>) -> Result<Duration, ApiError> {
+        let Some(text) = text else { return Ok(self.sampler.interval()) };
+        let is_bounded = |time: &Duration| INTERVALS.contains(time);
+        let parsed = parse_time(text)
+            .and_then(|time| Some(time).filter(is_bounded).ok_or_else(|| "it must be between 100ms and 1h".to_owned()));
+        parsed.map_err(|why| ApiError::BadRequest(format!("interval={text}: {why}")))
+    }
+}
 
 /// Shared state.
 pub struct State {
