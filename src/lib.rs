@@ -36,6 +36,7 @@ pub mod model;
 pub mod origin;
 pub mod sampler;
 pub mod server;
+pub mod terminal;
 pub mod timeseries;
 pub mod worker;
 
@@ -45,12 +46,13 @@ mod tests {
 
     /// Each room of the house and the rooms that it may import from, which stand above it. What a test imports does not
     /// count: it may build its input with whatever makes it.
-    const ROOMS: [(&str, &[&str]); 15] = [
+    const ROOMS: [(&str, &[&str]); 16] = [
         ("model", &[]),
         ("origin", &[]),
         ("worker", &[]),
         ("cli", &[]),
         ("limits", &[]),
+        ("terminal", &[]),
         ("collect", &["model"]),
         ("timeseries", &[]),
         ("history", &["model", "timeseries"]),
@@ -61,7 +63,10 @@ mod tests {
         ("config", &["auth", "cli", "collect", "error", "limits", "origin"]),
         (
             "server",
-            &["auth", "config", "dialect", "error", "history", "limits", "model", "origin", "sampler", "worker"],
+            &[
+                "auth", "config", "dialect", "error", "history", "limits", "model", "origin", "sampler", "terminal",
+                "worker",
+            ],
         ),
         ("app", &["collect", "config", "error", "history", "model", "sampler", "server"]),
     ];

@@ -86,6 +86,10 @@ impl App {
         // Where nobody reads this there is nobody to tell.
         let mut out = std::io::stdout();
         let _ = writeln!(out, "psmonitor is listening, open {}", url::own(scheme, config.listen.first(), &addresses));
+        let further = url::further(scheme, config.listen.first(), &addresses);
+        if !further.is_empty() {
+            let _ = writeln!(out, "and at {}", further.join(" "));
+        }
         let outside = url::outside(scheme, &addresses);
         if !outside.is_empty() {
             let _ = writeln!(out, "from other machines: {}", outside.join(" "));

@@ -210,12 +210,12 @@ fn names(snapshot: &Snapshot) -> Option<Vec<&str>> {
     Some(snapshot.interfaces.as_ref()?.iter().map(|interface| &*interface.name).collect())
 }
 
-/// `{}` without Wi-Fi, else the first link that is connected.
+/// `{}` without Wi-Fi and as long as nothing is known, since clients list its keys; else the first link that is connected.
 struct Wireless<'a>(&'a Snapshot);
 
 impl Serialize for Wireless<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Some(links) = self.0.wireless.as_deref() else { return serializer.serialize_none() };
+        let links = self.0.wireless.as_deref().unwrap_or_default();
         let connected = links.iter().find(|link| link.ssid.is_some()).or_else(|| links.first());
         let Some(link) = connected else { return serializer.serialize_map(Some(0))?.end() };
         let mut map = serializer.serialize_map(Some(6))?;
@@ -347,7 +347,7 @@ mod tests {
             })
         );
         let network: Value = serde_json::from_str(&network(&empty)).unwrap();
-        assert_eq!(network, json!({"interfaces": null, "wireless": null, "statistics": null, "averages": null}));
+        assert_eq!(network, json!({"interfaces": null, "wireless": {}, "statistics": null, "averages": null}));
     }
 
     #[test]

@@ -170,6 +170,14 @@ def test_the_dashboards_own_origin_is_https(first):
         assert refused.value.response.status_code == 403
 
 
+@pytest.mark.parametrize("request_line", ["GET / HTTP/1.1", "POST /authenticate HTTP/1.1", "get / http/1.0"])
+def test_a_client_without_tls_is_told(secure, request_line):
+    with socket.create_connection((secure.host, secure.port), timeout=20) as plain:
+        plain.sendall(f"{request_line}\r\nHost: localhost\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: plain.recv(4096), b"")).decode()
+    assert answer.startswith("HTTP/1.1 400 ") and "https://" in answer.partition("\r\n\r\n")[2], answer
+
+
 def test_a_stalled_handshake_is_closed_and_disturbs_nobody(secure, first):
     def check():
         with contextlib.ExitStack() as stack:

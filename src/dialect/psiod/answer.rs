@@ -186,8 +186,8 @@ struct Virtual {
     free: Option<u64>,
     active: Option<u64>,
     inactive: Option<u64>,
-    /// Linux counts no such memory.
-    wired: Option<u64>,
+    /// Linux has no such memory, and psiod says 0.
+    wired: u64,
     buffers: Option<u64>,
     cached: Option<u64>,
     shared: Option<u64>,
@@ -203,7 +203,7 @@ fn virtual_memory(memory: Option<&Memory>) -> Virtual {
         free: memory.and_then(|memory| memory.free_bytes),
         active: memory.and_then(|memory| memory.active_bytes),
         inactive: memory.and_then(|memory| memory.inactive_bytes),
-        wired: None,
+        wired: 0,
         buffers: memory.and_then(|memory| memory.buffers_bytes),
         cached: memory.and_then(cached),
         shared: memory.and_then(|memory| memory.shared_bytes),

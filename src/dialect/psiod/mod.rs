@@ -10,4 +10,4 @@ mod request;
 mod tests;
 
 pub use answer::{Answer, answer, needs};
-pub use request::{Command, Refusal, parse};
+pub use request::{Command, Refusal, Signal, parse};

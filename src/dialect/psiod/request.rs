@@ -25,6 +25,8 @@ pub enum Command {
     Kill {
         /// The process to end: from 2 to the largest PID a kernel can have, and not our own.
         pid: i64,
+        /// What is sent to it.
+        signal: Signal,
     },
     /// `cpu.getall`.
     Cpu,
@@ -38,6 +40,60 @@ pub enum Command {
     Network,
     /// `host.getstats`.
     Host,
+}
+
+/// The signals that may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGHUP.
+    Hup,
+    /// SIGINT.
+    Int,
+    /// SIGQUIT.
+    Quit,
+    /// SIGKILL, psiod's own.
+    Kill,
+    /// SIGUSR1.
+    Usr1,
+    /// SIGUSR2.
+    Usr2,
+    /// SIGTERM.
+    Term,
+    /// SIGCONT.
+    Cont,
+    /// SIGSTOP.
+    Stop,
+}
+
+impl Signal {
+    const ALL: [Self; 9] =
+        [Self::Hup, Self::Int, Self::Quit, Self::Kill, Self::Usr1, Self::Usr2, Self::Term, Self::Cont, Self::Stop];
+
+    /// Its name without SIG.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hup => "HUP",
+            Self::Int => "INT",
+            Self::Quit => "QUIT",
+            Self::Kill => "KILL",
+            Self::Usr1 => "USR1",
+            Self::Usr2 => "USR2",
+            Self::Term => "TERM",
+            Self::Cont => "CONT",
+            Self::Stop => "STOP",
+        }
+    }
+
+    /// SIGKILL where nothing is said, as psiod; else the one of that name, with or without SIG.
+    fn parse(value: Option<&Value>) -> Result<Self, String> {
+        let Some(value) = value else { return Ok(Self::Kill) };
+        let name = value.as_str().unwrap_or_default().to_ascii_uppercase();
+        let name = name.strip_prefix("SIG").unwrap_or(&name);
+        Self::ALL.into_iter().find(|signal| signal.name() == name).ok_or_else(|| {
+            format!("\"signal\" must be one of {}, or left out for KILL", Self::ALL.map(Self::name).join(", "))
+        })
+    }
 }
 
 impl Command {
@@ -125,7 +181,7 @@ pub fn parse(text: &str, own_pid: u32) -> Result<Command, Refusal> {
         "process.kill" => {
             let pid = pid(data.get("pid")).map_err(refusal)?;
             may_be_ended(pid, own_pid).map_err(refusal)?;
-            Ok(Command::Kill { pid })
+            Ok(Command::Kill { pid, signal: Signal::parse(data.get("signal")).map_err(refusal)? })
         }
         "cpu.getall" => Ok(Command::Cpu),
         "memory.getall" => Ok(Command::Memory),

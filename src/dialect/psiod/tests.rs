@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Command, Refusal, answer, needs, parse};
+use super::{Command, Refusal, Signal, answer, needs, parse};
 use crate::dialect::testing::{assert_finite, assert_golden, assert_has_keys, assert_has_shape, snapshot, text};
 use crate::model::process::ProcessState;
 use crate::model::storage::FilesystemUsage;
@@ -152,11 +152,23 @@ fn what_must_never_be_ended_is_refused() {
         let refusal = kill(pid).expect_err(pid);
         assert_eq!(refusal.name.as_deref(), Some("process.kill"));
     }
-    assert_eq!(kill("2"), Ok(Command::Kill { pid: 2 }));
-    assert_eq!(kill("\"4243\""), Ok(Command::Kill { pid: 4243 }));
-    assert_eq!(kill("2147483647"), Ok(Command::Kill { pid: 2_147_483_647 }));
-    assert!(answer(Command::Kill { pid: 2 }, &snapshot()).unwrap().is_none(), "success is silent");
-    let off = Refusal::of(Command::Kill { pid: 2 }, "off");
+    assert_eq!(kill("2"), Ok(Command::Kill { pid: 2, signal: Signal::Kill }));
+    assert_eq!(kill("\"4243\""), Ok(Command::Kill { pid: 4243, signal: Signal::Kill }));
+    assert_eq!(kill("2147483647"), Ok(Command::Kill { pid: 2_147_483_647, signal: Signal::Kill }));
+    assert!(
+        answer(Command::Kill { pid: 2, signal: Signal::Kill }, &snapshot()).unwrap().is_none(),
+        "success is silent"
+    );
+    for (name, signal) in
+        [("TERM", Signal::Term), ("SIGTERM", Signal::Term), ("hup", Signal::Hup), ("KILL", Signal::Kill)]
+    {
+        assert_eq!(kill(&format!("2,\"signal\":\"{name}\"")), Ok(Command::Kill { pid: 2, signal }));
+    }
+    for wrong in ["\"\"", "\"SIG\"", "\"NOPE\"", "15", "null", "[\"TERM\"]"] {
+        let refusal = kill(&format!("2,\"signal\":{wrong}")).expect_err(wrong);
+        assert!(refusal.message.contains("TERM"), "{}", refusal.message);
+    }
+    let off = Refusal::of(Command::Kill { pid: 2, signal: Signal::Kill }, "off");
     assert_eq!(text(&off), r#"{"type":"error","data":{"message":"off","name":"process.kill"}}"#);
 }
 

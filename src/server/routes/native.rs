@@ -7,16 +7,15 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use crate::config::parse_time;
 use crate::dialect::json_text;
 use crate::dialect::native as words;
 use crate::history::{History, Parameters, Query};
 use crate::sampler::{Encoding, Sampler};
 use crate::server::error::ApiError;
 use crate::server::http::json_response;
-use crate::server::stream::Streams;
 use crate::server::stream::events::{self, Events, Pace};
 use crate::server::stream::stream_limits::Kind;
+use crate::server::stream::{Streams, wanted_interval};
 
 /// Most queries of the history at once.
 const QUERIES_AT_ONCE: usize = 4;
@@ -43,10 +42,7 @@ pub async fn stream(
     sampler: web::Data<Sampler>,
     streams: web::Data<Streams>,
 ) -> Result<HttpResponse, ApiError> {
-    let interval = match query.interval.as_deref() {
-        None => sampler.interval(),
-        Some(text) => parse_time(text).map_err(|why| ApiError::BadRequest(format!("interval={text}: {why}")))?,
-    };
+    let interval = wanted_interval(&sampler, query.interval.as_deref())?;
     events::respond(
         &req,
         &streams,
