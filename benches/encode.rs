@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use psmonitor::collect::{Collector, Paths};
 use psmonitor::dialect::{heartbeat, native, process_monitor, psiod, psmonitor as words};
-use psmonitor::model::snapshot::Processes;
+use psmonitor::model::process::Processes;
 use psmonitor::model::{Answer, Snapshot, Subjects, derive};
 
 const ROUNDS: usize = 100;

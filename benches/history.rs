@@ -15,11 +15,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use psmonitor::collect::{Collector, Paths};
 use psmonitor::history::History;
-use psmonitor::model::snapshot::{
-    Core, Cpu, CpuTime, Disk, Filesystem, FilesystemUsage, Interface, Load, Memory, Modes, Pressure, Sensors, Snapshot,
-    Stall, Stalls, Swap, Temperature, Traffic,
-};
-use psmonitor::model::{Subjects, derive};
+use psmonitor::model::cpu::{Core, Cpu, CpuTime, Modes};
+use psmonitor::model::hardware::{Sensors, Temperature};
+use psmonitor::model::load::Load;
+use psmonitor::model::memory::{Memory, Swap};
+use psmonitor::model::network::{Interface, Traffic};
+use psmonitor::model::pressure::{Pressure, Stall, Stalls};
+use psmonitor::model::storage::{Disk, Filesystem, FilesystemUsage};
+use psmonitor::model::{Snapshot, Subjects, derive};
 
 use server::{Server, cpu_seconds};
 
@@ -106,9 +109,9 @@ fn side_by_side(seconds: u64) {
 fn snapshot(time: i64, noise: &mut impl FnMut() -> f64) -> Snapshot {
     let mut stall = || Stall { avg10_ratio: noise() * 0.1, ..Stall::default() };
     let pressure = Pressure {
-        cpu: Some(Stalls { some: stall(), full: None }),
-        memory: Some(Stalls { some: stall(), full: Some(stall()) }),
-        io: Some(Stalls { some: stall(), full: Some(stall()) }),
+        cpu: Some(Stalls { some: Some(stall()), full: None }),
+        memory: Some(Stalls { some: Some(stall()), full: Some(stall()) }),
+        io: Some(Stalls { some: Some(stall()), full: Some(stall()) }),
     };
     let mut cpu_time = || {
         let (user, system, iowait, irq) = (noise() * 0.5, noise() * 0.2, noise() * 0.1, noise() * 0.01);
@@ -153,10 +156,14 @@ fn snapshot(time: i64, noise: &mut impl FnMut() -> f64) -> Snapshot {
     Snapshot {
         time_unix_seconds: time as f64,
         interval_seconds: Some(10.0),
-        cpu: Some(Cpu { total, cores, ..Cpu::default() }),
-        memory: Some(Memory { used_bytes: used as u64, available_bytes: (8e9 - used) as u64, ..Memory::default() }),
+        cpu: Some(Cpu { total: Some(total), cores, ..Cpu::default() }),
+        memory: Some(Memory {
+            used_bytes: Some(used as u64),
+            available_bytes: Some((8e9 - used) as u64),
+            ..Memory::default()
+        }),
         swap: Some(Swap {
-            used_bytes: (noise() * 1e8) as u64,
+            used_bytes: Some((noise() * 1e8) as u64),
             in_bytes_per_second: Some(noise() * 4096.0),
             out_bytes_per_second: Some(noise() * 4096.0),
             ..Swap::default()

@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::collect::{Paths, link};
 use crate::config::Listen;
-use crate::model::sample::RawLink;
+use crate::model::Faults;
+use crate::model::network::RawLink;
 
 /// Most addresses that are told; a host of containers has hundreds.
 const MOST: usize = 8;
@@ -29,7 +30,7 @@ pub fn outside(scheme: &str, addresses: &[SocketAddr]) -> Vec<String> {
     if !addresses.iter().any(|address| address.ip().is_unspecified()) {
         return Vec::new();
     }
-    match link::Reader::new(&Paths::host()).read() {
+    match link::Reader::new(&Paths::host()).read(&mut Faults::default()) {
         Ok(links) => urls(scheme, addresses, &links),
         Err(error) => {
             log::debug!("this machine's addresses are unknown: {error}");
@@ -54,7 +55,7 @@ fn urls(scheme: &str, listening: &[SocketAddr], links: &[RawLink]) -> Vec<String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::sample::RawAddress;
+    use crate::model::network::RawAddress;
 
     fn link(flags: u32, addresses: &[&str]) -> RawLink {
         let address = |ip: &&str| RawAddress { ip: ip.parse().unwrap(), prefix_length: 24 };

@@ -16,8 +16,8 @@ use super::Paths;
 use super::file::KeptFile;
 use super::mountinfo::{Mount, parse_mountinfo};
 use super::statvfs::{self, Asker};
-use crate::model::sample::{MountPlace, RawFilesystem, RawFilesystemUsage};
-use crate::model::{ReadError, Reading};
+use crate::model::storage::{MountPlace, RawFilesystem, RawFilesystemUsage};
+use crate::model::{Faults, ReadError, Reading};
 
 /// Keeps the mount table open, and the thread that asks the file systems.
 #[derive(Debug)]
@@ -45,8 +45,8 @@ impl Reader {
 
     /// The file systems that a device stands behind, one row a device, and the one at `/` whatever it is; in the order of
     /// the mount table. The further places of a device stand in its row.
-    pub fn read(&mut self) -> Reading<Vec<RawFilesystem>> {
-        let mounts = self.table.read()?;
+    pub fn read(&mut self, faults: &mut Faults) -> Reading<Vec<RawFilesystem>> {
+        let mounts = self.table.read(faults)?;
         let chosen = choose(&mounts);
         let mut also = also_at(&mounts, &chosen);
         self.asker.begin();
@@ -96,15 +96,15 @@ impl MountTable {
     }
 
     /// Every mount in the order of the table.
-    pub(super) fn read(&mut self) -> Reading<Vec<Mount>> {
+    pub(super) fn read(&mut self, faults: &mut Faults) -> Reading<Vec<Mount>> {
         if let Some(first_process) = &mut self.first_process {
-            match first_process.read_with(parse_mountinfo) {
+            match first_process.read_with(|path, text| parse_mountinfo(path, text, faults)) {
                 // Hidden from us, or a procfs without it: the next best is what we see ourselves.
                 Err(ReadError::Unsupported { .. } | ReadError::Denied { .. } | ReadError::Vanished { .. }) => {}
                 reading => return reading,
             }
         }
-        let mounts = self.own.read_with(parse_mountinfo)?;
+        let mounts = self.own.read_with(|path, text| parse_mountinfo(path, text, faults))?;
         Ok(below(&self.rootfs, mounts))
     }
 
@@ -200,7 +200,7 @@ mod tests {
     use std::time::Instant;
 
     fn table(text: &[u8]) -> Vec<Mount> {
-        parse_mountinfo(Path::new("mountinfo"), text).unwrap()
+        parse_mountinfo(Path::new("mountinfo"), text, &mut Faults::default()).unwrap()
     }
 
     fn chosen_mounts(text: &str) -> Vec<Mount> {
@@ -222,7 +222,7 @@ mod tests {
             let blocks = path.strip_prefix(&rootfs).unwrap().as_os_str().len() as u64;
             Ok(RawFilesystemUsage { blocks, ..RawFilesystemUsage::default() })
         });
-        let rows = reader.read().unwrap();
+        let rows = reader.read(&mut Faults::default()).unwrap();
         let brief =
             |row: &RawFilesystem| (row.mount_point.clone(), row.device.clone(), row.usage.clone().unwrap().blocks);
         let expected = [
@@ -279,8 +279,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths { procfs: dir.path().into(), rootfs: "/host".into(), ..Paths::host() };
         let mut reader = Reader::with_statvfs(&paths, Duration::from_secs(10), |_| Ok(RawFilesystemUsage::default()));
-        assert!(matches!(reader.read(), Err(ReadError::Unsupported { .. })));
-        let mut points = || reader.read().unwrap().into_iter().map(|row| row.mount_point).collect::<Vec<_>>();
+        assert!(matches!(reader.read(&mut Faults::default()), Err(ReadError::Unsupported { .. })));
+        let mut points =
+            || reader.read(&mut Faults::default()).unwrap().into_iter().map(|row| row.mount_point).collect::<Vec<_>>();
         fs::create_dir(dir.path().join("self")).unwrap();
         let own = "1 1 8:9 / / rw - ext4 /dev/sdc rw\n2 1 8:1 / /host rw - ext4 /dev/sda1 rw\n\
                    3 2 8:2 / /host/home rw - ext4 /dev/sda2 rw\n4 1 8:3 / /hostile rw - ext4 /dev/sdb rw\n";
@@ -290,7 +291,7 @@ mod tests {
         fs::write(dir.path().join("1/mountinfo"), "1 1 8:1 / / rw - ext4 /dev/sda1 rw\n").unwrap();
         assert_eq!(points(), ["/"], "the table of the host's first process");
         fs::write(dir.path().join("1/mountinfo"), "garbage\n").unwrap();
-        assert!(matches!(reader.read(), Err(ReadError::Parse { line: 1, .. })));
+        assert!(matches!(reader.read(&mut Faults::default()), Err(ReadError::Parse { line: 1, .. })));
     }
 
     #[test]
@@ -305,7 +306,7 @@ mod tests {
             sender.lock().unwrap().send(path.as_os_str().as_bytes().to_vec()).unwrap();
             Err(io::Error::from_raw_os_error(5))
         });
-        let rows = reader.read().unwrap();
+        let rows = reader.read(&mut Faults::default()).unwrap();
         assert_eq!(rows[0].mount_point, "/a\u{fffd} b");
         assert!(matches!(rows[0].usage, Err(ReadError::Io { .. })));
         assert_eq!(asked.recv().unwrap(), b"/a\xff b");
@@ -331,13 +332,13 @@ mod tests {
         let give_up = Instant::now() + Duration::from_secs(60);
         let mut answers = 0;
         while answers < 3 {
-            let rows = reader.read().unwrap();
+            let rows = reader.read(&mut Faults::default()).unwrap();
             assert!(matches!(&rows[0].usage, Err(ReadError::Stuck { path }) if path == "/dead"));
             answers += usize::from(rows[1].usage.is_ok());
             assert!(Instant::now() < give_up, "the living one answered {answers} times");
         }
         drop(release);
-        while reader.read().unwrap()[0].usage.is_err() {
+        while reader.read(&mut Faults::default()).unwrap()[0].usage.is_err() {
             assert!(Instant::now() < give_up, "it did not recover");
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -346,7 +347,7 @@ mod tests {
     #[test]
     fn this_machine_has_one_root() {
         let mut reader = Reader::new(&Paths::host());
-        let rows = reader.read().unwrap();
+        let rows = reader.read(&mut Faults::default()).unwrap();
         let root: Vec<_> = rows.iter().filter(|row| row.mount_point == "/").collect();
         assert_eq!(root.len(), 1);
         let usage = root[0].usage.clone().unwrap();

@@ -10,7 +10,8 @@ use super::user::Users;
 use super::virtualization;
 use super::{Paths, cpuinfo};
 use crate::model::Reading;
-use crate::model::sample::{RawCpuModel, RawHost};
+use crate::model::cpu::RawCpuModel;
+use crate::model::system::RawHost;
 
 /// How long the name services may take for the name of our own user. Later they may answer, but nobody asks again for
 /// minutes; a user in `/etc/passwd` takes no time at all.

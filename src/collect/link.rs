@@ -13,10 +13,11 @@ use std::sync::Arc;
 use nix::sys::socket::SockaddrStorage;
 
 use super::Paths;
-use super::file::{optional, parse_error, read_error, read_text};
+use super::file::{optional, read_error, read_text};
 use super::kernel::attributes::{KeptDir, KeptDirs};
-use crate::model::Reading;
-use crate::model::sample::{RawAddress, RawLink};
+use super::lines::{Bad, Taken, walk};
+use crate::model::network::{RawAddress, RawLink};
+use crate::model::{Faults, Reading};
 
 /// The files of an interface, in the order in which [`read_link`] takes them.
 const FILES: [&str; 7] = ["ifindex", "flags", "mtu", "address", "operstate", "speed", "duplex"];
@@ -43,7 +44,7 @@ impl Reader {
     }
 
     /// Every interface, by index. One that vanishes while it is read is left out.
-    pub fn read(&mut self) -> Reading<Vec<RawLink>> {
+    pub fn read(&mut self, faults: &mut Faults) -> Reading<Vec<RawLink>> {
         let names = &self.names;
         let mut list = self.interfaces.read(|name, files| {
             let kept = names.iter().find(|kept| ***kept == *name);
@@ -51,7 +52,7 @@ impl Reader {
         })?;
         list.sort_by_key(|link| link.index);
         self.names = list.iter().map(|link| Arc::clone(&link.name)).collect();
-        let addresses = if self.live { live_addresses()? } else { file_addresses(&self.inet6)? };
+        let addresses = if self.live { live_addresses()? } else { file_addresses(&self.inet6, faults)? };
         for (name, address) in addresses {
             if let Some(link) = list.iter_mut().find(|link| *link.name == *name) {
                 link.addresses.push(address);
@@ -122,26 +123,30 @@ fn ip_of(address: &SockaddrStorage) -> Option<IpAddr> {
 }
 
 /// `/proc/net/if_inet6`, absent on a kernel without IPv6.
-fn file_addresses(path: &Path) -> Reading<Vec<(String, RawAddress)>> {
-    optional(read_text(path))?.map_or_else(|| Ok(Vec::new()), |text| parse_inet6(path, &text))
+fn file_addresses(path: &Path, faults: &mut Faults) -> Reading<Vec<(String, RawAddress)>> {
+    optional(read_text(path))?.map_or_else(|| Ok(Vec::new()), |text| parse_inet6(path, &text, faults))
 }
 
 /// Lines of `address index prefix scope flags name`, all but the name hexadecimal:
-/// `fe8000000000000000fc00fffe000001 04 40 20 80     eth0`.
-fn parse_inet6(path: &Path, text: &str) -> Reading<Vec<(String, RawAddress)>> {
+/// `fe8000000000000000fc00fffe000001 04 40 20 80     eth0`. Without an address the file is empty.
+fn parse_inet6(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<(String, RawAddress)>> {
     let mut list = Vec::new();
-    for (at, line) in text.lines().enumerate() {
+    if text.trim_ascii().is_empty() {
+        return Ok(list);
+    }
+    walk(path, text, faults, |_, line| {
         let words: Vec<_> = line.split_ascii_whitespace().collect();
         let [address, _, prefix, _, _, name] = words[..] else {
-            return Err(parse_error(path, at + 1, "expected an address, four numbers and a name"));
+            return Err(Bad::found("an address, four numbers and a name", line));
         };
         let bits = u128::from_str_radix(address, 16).ok().filter(|_| address.len() == 32);
         let length = u8::from_str_radix(prefix, 16).ok().filter(|length| *length <= 128);
         let (Some(bits), Some(prefix_length)) = (bits, length) else {
-            return Err(parse_error(path, at + 1, "expected 32 hexadecimal digits and a prefix length of at most 80"));
+            return Err(Bad::found("32 hexadecimal digits and a prefix length of at most 80", line));
         };
         list.push((name.to_owned(), RawAddress { ip: Ipv6Addr::from_bits(bits).into(), prefix_length }));
-    }
+        Ok(Taken::Value)
+    })?;
     Ok(list)
 }
 
@@ -150,6 +155,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::collect::testing::{partial, whole};
     use crate::model::ReadError;
 
     #[test]
@@ -169,22 +175,25 @@ mod tests {
     #[test]
     fn inet6_lines_are_read() {
         let text = "fe8000000000000000fc00fffe000001 04 40 20 80     eth0\n00000000000000000000000000000001 01 80 10 80       lo\n";
-        let list = parse_inet6(Path::new("if_inet6"), text).unwrap();
+        let list = whole(|faults| parse_inet6(Path::new("if_inet6"), text, faults)).unwrap();
         assert_eq!(
             list[0],
             ("eth0".into(), RawAddress { ip: "fe80::fc:ff:fe00:1".parse().unwrap(), prefix_length: 64 })
         );
         assert_eq!(list[1], ("lo".into(), RawAddress { ip: "::1".parse().unwrap(), prefix_length: 128 }));
-        assert_eq!(parse_inet6(Path::new("if_inet6"), ""), Ok(Vec::new()));
+        assert_eq!(whole(|faults| parse_inet6(Path::new("if_inet6"), "", faults)), Ok(Vec::new()));
     }
 
     #[test]
-    fn inet6_garbage_is_told_with_its_line() {
+    fn a_bad_line_of_inet6_costs_its_own_address() {
         for bad in ["garbage", "fe80 04 40 20 80 eth0", "fe8000000000000000fc00fffe000001 04 81 20 80 eth0", "\u{fffd}"]
         {
             let text = format!("00000000000000000000000000000001 01 80 10 80       lo\n{bad}\n");
-            let error = parse_inet6(Path::new("if_inet6"), &text).unwrap_err();
-            assert!(matches!(error, ReadError::Parse { line: 2, .. }), "{bad}: {error}");
+            let (list, told) = partial(|faults| parse_inet6(Path::new("if_inet6"), &text, faults));
+            assert_eq!(list.len(), 1);
+            assert!(told.starts_with("if_inet6:2: "), "{bad}: {told}");
+            let alone = whole(|faults| parse_inet6(Path::new("if_inet6"), bad, faults));
+            assert!(matches!(alone, Err(ReadError::Parse { line: 1, .. })), "{bad}: {alone:?}");
         }
     }
 
@@ -199,7 +208,7 @@ mod tests {
         for (file, text) in [("ifindex", "7\n"), ("speed", "-1\n"), ("duplex", "unknown\n"), ("address", "\n")] {
             fs::write(folder.join(file), text).unwrap();
         }
-        let list = Reader::new(&paths).read().unwrap();
+        let list = Reader::new(&paths).read(&mut Faults::default()).unwrap();
         let unknown = RawLink {
             name: "x0".into(),
             index: 7,
@@ -213,12 +222,12 @@ mod tests {
         };
         assert_eq!(list, [unknown]);
         paths.sysfs = dir.path().join("none");
-        assert!(matches!(Reader::new(&paths).read(), Err(ReadError::Unsupported { .. })));
+        assert!(matches!(Reader::new(&paths).read(&mut Faults::default()), Err(ReadError::Unsupported { .. })));
     }
 
     #[test]
     fn this_machine_has_its_loopback_and_the_addresses_of_the_file() {
-        let list = Reader::new(&Paths::host()).read().unwrap();
+        let list = Reader::new(&Paths::host()).read(&mut Faults::default()).unwrap();
         let loopback = list.iter().find(|link| &*link.name == "lo").unwrap();
         assert_eq!((loopback.index, loopback.mac.as_deref()), (1, None));
         assert_eq!(loopback.flags.map(|flags| flags & 8), Some(8), "IFF_LOOPBACK");
@@ -227,11 +236,11 @@ mod tests {
         assert!(has("127.0.0.1", 8), "{loopback:?}");
         // An interface may come or go between the two readings.
         let agree = || {
-            let list = Reader::new(&Paths::host()).read().unwrap();
+            let list = Reader::new(&Paths::host()).read(&mut Faults::default()).unwrap();
             let is_there = |(name, address): (String, RawAddress)| {
                 list.iter().any(|link| *link.name == *name && link.addresses.contains(&address))
             };
-            file_addresses(Path::new("/proc/net/if_inet6")).unwrap().into_iter().all(is_there)
+            whole(|faults| file_addresses(Path::new("/proc/net/if_inet6"), faults)).unwrap().into_iter().all(is_there)
         };
         assert!((0..20).any(|_| agree()));
     }
@@ -240,7 +249,7 @@ mod tests {
     fn the_laptop_has_five_links() {
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/machine");
         let paths = Paths { procfs: fixture.join("proc"), sysfs: fixture.join("sys"), ..Paths::host() };
-        let list = Reader::new(&paths).read().unwrap();
+        let list = Reader::new(&paths).read(&mut Faults::default()).unwrap();
         assert_eq!(
             list.iter().map(|l| &*l.name).collect::<Vec<_>>(),
             ["lo", "eth0", "wlan0", "docker0", "enp0s20f0u1"]

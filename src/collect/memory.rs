@@ -6,9 +6,10 @@
 use std::path::Path;
 
 use super::Paths;
-use super::file::{FileReader, number, parse_error};
-use crate::model::Reading;
-use crate::model::sample::{RawMemory, RawSwapIo};
+use super::file::FileReader;
+use super::lines::{Bad, Taken, number, walk};
+use crate::model::memory::{RawMemory, RawSwapIo};
+use crate::model::{Faults, Reading};
 
 /// Memory now.
 #[must_use]
@@ -36,34 +37,36 @@ const KEYS: [&str; 14] = [
 
 /// The text of `/proc/meminfo`, lines such as `MemTotal:       24684092 kB`; a kB of the kernel is 1024 bytes.
 ///
-/// `MemTotal` and `MemFree` must be there. `MemAvailable` came with Linux 3.14; without it free + buffers + cached stands in.
-pub fn parse_meminfo(path: &Path, text: &str) -> Reading<RawMemory> {
+/// A line that is missing, bad or not true is `None`. `MemAvailable` came with Linux 3.14; without it, and where a container
+/// says 0 or more than there is, free + buffers + cached stands in.
+pub fn parse_meminfo(path: &Path, text: &str, faults: &mut Faults) -> Reading<RawMemory> {
+    // `Some(None)`: a line that is there and bad.
     let mut slots = [None; KEYS.len()];
     // The kernel prints in the order of KEYS, so the next line that matters is nearly always the next key.
     let mut expected = 0;
-    let mut missing = KEYS.len();
-    for (index, line) in text.lines().enumerate() {
-        let Some((key, value)) = line.split_once(':') else { continue };
+    walk(path, text, faults, |_, line| {
+        let Some((key, value)) = line.split_once(':') else { return Ok(Taken::Nothing) };
         let found = if KEYS[expected] == key { Some(expected) } else { KEYS.iter().position(|known| *known == key) };
-        let Some(found) = found else { continue };
-        if slots[found].replace(parse_kilobytes(path, index + 1, key, value)?).is_none() {
-            missing -= 1;
-        }
-        if missing == 0 {
-            break;
-        }
+        let Some(found) = found else { return Ok(Taken::Nothing) };
         expected = (found + 1) % KEYS.len();
-    }
-    let [total, free, available, buffers, cached, swap_cached, active, inactive, swap_total, swap_free, ..] = slots;
-    let [.., dirty, shared, slab, slab_reclaimable] = slots;
-    let (Some(total_bytes), Some(free_bytes)) = (total, free) else {
-        return Err(parse_error(path, 0, "no MemTotal or no MemFree"));
+        let kilobytes = parse_kilobytes(value);
+        slots[found] = Some(kilobytes.ok());
+        kilobytes.map(|_| Taken::Value)
+    })?;
+    let estimate = || {
+        let [_, free, _, buffers, cached, ..] = slots;
+        let bytes = free.flatten()?.checked_add(buffers.unwrap_or(Some(0))?)?;
+        bytes.checked_add(cached.unwrap_or(Some(0))?)
     };
-    let estimate = || free_bytes.saturating_add(buffers.unwrap_or(0)).saturating_add(cached.unwrap_or(0));
+    let fits = |bytes: &u64, total: Option<u64>| total.is_none_or(|total| *bytes <= total);
+    let [total, free, available, buffers, cached, swap_cached, active, inactive, swap_total, swap_free, ..] =
+        slots.map(Option::flatten);
+    let [.., dirty, shared, slab, slab_reclaimable] = slots.map(Option::flatten);
+    let available = available.filter(|bytes| *bytes > 0).or_else(estimate).filter(|bytes| fits(bytes, total));
     Ok(RawMemory {
-        total_bytes,
-        free_bytes,
-        available_bytes: available.unwrap_or_else(estimate),
+        total_bytes: total,
+        free_bytes: free,
+        available_bytes: available,
         buffers_bytes: buffers,
         cached_bytes: cached,
         active_bytes: active,
@@ -73,15 +76,15 @@ pub fn parse_meminfo(path: &Path, text: &str) -> Reading<RawMemory> {
         slab_reclaimable_bytes: slab_reclaimable,
         dirty_bytes: dirty,
         swap_total_bytes: swap_total,
-        swap_free_bytes: swap_free,
+        swap_free_bytes: swap_free.filter(|bytes| fits(bytes, swap_total)),
         swap_cached_bytes: swap_cached,
     })
 }
 
-fn parse_kilobytes(path: &Path, line: usize, key: &str, value: &str) -> Reading<u64> {
-    let value = value.trim();
-    let kilobytes: u64 = number(path, line, Some(value.strip_suffix(" kB").unwrap_or(value)), key)?;
-    kilobytes.checked_mul(1024).ok_or_else(|| parse_error(path, line, format!("{key} is too large: {value}")))
+fn parse_kilobytes(value: &str) -> Result<u64, Bad<'_>> {
+    let value = value.trim_ascii();
+    let kilobytes: u64 = number(Some(value.strip_suffix(" kB").unwrap_or(value)), "kB")?;
+    kilobytes.checked_mul(1024).ok_or(Bad::found("kB of a memory that can be", value))
 }
 
 /// The counters now.
@@ -90,28 +93,31 @@ pub fn swap_io_reader(paths: &Paths) -> FileReader<RawSwapIo> {
     FileReader::new(paths.proc("vmstat"), parse_vmstat)
 }
 
-/// `pswpin` and `pswpout` of the text of `/proc/vmstat`, pages since boot. The other 180 or so lines are not looked at.
-/// A kernel without swap has neither: nothing was ever swapped, and both are 0.
-pub fn parse_vmstat(path: &Path, text: &str) -> Reading<RawSwapIo> {
-    if !text.starts_with("nr_") {
-        return Err(parse_error(path, 1, "expected a counter called \"nr_...\""));
+/// `pswpin` and `pswpout` of the text of `/proc/vmstat`, pages since boot. A kernel that has neither never swapped: both
+/// are 0.
+pub fn parse_vmstat(path: &Path, text: &str, faults: &mut Faults) -> Reading<RawSwapIo> {
+    let [mut pages_in, mut pages_out] = [None; 2];
+    let mut is_told = false;
+    walk(path, text, faults, |_, line| {
+        let (slot, value) = match line.split_once(' ') {
+            Some(("pswpin", value)) => (&mut pages_in, value),
+            Some(("pswpout", value)) => (&mut pages_out, value),
+            _ => return Ok(if line.starts_with("nr_") { Taken::Head } else { Taken::Nothing }),
+        };
+        is_told = true;
+        *slot = Some(number(Some(value), "a number of pages")?);
+        Ok(Taken::Value)
+    })?;
+    if !is_told {
+        [pages_in, pages_out] = [Some(0); 2];
     }
-    Ok(RawSwapIo { pages_in: counter(path, text, "\npswpin ")?, pages_out: counter(path, text, "\npswpout ")? })
-}
-
-fn counter(path: &Path, text: &str, key: &str) -> Reading<u64> {
-    let Some(start) = text.find(key) else { return Ok(0) };
-    let value = text[start + key.len()..].lines().next();
-    // Lines are counted for a complaint only.
-    value.and_then(|value| value.parse().ok()).ok_or_else(|| {
-        let line = text[..=start].lines().count() + 1;
-        parse_error(path, line, format!("expected a number after {:?}, found {value:?}", key.trim()))
-    })
+    Ok(RawSwapIo { pages_in, pages_out })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::testing::{partial, whole};
     use crate::model::ReadError;
 
     const MEMINFO: &str = include_str!("../../tests/fixtures/machine/proc/meminfo");
@@ -119,7 +125,7 @@ mod tests {
     const KIB: u64 = 1024;
 
     fn parse(text: &str) -> Reading<RawMemory> {
-        parse_meminfo(Path::new("meminfo"), text)
+        whole(|faults| parse_meminfo(Path::new("meminfo"), text, faults))
     }
 
     fn wrong_line<T: std::fmt::Debug>(reading: Reading<T>) -> usize {
@@ -132,9 +138,9 @@ mod tests {
     #[test]
     fn a_laptop() {
         let expected = RawMemory {
-            total_bytes: 16_223_648 * KIB,
-            free_bytes: 3_118_204 * KIB,
-            available_bytes: 9_874_512 * KIB,
+            total_bytes: Some(16_223_648 * KIB),
+            free_bytes: Some(3_118_204 * KIB),
+            available_bytes: Some(9_874_512 * KIB),
             buffers_bytes: Some(412_380 * KIB),
             cached_bytes: Some(6_518_904 * KIB),
             active_bytes: Some(5_230_116 * KIB),
@@ -159,44 +165,89 @@ mod tests {
     #[test]
     fn an_old_kernel_does_not_say_what_is_available() {
         let memory = parse("MemTotal: 100 kB\nMemFree: 10 kB\nBuffers: 2 kB\nCached: 30 kB\n").unwrap();
-        assert_eq!((memory.available_bytes, memory.total_bytes), (42 * KIB, 100 * KIB));
+        assert_eq!((memory.available_bytes, memory.total_bytes), (Some(42 * KIB), Some(100 * KIB)));
         assert_eq!((memory.swap_total_bytes, memory.slab_bytes), (None, None));
     }
 
     #[test]
-    fn complaints_name_the_line() {
-        assert_eq!(wrong_line(parse("")), 0);
-        assert_eq!(wrong_line(parse("garbage\n")), 0);
-        assert_eq!(wrong_line(parse("MemFree: 10 kB\n")), 0);
-        assert_eq!(wrong_line(parse("MemTotal: lots kB\nMemFree: 10 kB\n")), 1);
-        assert_eq!(wrong_line(parse("MemTotal: 10 kB\nMemFree: -1 kB\n")), 2);
-        assert_eq!(wrong_line(parse("MemTotal: 18014398509481984 kB\nMemFree: 10 kB\n")), 1);
-        assert_eq!(wrong_line(parse("MemTotal:\nMemFree: 10 kB\n")), 1);
+    fn a_file_without_a_good_line_has_failed() {
+        for text in ["", "garbage\n", "        total:    used:\n"] {
+            assert_eq!(wrong_line(parse(text)), 0, "{text}");
+        }
+        assert_eq!(wrong_line(parse("x\nMemTotal: lots kB\n")), 2);
+    }
+
+    #[test]
+    fn a_bad_line_costs_its_own_value() {
+        let whole = parse(MEMINFO).unwrap();
+        let spoil = |from: &str, to: &str| {
+            assert!(MEMINFO.contains(from));
+            let text = MEMINFO.replace(from, to);
+            partial(|faults| parse_meminfo(Path::new("meminfo"), &text, faults)).0
+        };
+        let total = "MemTotal:       16223648 kB";
+        for bad in ["MemTotal: lots kB", "MemTotal: -1 kB", "MemTotal:", "MemTotal: 18014398509481984 kB"] {
+            assert_eq!(spoil(total, bad), RawMemory { total_bytes: None, ..whole }, "{bad}");
+        }
+        // lxcfs, beside a SwapTotal of 0.
+        let swap_free = spoil("SwapFree:        8126460 kB", "SwapFree: 18446744073709346016 kB");
+        assert_eq!(swap_free, RawMemory { swap_free_bytes: None, ..whole });
+        // Two lines grown together: neither is told.
+        let glued = spoil("Cached:          6518904 kB\n", "Cached:          6518904 kB");
+        assert_eq!(glued, RawMemory { cached_bytes: None, swap_cached_bytes: None, ..whole });
+        // The estimate stands in for the line, and is none where one of its own lines is bad.
+        let estimate = Some((3_118_204 + 412_380 + 6_518_904) * KIB);
+        let available = "MemAvailable:    9874512 kB";
+        assert_eq!(spoil(available, "MemAvailable: x kB"), RawMemory { available_bytes: estimate, ..whole });
+        let text = MEMINFO.replace(available, "").replace("Cached:          6518904", "Cached: x");
+        let (memory, _) = partial(|faults| parse_meminfo(Path::new("meminfo"), &text, faults));
+        assert_eq!((memory.available_bytes, memory.cached_bytes), (None, None));
+    }
+
+    #[test]
+    fn what_cannot_be_true_is_not_told() {
+        let with = |from: &str, to: &str| {
+            assert!(MEMINFO.contains(from));
+            parse(&MEMINFO.replace(from, to)).unwrap()
+        };
+        let whole = parse(MEMINFO).unwrap();
+        let estimate = Some((3_118_204 + 412_380 + 6_518_904) * KIB);
+        let zero = with("MemAvailable:    9874512 kB", "MemAvailable: 0 kB");
+        assert_eq!(zero, RawMemory { available_bytes: estimate, ..whole });
+        let of_the_host = with("MemTotal:       16223648 kB", "MemTotal: 5000000 kB");
+        assert_eq!((of_the_host.available_bytes, of_the_host.free_bytes), (None, whole.free_bytes));
+        let swap = with("SwapTotal:       8388604 kB", "SwapTotal: 0 kB");
+        assert_eq!((swap.swap_total_bytes, swap.swap_free_bytes), (Some(0), None));
     }
 
     #[test]
     fn swap_counters_of_a_laptop() {
-        let expected = RawSwapIo { pages_in: 20_418, pages_out: 88_731 };
-        assert_eq!(parse_vmstat(Path::new("vmstat"), VMSTAT), Ok(expected));
+        let expected = RawSwapIo { pages_in: Some(20_418), pages_out: Some(88_731) };
+        assert_eq!(whole(|faults| parse_vmstat(Path::new("vmstat"), VMSTAT, faults)), Ok(expected));
     }
 
     #[test]
     fn swap_counters_of_other_texts() {
-        let parse = |text| parse_vmstat(Path::new("vmstat"), text);
-        assert_eq!(parse("nr_free_pages 1\npgpgin 7\n"), Ok(RawSwapIo { pages_in: 0, pages_out: 0 }));
-        assert_eq!(wrong_line(parse("")), 1);
-        assert_eq!(wrong_line(parse("garbage\npswpin 1\n")), 1);
-        assert_eq!(wrong_line(parse("nr_free_pages 1\npgpgin 7\npswpin x\n")), 3);
-        assert_eq!(wrong_line(parse("nr_free_pages 1\npswpin 1\npswpout 18446744073709551616\n")), 3);
-        assert_eq!(wrong_line(parse("nr_free_pages 1\npswpin ")), 2);
+        let parse = |text| whole(|faults| parse_vmstat(Path::new("vmstat"), text, faults));
+        let swapped = |pages_in, pages_out| RawSwapIo { pages_in, pages_out };
+        assert_eq!(parse("nr_free_pages 1\npgpgin 7\n"), Ok(swapped(Some(0), Some(0))));
+        assert_eq!(parse("nr_free_pages 1\npswpin 7\ngarbage\n"), Ok(swapped(Some(7), None)));
+        assert_eq!(wrong_line(parse("")), 0);
+        assert_eq!(wrong_line(parse("garbage\npswpin x\n")), 2);
+        for bad in ["x", "", "-1", "18446744073709551616"] {
+            let text = format!("nr_free_pages 1\npgpgin 7\npswpin {bad}\npswpout 5\n");
+            let (io, told) = partial(|faults| parse_vmstat(Path::new("vmstat"), &text, faults));
+            assert_eq!(io, swapped(None, Some(5)), "{bad}");
+            assert!(told.starts_with("vmstat:3: "), "{told}");
+        }
     }
 
     #[test]
     fn this_machine_has_no_more_available_than_there_is() {
         let paths = Paths::host();
-        let memory = reader(&paths).read().unwrap();
-        assert!(memory.total_bytes > 0 && memory.available_bytes <= memory.total_bytes);
+        let memory = reader(&paths).read(&mut Faults::default()).unwrap();
+        assert!(memory.total_bytes > Some(0) && memory.available_bytes <= memory.total_bytes);
         assert!(memory.free_bytes <= memory.total_bytes);
-        swap_io_reader(&paths).read().unwrap();
+        swap_io_reader(&paths).read(&mut Faults::default()).unwrap();
     }
 }

@@ -12,6 +12,7 @@ pub mod frequency;
 pub mod host;
 pub mod kernel;
 pub mod limit;
+pub mod lines;
 pub mod link;
 pub mod load;
 pub mod memory;
@@ -44,8 +45,28 @@ use load::Loadavg;
 pub use paths::Paths;
 pub use slow::{Patch, SlowReader, slow_readers};
 
-use crate::model::sample::{RawMemory, RawProcesses, RawSwapIo, RunReport};
-use crate::model::{Gathered, Reading, Sample, Subjects};
+use crate::model::cpu::RawCpu;
+use crate::model::hold::{self, Told};
+use crate::model::memory::{RawMemory, RawSwapIo};
+use crate::model::pressure::RawPressure;
+use crate::model::process::RawProcesses;
+use crate::model::{Faults, Gathered, Reading, RunReport, Sample, Subjects};
+
+/// Whether there is a machine to watch below these roots: one file of its `/proc` that can be read is enough, as each
+/// stands for itself.
+///
+/// # Errors
+/// What the first of them says, when none can be read.
+pub fn probe(paths: &Paths) -> Reading<()> {
+    let mut first = None;
+    for file in ["stat", "meminfo", "vmstat", "loadavg", "uptime", "diskstats", "net/dev"] {
+        match file::read_text(&paths.proc(file)) {
+            Ok(_) => return Ok(()),
+            Err(error) => drop(first.get_or_insert(error)),
+        }
+    }
+    first.map_or(Ok(()), Err)
+}
 
 /// How often facts that do not change are looked at again (a renamed host, an upgraded distribution).
 const HOST_FACTS_AGE: Duration = Duration::from_secs(300);
@@ -71,6 +92,10 @@ pub struct Collector {
     /// When processes were last wanted; `None` when nothing is kept open for them.
     processes_at: Option<Duration>,
     host: host::Reader,
+    /// What was told last of counters that the kernel may step back.
+    told_cpu: Told<RawCpu>,
+    told_pressure: Told<RawPressure>,
+    told_swap_io: Told<RawSwapIo>,
 }
 
 impl Collector {
@@ -91,6 +116,9 @@ impl Collector {
             processes: process::Reader::new(paths),
             processes_at: None,
             host: host::Reader::new(paths),
+            told_cpu: Told::default(),
+            told_pressure: Told::default(),
+            told_swap_io: Told::default(),
         }
     }
 
@@ -99,22 +127,28 @@ impl Collector {
     pub fn tick(&mut self, wanted: Subjects, previous: Option<&Sample>) -> Sample {
         let mut sample = self.empty();
         let mut run = Runner { epoch: self.epoch, runs: Vec::with_capacity(12) };
-        sample.cpu = run.one("cpu", || self.cpu.read());
-        sample.memory = run.one("memory", || self.memory.read());
-        sample.swap_io = run.one("swap", || self.swap_io.read());
+        let hertz = self.paths.machine.ticks_per_second;
+        sample.cpu = run.one("cpu", |faults| {
+            let now = self.cpu.read(faults)?;
+            Ok(self.told_cpu.next(now, |told, now| hold::cpu(told, now, hertz)))
+        });
+        sample.memory = run.one("memory", |faults| self.memory.read(faults));
+        sample.swap_io =
+            run.one("swap", |faults| Ok(self.told_swap_io.next(self.swap_io.read(faults)?, hold::swap_io)));
         let mut newest_pid = None;
-        sample.load = run.one("load", || {
-            let read = self.load.read()?;
+        sample.load = run.one("load", |faults| {
+            let read = self.load.read(faults)?;
             newest_pid = read.newest_pid;
             Ok(read.load)
         });
-        sample.pressure = run.one("pressure", || self.pressure.read());
-        sample.uptime_seconds = run.one("uptime", || self.uptime.read());
-        sample.network = run.one("network", || self.network.read());
-        sample.disks = run.one("disk", || self.disks.read());
+        sample.pressure =
+            run.one("pressure", |faults| Ok(self.told_pressure.next(self.pressure.read(faults)?, hold::pressure)));
+        sample.uptime_seconds = run.one("uptime", |faults| self.uptime.read(faults));
+        sample.network = run.one("network", |faults| self.network.read(faults));
+        sample.disks = run.one("disk", |faults| self.disks.read(faults));
         let known = previous.and_then(|previous| previous.host.clone());
         let fresh = known.filter(|host| sample.at.saturating_sub(host.at) < HOST_FACTS_AGE);
-        sample.host = fresh.or_else(|| run.one("host", || self.host.read().map(Arc::new)));
+        sample.host = fresh.or_else(|| run.one("host", |_| self.host.read().map(Arc::new)));
         sample.runs = run.runs;
         self.processes.note_newest_pid(newest_pid);
         self.add_processes(&mut sample, wanted);
@@ -135,7 +169,7 @@ impl Collector {
         // Where the ten largest are known already, what is left of "all" is the one bit beyond them.
         let all = wanted.intersects(Subjects::ALL_PROCESSES.without(Subjects::TOP_PROCESSES));
         let mut run = Runner { epoch: self.epoch, runs: Vec::with_capacity(1) };
-        sample.processes = run.one("process", || -> Reading<RawProcesses> {
+        sample.processes = run.one("process", |_| -> Reading<RawProcesses> {
             if all { self.processes.read_all() } else { self.processes.read_top() }
         });
         sample.add_runs(run.runs);
@@ -154,11 +188,16 @@ struct Runner {
 }
 
 impl Runner {
-    fn one<T>(&mut self, reader: &'static str, read: impl FnOnce() -> Reading<T>) -> Option<Arc<Gathered<T>>> {
+    fn one<T>(
+        &mut self,
+        reader: &'static str,
+        read: impl FnOnce(&mut Faults) -> Reading<T>,
+    ) -> Option<Arc<Gathered<T>>> {
         let begin = self.epoch.elapsed();
-        let value = read();
+        let mut faults = Faults::default();
+        let value = read(&mut faults);
         let duration = self.epoch.elapsed().saturating_sub(begin);
-        self.runs.push(RunReport { reader, duration, error: value.as_ref().err().cloned() });
+        self.runs.push(RunReport { reader, duration, error: value.as_ref().err().cloned(), faults });
         Some(Arc::new(Gathered { at: begin, value }))
     }
 }

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 use super::Paths;
 use super::file::{read_error, read_number, read_word};
-use crate::model::sample::{RawFan, RawSensors, RawTemperature};
-use crate::model::{ReadError, Reading};
+use crate::model::hardware::{RawFan, RawSensors, RawTemperature};
+use crate::model::{Faults, ReadError, Reading};
 
 /// What a thermometer in a computer can show, degrees Celsius. Beyond it the sensor is broken or not wired.
 const PLAUSIBLE_CELSIUS: std::ops::RangeInclusive<f64> = -60.0..=200.0;
@@ -35,12 +35,15 @@ impl Reader {
     /// hwmon chips first, then the thermal zones that no chip stands for.
     ///
     /// A machine without either is [`ReadError::Unsupported`]; one whose sensors all fail has empty lists.
-    pub fn read(&mut self) -> Reading<RawSensors> {
-        let chips = numbered(&self.hwmon, "hwmon", "")?;
-        let zones = numbered(&self.thermal, "thermal_zone", "")?;
+    pub fn read(&mut self, faults: &mut Faults) -> Reading<RawSensors> {
+        let mut failed = Faults::default();
+        let chips = failed.part(numbered(&self.hwmon, "hwmon", "")).unwrap_or_default();
+        let zones = failed.part(numbered(&self.thermal, "thermal_zone", "")).unwrap_or_default();
         if chips.is_empty() && zones.is_empty() {
-            return Err(ReadError::Unsupported { path: self.hwmon.display().to_string() });
+            let absent = || ReadError::Unsupported { path: self.hwmon.display().to_string() };
+            return Err(failed.into_first().unwrap_or_else(absent));
         }
+        faults.append(failed);
         let mut sensors = RawSensors::default();
         let mut names = Vec::with_capacity(chips.len());
         for (number, folder) in chips {
@@ -165,7 +168,7 @@ mod tests {
             ("hwmon/hwmon2/temp2_crit", "65261850\n"),
             ("hwmon/hwmon2/fan1_input", "2345\n"),
         ]);
-        let sensors = reader.read().unwrap();
+        let sensors = reader.read(&mut Faults::default()).unwrap();
         let told: Vec<_> = sensors.temperatures.iter().map(|t| (&*t.chip, &*t.label, t.celsius)).collect();
         assert_eq!(told, [("coretemp", "Core 0", 40.5), ("coretemp", "temp10", 41.0), ("nvme", "temp1", -5.85)]);
         assert_eq!(sensors.temperatures[0].high_celsius, Some(100.0));
@@ -188,7 +191,7 @@ mod tests {
             ("hwmon/hwmon0/temp7_input/unreadable", ""),
             ("hwmon/hwmon0/fan1_input", "-1\n"),
         ]);
-        let sensors = reader.read().unwrap();
+        let sensors = reader.read(&mut Faults::default()).unwrap();
         assert_eq!(sensors.temperatures.iter().map(|t| &*t.label).collect::<Vec<_>>(), ["temp6"]);
         assert_eq!(sensors.fans, []);
     }
@@ -200,7 +203,7 @@ mod tests {
             ("hwmon/hwmon0/device/temp1_input", "29000\n"),
             ("hwmon/hwmon1/temp1_input", "30000\n"),
         ]);
-        let sensors = reader.read().unwrap();
+        let sensors = reader.read(&mut Faults::default()).unwrap();
         let told: Vec<_> = sensors.temperatures.iter().map(|t| (&*t.chip, t.celsius)).collect();
         assert_eq!(told, [("k8temp", 29.0), ("hwmon1", 30.0)]);
     }
@@ -217,7 +220,7 @@ mod tests {
             ("thermal/thermal_zone2/type", "off\n"),
             ("thermal/cooling_device0/type", "Processor\n"),
         ]);
-        let sensors = reader.read().unwrap();
+        let sensors = reader.read(&mut Faults::default()).unwrap();
         let told: Vec<_> = sensors.temperatures.iter().map(|t| (&*t.chip, &*t.label, t.celsius)).collect();
         assert_eq!(told, [("cpu_thermal", "temp1", 50.0), ("x86_pkg_temp", "thermal_zone1", 48.0)]);
     }
@@ -225,21 +228,21 @@ mod tests {
     #[test]
     fn a_machine_without_sensors_is_no_fault() {
         let (_dir, mut reader) = machine(&[("thermal/cooling_device0/type", "Processor\n")]);
-        assert!(matches!(reader.read(), Err(ReadError::Unsupported { .. })));
+        assert!(matches!(reader.read(&mut Faults::default()), Err(ReadError::Unsupported { .. })));
         let (_dir, mut reader) = machine(&[]);
-        assert!(matches!(reader.read(), Err(ReadError::Unsupported { .. })));
+        assert!(matches!(reader.read(&mut Faults::default()), Err(ReadError::Unsupported { .. })));
     }
 
     #[test]
     fn a_chip_name_that_is_not_text_is_replaced() {
         let (dir, mut reader) = machine(&[("hwmon/hwmon0/temp1_input", "30000\n")]);
         fs::write(dir.path().join("class/hwmon/hwmon0/name"), b"chip\xff\n").unwrap();
-        assert_eq!(reader.read().unwrap().temperatures[0].chip, "chip\u{fffd}");
+        assert_eq!(reader.read(&mut Faults::default()).unwrap().temperatures[0].chip, "chip\u{fffd}");
     }
 
     #[test]
     fn the_laptop_has_three_chips_and_two_zones() {
-        let sensors = Reader::new(&testing::laptop()).read().unwrap();
+        let sensors = Reader::new(&testing::laptop()).read(&mut Faults::default()).unwrap();
         let told: Vec<_> = sensors.temperatures.iter().map(|t| (&*t.chip, &*t.label)).collect();
         let cores = ["Package id 0", "Core 0", "Core 1", "Core 2", "Core 3"].map(|label| ("coretemp", label));
         assert_eq!(told[..5], cores);

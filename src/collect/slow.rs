@@ -32,7 +32,7 @@ macro_rules! lane {
         let mut reader = $reader;
         let read = move || -> Patch {
             let mut run = Runner { epoch: $epoch, runs: Vec::with_capacity(1) };
-            let gathered = run.one($name, || reader.read().map(Into::into));
+            let gathered = run.one($name, |faults| reader.read(faults).map(Into::into));
             Box::new(move |sample: &mut Sample| {
                 sample.$field = gathered;
                 sample.add_runs(run.runs);

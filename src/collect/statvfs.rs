@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::file::read_error;
-use crate::model::sample::RawFilesystemUsage;
+use crate::model::storage::RawFilesystemUsage;
 use crate::model::{ReadError, Reading};
 
 /// The call itself. Tests put one in its place that hangs.

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::testing::{process, snapshot};
 use super::{heartbeat, process_monitor, psiod};
 use crate::model::Snapshot;
-use crate::model::sample::{RawSocket, RawSockets, SocketEnd, SocketKind};
-use crate::model::snapshot::Processes;
+use crate::model::process::Processes;
+use crate::model::socket::{RawSocket, RawSockets, SocketEnd, SocketKind};
 
 const PROCESSES: u32 = 2_000;
 const SOCKETS: u32 = 20_000;

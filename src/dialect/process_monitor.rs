@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::json_text;
 use super::number::whole;
-use crate::model::snapshot::{Process, ProcessState};
+use crate::model::process::{Process, ProcessState};
 use crate::model::{Answer, Snapshot, Subjects};
 
 /// The object, for whoever asks once.
@@ -96,9 +96,9 @@ mod tests {
     use super::{event, processes};
     use crate::dialect::testing::{assert_finite, assert_golden, assert_has_shape, process, snapshot, text};
     use crate::model::Snapshot;
-    use crate::model::snapshot::{ProcessState, Processes};
+    use crate::model::process::{ProcessState, Processes};
 
-    fn rows(list: Vec<crate::model::snapshot::Process>) -> Vec<Value> {
+    fn rows(list: Vec<crate::model::process::Process>) -> Vec<Value> {
         let processes_ = Processes { count: list.len(), complete: true, list, ..Processes::default() };
         let snapshot = Snapshot { processes: Some(processes_), ..Snapshot::default() };
         let answer: Value = serde_json::from_str(&text(&processes(&snapshot))).unwrap();

@@ -8,8 +8,9 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::json_text;
-use crate::model::snapshot::{self, Interface, Process, Snapshot};
-use crate::model::{Answer, Subjects};
+use crate::model::network::{Interface, Traffic};
+use crate::model::process::Process;
+use crate::model::{Answer, Snapshot, Subjects};
 
 /// `GET /system`.
 pub static SYSTEM: Answer = Answer { name: "/system", needs: SYSTEM_NEEDS, encode: system };
@@ -116,7 +117,7 @@ impl Cpu {
     fn of(snapshot: &Snapshot) -> Self {
         let cpu = snapshot.cpu.as_ref();
         Self {
-            usage: cpu.and_then(|cpu| cpu.total.busy_ratio).map(|ratio| round(ratio * 100.0, 2)),
+            usage: cpu.and_then(crate::model::cpu::Cpu::busy_ratio).map(|ratio| round(ratio * 100.0, 2)),
             temp: snapshot.cpu_temperature_celsius.map(|celsius| round(celsius, 1)),
             freq: snapshot.cpu_frequency_mhz.map(|mhz| round(mhz, 2)),
         }
@@ -133,11 +134,11 @@ struct Space {
 }
 
 impl Space {
-    fn new(total: u64, used: u64, free: u64, used_ratio: Option<f64>) -> Self {
+    fn new(total: Option<u64>, used: Option<u64>, free: Option<u64>, used_ratio: Option<f64>) -> Self {
         Self {
-            total: Some(gibibytes(total)),
-            used: Some(gibibytes(used)),
-            free: Some(gibibytes(free)),
+            total: total.map(gibibytes),
+            used: used.map(gibibytes),
+            free: free.map(gibibytes),
             percent: used_ratio.map(|ratio| round(ratio * 100.0, 1)),
         }
     }
@@ -150,8 +151,9 @@ fn memory(snapshot: &Snapshot) -> Space {
 /// The file system at `/`.
 fn root_disk(snapshot: &Snapshot) -> Space {
     let root = snapshot.filesystems.iter().flatten().find(|f| f.mount_point == "/");
-    root.and_then(|f| f.usage)
-        .map_or_else(Space::default, |u| Space::new(u.total_bytes, u.used_bytes, u.available_bytes, u.used_ratio))
+    root.and_then(|f| f.usage).map_or_else(Space::default, |u| {
+        Space::new(Some(u.total_bytes), Some(u.used_bytes), Some(u.available_bytes), u.used_ratio)
+    })
 }
 
 #[derive(Serialize)]
@@ -275,7 +277,7 @@ struct AveragesRow<'a> {
 impl Serialize for Averages<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Some(interfaces) = &self.0.interfaces else { return serializer.serialize_none() };
-        let rate = |traffic: &snapshot::Traffic| traffic.bytes_per_second.map(|bytes| round(bytes / MEBIBYTE, 3));
+        let rate = |traffic: &Traffic| traffic.bytes_per_second.map(|bytes| round(bytes / MEBIBYTE, 3));
         serializer.collect_map(interfaces.iter().map(|interface| {
             let row =
                 AveragesRow { interface: &interface.name, r#in: rate(&interface.received), out: rate(&interface.sent) };
@@ -319,6 +321,7 @@ fn uptime(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{network, process};
     use serde_json::{Value, json};
 
     #[test]
@@ -353,7 +356,7 @@ mod tests {
     fn wireless_is_empty_without_wifi_and_text_where_the_original_has_text() {
         let mut snapshot = Snapshot { wireless: Some(Vec::new()), ..Snapshot::default() };
         assert_eq!(serde_json::to_value(Wireless(&snapshot)).unwrap(), json!({}));
-        snapshot.wireless = Some(vec![snapshot::Wireless {
+        snapshot.wireless = Some(vec![network::Wireless {
             interface: "wlan0".into(),
             ssid: Some("home".into()),
             bssid: Some("02:00:00:00:00:01".into()),
@@ -376,7 +379,7 @@ mod tests {
             pid: 7,
             parent_pid: 1,
             name: "a".into(),
-            state: snapshot::ProcessState::Running,
+            state: process::ProcessState::Running,
             uid: Some(4242),
             user: None,
             threads: 1,

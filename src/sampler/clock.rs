@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::lane::Lanes;
 use super::{Frame, Observer, SLOW, Settings, Shared};
 use crate::collect::{Collector, Judge, Paths};
-use crate::model::sample::RawProcesses;
+use crate::model::process::RawProcesses;
 use crate::model::{AverageRing, Gathered, Sample, Subjects, derive};
 
 /// How long a tick waits for the slow lanes, so that in the usual case a frame holds values of one moment.
@@ -200,8 +200,8 @@ impl Clock {
             self.averages.push(
                 sample.at,
                 snapshot.interval_seconds.unwrap_or(0.0),
-                snapshot.cpu.as_ref().and_then(|cpu| cpu.total.busy_ratio),
-                snapshot.memory.map(|memory| memory.used_bytes),
+                snapshot.cpu.as_ref().and_then(crate::model::cpu::Cpu::busy_ratio),
+                snapshot.memory.and_then(|memory| memory.used_bytes),
             );
         }
         snapshot.averages = self.averages.averages(sample.at);

@@ -7,6 +7,7 @@
 //! | `busy`     | no tests: turns, and second looks, for a machine that is busy                                       |
 //! | `cli`      | flags are explained everywhere; what is typed wrong is told in one line                             |
 //! | `commands` | psiod's socket answers everything malformed and stays open                                          |
+//! | `counters` | counters that the kernel steps back are held, counters that were reset are told             |
 //! | `events`   | Process Monitor's event stream: when events come, who gets plain JSON                               |
 //! | `fixtures` | every answer about the fixture machine is right, to the last digit                                  |
 //! | `guard`    | every route against hosts, origins, tokens and tickets; headers of every answer                     |
@@ -14,11 +15,14 @@
 //! | `kill`     | `process.kill` ends only what it may, for whom it may                                               |
 //! | `leak`     | descriptors and threads after hundreds of streams                                                    |
 //! | `limits`   | bounds on streams and workers, races for one worker                                                  |
+//! | `pipeline` | clients that send and read nothing, one address that takes all places                             |
 //! | `load`     | five hundred clients at once; a client's own interval                                                |
 //! | `machine`  | no tests: the fixture machine of `tests/fixtures/machine` and copies of it                          |
 //! | `matrix`   | every file of the machine missing, empty and garbage: its fields are null, nothing else changes     |
+//! | `names`    | what processes call themselves and were started with: no secret, no flood, nobody held up             |
 //! | `socket`   | no tests: WebSockets for the others                                                                 |
 //! | `sockets`  | twenty thousand sockets, and nobody waits for their list                                             |
+//! | `spoilt`   | one bad line of a kernel file costs its own values; what odd kernels and containers write             |
 //! | `stop`     | signals: close codes, exit code, time                                                                |
 //! | `support`  | no tests: starts and ends servers; HTTP and event streams for the others                            |
 //! | `wire`     | no tests: raw frames, half requests, and what the kernel says of the server's process               |
@@ -29,6 +33,7 @@ mod attack;
 mod busy;
 mod cli;
 mod commands;
+mod counters;
 mod events;
 mod fixtures;
 mod guard;
@@ -39,8 +44,11 @@ mod limits;
 mod load;
 mod machine;
 mod matrix;
+mod names;
+mod pipeline;
 mod socket;
 mod sockets;
+mod spoilt;
 mod stop;
 mod support;
 mod wire;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::attributes::{KeptDir, numbered_in};
 use crate::collect::Paths;
 use crate::model::Reading;
-use crate::model::kernel::system::{Clock, ClockSources};
+use crate::model::system::{Clock, ClockSources};
 
 /// The files of a device.
 const FILES: [&str; 2] = ["available_clocksource", "current_clocksource"];

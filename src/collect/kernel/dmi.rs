@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::attributes::AttributeDir;
 use crate::collect::Paths;
 use crate::model::Reading;
-use crate::model::kernel::hardware::Dmi;
+use crate::model::hardware::Dmi;
 
 /// Label of the metric and name of the file, by label.
 const FIELDS: [(&str, &str); 16] = [

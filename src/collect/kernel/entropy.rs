@@ -3,7 +3,7 @@
 use crate::collect::Paths;
 use crate::collect::file::{KeptFile, parse_error};
 use crate::model::Reading;
-use crate::model::kernel::system::Entropy;
+use crate::model::system::Entropy;
 
 /// Keeps both files open.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::attributes::{AttributeDir, names_in};
 use crate::collect::Paths;
 use crate::model::Reading;
-use crate::model::kernel::hardware::{HwmonChip, HwmonSensor, clean_name};
+use crate::model::hardware::{HwmonChip, HwmonSensor, clean_name};
 
 /// The kinds of sensor that are taken.
 const KINDS: [&str; 14] = [

@@ -37,10 +37,13 @@ use std::time::Instant;
 
 use super::Paths;
 use super::file::FileReader;
-use crate::model::kernel::network::SoftnetRow;
-use crate::model::kernel::system::FileHandles;
-use crate::model::kernel::{KernelTables, MeminfoLine, Named, TableRun};
-use crate::model::{ReadError, Reading};
+use crate::model::cpu::SchedstatRow;
+use crate::model::hold::{self, Told};
+use crate::model::memory::MeminfoLine;
+use crate::model::network::SoftnetRow;
+use crate::model::system::FileHandles;
+use crate::model::tables::{KernelTables, Named, TableRun};
+use crate::model::{Faults, ReadError, Reading};
 
 /// All tables' readers with what they keep open.
 #[derive(Debug)]
@@ -69,6 +72,10 @@ pub struct Reader {
     udp_queues: udp_queues::Reader,
     uname: uname::Reader,
     vmstat: FileReader<Vec<Named>>,
+    /// What was told last of counters that the kernel may step back.
+    told_schedstat: Told<Vec<SchedstatRow>>,
+    told_softnet: Told<Vec<SoftnetRow>>,
+    told_vmstat: Told<Vec<Named>>,
     /// Tables whose failure was already told.
     told: HashSet<&'static str>,
 }
@@ -101,44 +108,53 @@ impl Reader {
             udp_queues: udp_queues::Reader::new(paths),
             uname: uname::Reader::new(paths),
             vmstat: vmstat::reader(paths),
+            told_schedstat: Told::default(),
+            told_softnet: Told::default(),
+            told_vmstat: Told::default(),
             told: HashSet::new(),
         }
     }
 
     /// Every table as it is now. Never fails as a whole.
-    pub fn read(&mut self) -> Reading<Arc<KernelTables>> {
+    pub fn read(&mut self, _: &mut Faults) -> Reading<Arc<KernelTables>> {
         Ok(Arc::new(self.read_tables()))
     }
 
     fn read_tables(&mut self) -> KernelTables {
         let mut run = Runner { runs: Vec::with_capacity(28), told: &mut self.told };
         KernelTables {
-            meminfo: run.one("meminfo", || self.meminfo.read()),
-            vmstat: run.one("vmstat", || self.vmstat.read()),
-            netstat: run.one("netstat", || self.netstat.read()),
-            sockstat: run.one("sockstat", || self.sockstat.read()),
-            softnet: run.one("softnet", || self.softnet.read()),
-            arp: run.one("arp", || self.arp.read()),
-            udp_queues: run.one("udp_queues", || self.udp_queues.read()),
-            conntrack: run.one("conntrack", || self.conntrack.read()),
-            netclass: run.one("netclass", || self.netclass.read()),
-            schedstat: run.one("schedstat", || self.schedstat.read()),
-            file_handles: run.one("filefd", || self.filefd.read()),
-            entropy: run.one("entropy", || self.entropy.read()),
-            timex: run.one("timex", || self.timex.read()),
-            clock: run.one("time", || self.clock.read()),
-            uname: run.one("uname", || self.uname.read()),
-            os_release: run.one("os", || self.os_release.read()),
-            selinux: run.one("selinux", || self.selinux.read()),
-            dmi: run.one("dmi", || self.dmi.read()),
-            hwmon: run.one("hwmon", || hwmon::read(&self.paths)),
-            thermal: run.one("thermal_zone", || thermal::read(&self.paths)),
-            power_supplies: run.one("powersupplyclass", || power_supply::read(&self.paths)),
-            frequencies: run.one("cpufreq", || self.processors.frequencies()),
-            throttles: run.one("cpu", || self.processors.throttles()),
-            udev: run.one("diskstats", || self.udev.read()),
-            mounts: run.one("filesystem", || self.mounts.read()),
-            own: run.one("psmonitor", || self.own.read()),
+            meminfo: run.one("meminfo", |faults| self.meminfo.read(faults)),
+            vmstat: run.one("vmstat", |faults| {
+                Ok(self.told_vmstat.next(self.vmstat.read(faults)?, |told, now| hold::vmstat(told, now)))
+            }),
+            netstat: run.one("netstat", |faults| self.netstat.read(faults)),
+            sockstat: run.one("sockstat", |faults| self.sockstat.read(faults)),
+            softnet: run.one("softnet", |faults| {
+                Ok(self.told_softnet.next(self.softnet.read(faults)?, |told, now| hold::softnet(told, now)))
+            }),
+            arp: run.one("arp", |faults| self.arp.read(faults)),
+            udp_queues: run.one("udp_queues", |faults| self.udp_queues.read(faults)),
+            conntrack: run.one("conntrack", |faults| self.conntrack.read(faults)),
+            netclass: run.one("netclass", |_| self.netclass.read()),
+            schedstat: run.one("schedstat", |faults| {
+                Ok(self.told_schedstat.next(self.schedstat.read(faults)?, |told, now| hold::schedstat(told, now)))
+            }),
+            file_handles: run.one("filefd", |faults| self.filefd.read(faults)),
+            entropy: run.one("entropy", |_| self.entropy.read()),
+            timex: run.one("timex", |_| self.timex.read()),
+            clock: run.one("time", |_| self.clock.read()),
+            uname: run.one("uname", |_| self.uname.read()),
+            os_release: run.one("os", |_| self.os_release.read()),
+            selinux: run.one("selinux", |_| self.selinux.read()),
+            dmi: run.one("dmi", |_| self.dmi.read()),
+            hwmon: run.one("hwmon", |_| hwmon::read(&self.paths)),
+            thermal: run.one("thermal_zone", |_| thermal::read(&self.paths)),
+            power_supplies: run.one("powersupplyclass", |_| power_supply::read(&self.paths)),
+            frequencies: run.one("cpufreq", |_| self.processors.frequencies()),
+            throttles: run.one("cpu", |_| self.processors.throttles()),
+            udev: run.one("diskstats", |_| self.udev.read()),
+            mounts: run.one("filesystem", |faults| self.mounts.read(faults)),
+            own: run.one("psmonitor", |_| self.own.read()),
             runs: run.runs,
         }
     }
@@ -151,15 +167,21 @@ struct Runner<'a> {
 }
 
 impl Runner<'_> {
-    fn one<T>(&mut self, collector: &'static str, read: impl FnOnce() -> Reading<T>) -> Option<T> {
+    fn one<T>(&mut self, collector: &'static str, read: impl FnOnce(&mut Faults) -> Reading<T>) -> Option<T> {
         let begin = Instant::now();
-        let reading = read();
+        let mut faults = Faults::default();
+        let reading = read(&mut faults);
         let duration_seconds = begin.elapsed().as_secs_f64();
         let error = reading.as_ref().err().map(ToString::to_string);
         match &reading {
             Err(ReadError::Unsupported { .. }) => {}
             Err(error) if self.told.insert(collector) => {
                 log::warn!("table {collector}: {error}; its metrics are missing until it works");
+            }
+            Ok(_) if !faults.is_empty() => {
+                if self.told.insert(collector) {
+                    log::warn!("table {collector}: {faults}; the rest is told");
+                }
             }
             Err(_) => {}
             Ok(_) => {

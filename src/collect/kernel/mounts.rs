@@ -17,9 +17,9 @@ use crate::collect::file::read_error;
 use crate::collect::filesystem::{MountTable, choose};
 use crate::collect::mountinfo::Mount;
 use crate::collect::statvfs::{self, Asker, Call};
-use crate::model::kernel::system::MountRow;
-use crate::model::sample::RawFilesystemUsage;
-use crate::model::{ReadError, Reading};
+use crate::model::storage::MountRow;
+use crate::model::storage::RawFilesystemUsage;
+use crate::model::{Faults, ReadError, Reading};
 
 /// Types that live in memory.
 const MEMORY_TYPES: [&str; 4] = ["tmpfs", "ramfs", "rootfs", "efivarfs"];
@@ -34,8 +34,9 @@ const FULL_READING: u32 = 16;
 #[derive(Debug)]
 pub struct Reader {
     table: MountTable,
-    /// The table as it was read.
+    /// The table as it was read, and what was bad in it.
     plan: Plan,
+    faults: Faults,
     asker: Asker,
     pass: u32,
 }
@@ -74,23 +75,26 @@ impl Reader {
 
     fn with_statvfs(paths: &Paths, call: Call) -> Self {
         let asker = Asker::new(call, statvfs::TIME_LIMIT);
-        Self { table: MountTable::new(paths), plan: Plan::default(), asker, pass: 0 }
+        Self { table: MountTable::new(paths), plan: Plan::default(), faults: Faults::default(), asker, pass: 0 }
     }
 
     /// All mounts in the order of the table.
-    pub fn read(&mut self) -> Reading<Vec<MountRow>> {
+    pub fn read(&mut self, faults: &mut Faults) -> Reading<Vec<MountRow>> {
         let quiet = self.table.was_quiet();
         let full = self.plan.mounts.is_empty() || self.plan.is_blind || self.pass.is_multiple_of(FULL_READING);
         self.pass = self.pass.wrapping_add(1);
         if quiet && !full {
             let answers = self.ask();
             if self.plan.agrees(&answers) {
+                faults.append(self.faults.clone());
                 return Ok(self.plan.rows(&answers));
             }
         }
         // Nothing is kept should this fail.
         self.plan = Plan::default();
-        let mounts = self.table.read()?;
+        self.faults = Faults::default();
+        let mounts = self.table.read(&mut self.faults)?;
+        faults.append(self.faults.clone());
         self.plan = Plan::new(mounts, |mount| self.table.path_of(mount));
         let answers = self.ask();
         Ok(self.plan.rows(&answers))
@@ -193,7 +197,7 @@ mod tests {
         std::fs::create_dir(dir.path().join("tmp")).unwrap();
         std::fs::write(place.join("mountinfo"), table).unwrap();
         let paths = Paths { procfs: dir.path().join("proc"), rootfs: dir.path().into(), ..Paths::host() };
-        let rows = Reader::with_statvfs(&paths, call).read().unwrap();
+        let rows = Reader::with_statvfs(&paths, call).read(&mut Faults::default()).unwrap();
         (dir, rows)
     }
 
@@ -252,16 +256,17 @@ mod tests {
     #[test]
     fn a_table_is_kept_while_no_change_is_announced() {
         let mut reader = Reader::new(&Paths::host());
-        let real = reader.read().unwrap();
+        let real = reader.read(&mut Faults::default()).unwrap();
         // One that can be told from what is read, and that nothing on this machine gives a reason to doubt.
         let kept = (0..50).any(|_| {
             reader.plan.mounts[0].source = "as it was read".to_owned();
             reader.plan.is_blind = false;
             reader.plan.on_thread.iter_mut().chain(&mut reader.plan.at_once).for_each(|asked| asked.is_on_top = false);
-            reader.read().unwrap()[0].device == "as it was read"
+            reader.read(&mut Faults::default()).unwrap()[0].device == "as it was read"
         });
         assert!(kept);
-        let renewed = (0..FULL_READING).any(|_| reader.read().unwrap()[0].device == real[0].device);
+        let renewed =
+            (0..FULL_READING).any(|_| reader.read(&mut Faults::default()).unwrap()[0].device == real[0].device);
         assert!(renewed, "it is kept for ever");
     }
 
@@ -270,7 +275,7 @@ mod tests {
         let table = "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:9 / /tmp rw - tmpfs tmpfs rw\n\
                      3 1 0:8 / /tmp ro - tmpfs tmpfs rw\n4 1 8:2 / /opt ro - squashfs /dev/loop0 ro\n";
         let plan = |text: &str| {
-            let mounts = parse_mountinfo(Path::new("mountinfo"), text.as_bytes()).unwrap();
+            let mounts = parse_mountinfo(Path::new("mountinfo"), text.as_bytes(), &mut Faults::default()).unwrap();
             Plan::new(mounts, |mount| mount.mount_point.clone())
         };
         let says = |read_only: bool| Ok(RawFilesystemUsage { read_only, ..RawFilesystemUsage::default() });

@@ -10,7 +10,7 @@ use super::attributes::{KeptDir, KeptDirs};
 use super::link_watch::LinkWatch;
 use crate::collect::Paths;
 use crate::model::Reading;
-use crate::model::kernel::network::NetClass;
+use crate::model::network::NetClass;
 
 /// The files of an interface, in the order in which [`properties`] takes them.
 const FILES: [&str; 23] = [

@@ -11,7 +11,7 @@ use crate::collect::Paths;
 use crate::collect::file::{read_error, read_text};
 use crate::collect::host::unquote;
 use crate::model::Reading;
-use crate::model::kernel::system::OsRelease;
+use crate::model::system::OsRelease;
 
 /// Knows both places, and what was there.
 #[derive(Debug)]
@@ -94,5 +94,13 @@ mod tests {
             assert_eq!(reader.read().unwrap().get("ID"), id);
             assert_eq!(reader.read().unwrap().get("ID"), id, "as kept");
         }
+    }
+
+    #[test]
+    fn any_text_takes_time_by_its_length() {
+        crate::model::hostile_text::assert_linear("os-release", |text| {
+            let text = String::from_utf8_lossy(text);
+            drop(parse_os_release(&format!("{text}\nID=\"{text}\nNAME={text}")));
+        });
     }
 }

@@ -4,7 +4,7 @@
 use super::attributes::{AttributeDir, names_in};
 use crate::collect::Paths;
 use crate::model::Reading;
-use crate::model::kernel::hardware::PowerSupply;
+use crate::model::hardware::PowerSupply;
 
 /// Files that hold a number.
 const NUMBERS: [&str; 49] = [

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use super::attributes::{AttributeDir, numbered_in};
 use crate::collect::Paths;
 use crate::collect::file::FileReader;
-use crate::model::Reading;
-use crate::model::kernel::hardware::{FrequencyLimits, Throttles};
+use crate::model::cpu::{FrequencyLimits, Throttles};
+use crate::model::{Faults, Reading};
 
 /// Lists the processors once for both tables.
 #[derive(Debug)]
@@ -25,13 +25,13 @@ impl Reader {
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
         let root = paths.sys("devices/system/cpu");
-        let online = FileReader::new(root.join("online"), |_, text| Ok(text.to_owned()));
+        let online = FileReader::new(root.join("online"), |_, text, _| Ok(text.to_owned()));
         Self { root, online, listed: None, processors: Vec::new() }
     }
 
     /// Frequencies of the processors that have a frequency driver. They can be switched off and on.
     pub fn frequencies(&mut self) -> Reading<Vec<FrequencyLimits>> {
-        let online = self.online.read().ok();
+        let online = self.online.read(&mut Faults::default()).ok();
         if online.is_none() || online != self.listed {
             self.processors = numbered_in(&self.root, "cpu");
             self.listed = online;

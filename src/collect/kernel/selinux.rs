@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::collect::Paths;
 use crate::collect::file::{optional, read_number, read_text};
 use crate::model::Reading;
-use crate::model::kernel::system::Selinux;
+use crate::model::system::Selinux;
 
 /// Knows both places.
 #[derive(Debug)]

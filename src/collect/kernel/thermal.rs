@@ -5,7 +5,7 @@ use super::attributes::{AttributeDir, names_in, numbered};
 use crate::collect::Paths;
 use crate::collect::file::optional;
 use crate::model::Reading;
-use crate::model::kernel::hardware::Thermal;
+use crate::model::hardware::Thermal;
 
 /// What is there now. A zone whose driver has no temperature to tell is left out. Nothing is kept: zones come and go.
 pub fn read(paths: &Paths) -> Reading<Thermal> {

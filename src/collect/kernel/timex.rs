@@ -3,7 +3,7 @@
 
 use rtime_clock::adjtime::{Timex as Query, adjtimex};
 
-use crate::model::kernel::system::Timex;
+use crate::model::system::Timex;
 use crate::model::{ReadError, Reading};
 
 /// What adjtimex(2) returns for a clock that follows no source (`TIME_ERROR` of linux/timex.h).

@@ -10,7 +10,7 @@ use super::attributes::names_in;
 use crate::collect::Paths;
 use crate::collect::file::{optional, read_text};
 use crate::model::Reading;
-use crate::model::kernel::hardware::UdevDevice;
+use crate::model::storage::UdevDevice;
 
 /// The keys that are kept.
 const KEYS: [&str; 19] = [

@@ -4,9 +4,10 @@
 use std::path::Path;
 
 use crate::collect::Paths;
-use crate::collect::file::{KeptFile, optional, parse_error};
-use crate::model::kernel::network::UdpQueue;
-use crate::model::{ReadError, Reading};
+use crate::collect::file::KeptFile;
+use crate::collect::lines::{Bad, Taken, walk};
+use crate::model::network::UdpQueue;
+use crate::model::{Faults, ReadError, Reading};
 
 /// Keeps both files open.
 #[derive(Debug)]
@@ -22,33 +23,41 @@ impl Reader {
     }
 
     /// The sums of each family that this kernel has.
-    pub fn read(&mut self) -> Reading<Vec<UdpQueue>> {
+    pub fn read(&mut self, faults: &mut Faults) -> Reading<Vec<UdpQueue>> {
         let mut queues = Vec::with_capacity(2);
+        let mut failed = Faults::default();
         for (family, file) in &mut self.files {
-            if let Some((transmit_bytes, receive_bytes)) = optional(file.read_text_with(sum_queues))? {
+            if let Some((transmit_bytes, receive_bytes)) = failed.part(file.read_text_with(sum_queues)) {
                 queues.push(UdpQueue { family, receive_bytes, transmit_bytes });
             }
         }
         if queues.is_empty() {
-            return Err(ReadError::Unsupported { path: self.files[0].1.path().display().to_string() });
+            let absent = || ReadError::Unsupported { path: self.files[0].1.path().display().to_string() };
+            return Err(failed.into_first().unwrap_or_else(absent));
         }
+        faults.append(failed);
         Ok(queues)
     }
 }
 
-/// Bytes to send, bytes to receive.
+/// Bytes to send, bytes to receive. They are sums: with one line bad they are unknown.
 fn sum_queues(path: &Path, text: &str) -> Reading<(u64, u64)> {
     let (mut transmit, mut receive) = (0_u64, 0_u64);
-    for (index, line) in text.lines().enumerate().skip(1) {
+    let mut faults = Faults::default();
+    walk(path, text, &mut faults, |at, line| {
+        if at == 1 && line.contains("local_address") {
+            return Ok(Taken::Head);
+        }
         let pair = line.split_ascii_whitespace().nth(4).and_then(|column| {
             let (tx, rx) = column.split_once(':')?;
             Some((u64::from_str_radix(tx, 16).ok()?, u64::from_str_radix(rx, 16).ok()?))
         });
-        let (tx, rx) = pair.ok_or_else(|| parse_error(path, index + 1, "expected a fifth column tx:rx"))?;
+        let (tx, rx) = pair.ok_or(Bad::found("a fifth column tx:rx", line))?;
         transmit = transmit.saturating_add(tx);
         receive = receive.saturating_add(rx);
-    }
-    Ok((transmit, receive))
+        Ok(Taken::Value)
+    })?;
+    faults.into_first().map_or(Ok((transmit, receive)), Err)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use crate::collect::Paths;
 use crate::collect::file::{optional, read_word};
 use crate::model::Reading;
-use crate::model::kernel::system::Uname;
+use crate::model::system::Uname;
 
 /// Reader without state.
 #[derive(Debug)]

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use crate::collect::Paths;
-use crate::collect::file::{FileReader, parse_error};
-use crate::model::Reading;
-use crate::model::kernel::Named;
+use crate::collect::file::FileReader;
+use crate::collect::lines::{Bad, Taken, number, walk};
+use crate::model::tables::Named;
+use crate::model::{Faults, Reading};
 
 /// The fields that are kept, as they are now.
 #[must_use]
@@ -19,26 +20,29 @@ fn is_kept(name: &str) -> bool {
         || name.strip_prefix("pg").is_some_and(|rest| rest.contains("fault"))
 }
 
-fn parse_vmstat(path: &Path, text: &str) -> Reading<Vec<Named>> {
-    if text.is_empty() {
-        return Err(parse_error(path, 0, "empty"));
-    }
+fn parse_vmstat(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<Named>> {
     let mut fields = Vec::with_capacity(8);
-    for (index, line) in text.lines().enumerate().filter(|(_, line)| is_kept(line)) {
-        let field = line.split_once(' ').and_then(|(name, value)| Some((name.into(), value.trim().parse().ok()?)));
-        fields.push(field.ok_or_else(|| parse_error(path, index + 1, "expected a name and a number"))?);
-    }
+    walk(path, text, faults, |_, line| {
+        if !is_kept(line) {
+            return Ok(if line.starts_with("nr_") { Taken::Head } else { Taken::Nothing });
+        }
+        let (name, value) = line.split_once(' ').ok_or(Bad::found("a name and a number", line))?;
+        fields.push((name.into(), number(Some(value), "a number")?));
+        Ok(Taken::Value)
+    })?;
     Ok(fields)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::testing::{partial, whole};
 
     #[test]
     fn only_the_selection_is_kept() {
         let text = "nr_free_pages 5\npgpgin 1\npgpgout 2\npswpin 3\npgfault 4\npgmajfault 5\npgfree 6\noom_kill 7\n";
-        let names: Vec<_> = parse_vmstat(Path::new("v"), text).unwrap().into_iter().map(|(n, _)| n).collect();
+        let names: Vec<_> =
+            whole(|faults| parse_vmstat(Path::new("v"), text, faults)).unwrap().into_iter().map(|(n, _)| n).collect();
         assert_eq!(
             names.iter().map(|n| &**n).collect::<Vec<_>>(),
             ["pgpgin", "pgpgout", "pswpin", "pgfault", "pgmajfault", "oom_kill"]
@@ -46,8 +50,12 @@ mod tests {
     }
 
     #[test]
-    fn garbage_in_a_kept_line_is_an_error() {
-        assert!(parse_vmstat(Path::new("v"), "x\noom_kill many\n").unwrap_err().to_string().starts_with("v:2:"));
-        assert!(parse_vmstat(Path::new("v"), "").is_err());
+    fn garbage_in_a_kept_line_costs_that_line() {
+        let (fields, told) = partial(|faults| parse_vmstat(Path::new("v"), "oom_kill many\npgfault 3\n", faults));
+        assert_eq!(fields, [("pgfault".into(), 3)]);
+        assert!(told.starts_with("v:1: "), "{told}");
+        for text in ["", "x\n", "oom_kill many\n"] {
+            assert!(whole(|faults| parse_vmstat(Path::new("v"), text, faults)).is_err(), "{text}");
+        }
     }
 }

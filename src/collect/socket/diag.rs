@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, sockopt};
 
-use crate::model::sample::{RawSocket, SocketEnd, SocketKind};
+use crate::model::socket::{RawSocket, SocketEnd, SocketKind};
 
 /// `TCPDIAG_GETSOCK`.
 const TCP_SOCKETS: u16 = 18;

@@ -15,8 +15,8 @@ use rustix::io::Errno;
 
 use super::Paths;
 use super::file::{optional, read_error, read_text};
-use crate::model::sample::{HolderUsers, RawSocket, RawSockets, SocketKind};
-use crate::model::{ReadError, Reading};
+use crate::model::socket::{HolderUsers, RawSocket, RawSockets, SocketKind};
+use crate::model::{Faults, ReadError, Reading};
 use holders::Holders;
 
 /// The tables of TCP sockets.
@@ -43,18 +43,18 @@ impl Reader {
 
     /// All sockets in the order of the files: TCP, TCP over IPv6, UDP, UDP over IPv6, UNIX. A table that this kernel lacks
     /// (no IPv6) is left out; with none at all the subject is [`ReadError::Unsupported`].
-    pub fn read(&mut self) -> Reading<RawSockets> {
+    pub fn read(&mut self, faults: &mut Faults) -> Reading<RawSockets> {
         let mut list = Vec::new();
         let mut tables = 0;
         if self.tcp_by_netlink(&mut list) {
             tables += 1;
         } else {
-            tables += self.read_tables(&TCP, &mut list)?;
+            tables += self.read_tables(&TCP, &mut list, faults)?;
         }
-        tables += self.read_tables(&UDP, &mut list)?;
+        tables += self.read_tables(&UDP, &mut list, faults)?;
         let path = self.paths.proc("net/unix");
         if let Some(text) = optional(read_text(&path))? {
-            parse::parse_unix(&path, &text, &mut list)?;
+            parse::parse_unix(&path, &text, &mut list, faults)?;
             tables += 1;
         }
         if tables == 0 {
@@ -77,12 +77,17 @@ impl Reader {
         false
     }
 
-    fn read_tables(&self, tables: &[(&str, SocketKind)], list: &mut Vec<RawSocket>) -> Reading<usize> {
+    fn read_tables(
+        &self,
+        tables: &[(&str, SocketKind)],
+        list: &mut Vec<RawSocket>,
+        faults: &mut Faults,
+    ) -> Reading<usize> {
         let mut found = 0;
         for (file, kind) in tables {
             let path = self.paths.proc(file);
             if let Some(text) = optional(read_text(&path))? {
-                parse::parse_inet(&path, &text, *kind, list)?;
+                parse::parse_inet(&path, &text, *kind, list, faults)?;
                 found += 1;
             }
         }
@@ -107,7 +112,7 @@ mod tests {
 
     use super::*;
     use crate::model::Machine;
-    use crate::model::sample::SocketEnd;
+    use crate::model::socket::SocketEnd;
 
     fn fixture() -> Paths {
         let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/machine"));
@@ -127,7 +132,7 @@ mod tests {
     #[test]
     #[cfg_attr(target_endian = "big", ignore = "the fixture is of a little-endian machine")]
     fn the_fixture_machine_has_its_sockets_and_holders() {
-        let list = Reader::new(&fixture()).read().unwrap().list;
+        let list = Reader::new(&fixture()).read(&mut Faults::default()).unwrap().list;
         assert_eq!(list.len(), 5 + 3 + 2 + 1 + 5);
         let of = |inode: u64| list.iter().find(|socket| socket.inode == inode).unwrap();
         assert_eq!(of(20_110).local, inet("0.0.0.0:22"));
@@ -165,7 +170,7 @@ mod tests {
             ours.into_iter().chain([pair.as_raw_fd()]).all(is_held)
         };
         // The kernel may walk past a row while connections of others come and go.
-        let mut lists = (0..20).map(|_| Reader::new(&Paths::host()).read().unwrap().list);
+        let mut lists = (0..20).map(|_| Reader::new(&Paths::host()).read(&mut Faults::default()).unwrap().list);
         let list = lists.find(is_whole).expect("all of our sockets");
         let held = |fd: i32| list.iter().find(|socket| socket.holders.contains(&own(fd))).expect("no such socket");
         let end = |address: SocketAddr| SocketEnd::Inet(address.ip(), address.port());
@@ -218,13 +223,13 @@ mod tests {
         // /proc/net/tcp, which finds its place by counting): then both are asked again.
         for attempt in 1.. {
             reader.netlink = true;
-            let by_netlink = reader.read().unwrap().list;
+            let by_netlink = reader.read(&mut Faults::default()).unwrap().list;
             if attempt < 20 && !reader.netlink {
                 continue;
             }
             assert!(reader.netlink, "this kernel has no sock_diag");
             reader.netlink = false;
-            let by_file = ours(&reader.read().unwrap().list);
+            let by_file = ours(&reader.read(&mut Faults::default()).unwrap().list);
             let tcp = by_netlink.iter().map(|socket| socket.kind);
             let tcp = tcp.take_while(|kind| matches!(kind, SocketKind::Tcp4 | SocketKind::Tcp6));
             assert!(tcp.is_sorted_by_key(|kind| kind == SocketKind::Tcp6));
@@ -249,20 +254,22 @@ mod tests {
         };
         let local = SocketEnd::Inet(IpAddr::from(std::net::Ipv6Addr::LOCALHOST), listener.local_addr().unwrap().port());
         let is_ours = |socket: &RawSocket| socket.kind == SocketKind::Tcp6 && socket.local == local;
-        assert!((0..20).any(|_| Reader::new(&Paths::host()).read().unwrap().list.iter().any(is_ours)));
+        assert!(
+            (0..20).any(|_| Reader::new(&Paths::host()).read(&mut Faults::default()).unwrap().list.iter().any(is_ours))
+        );
     }
 
     #[test]
     fn missing_tables_are_left_out_and_bad_ones_told() {
         let root = tempfile::tempdir().unwrap();
         let paths = Paths { procfs: root.path().to_owned(), ..fixture() };
-        assert!(matches!(Reader::new(&paths).read(), Err(ReadError::Unsupported { .. })));
+        assert!(matches!(Reader::new(&paths).read(&mut Faults::default()), Err(ReadError::Unsupported { .. })));
         std::fs::create_dir(root.path().join("net")).unwrap();
         std::fs::copy(fixture().proc("net/udp"), root.path().join("net/udp")).unwrap();
-        assert_eq!(Reader::new(&paths).read().map(|all| all.list.len()), Ok(2));
+        assert_eq!(Reader::new(&paths).read(&mut Faults::default()).map(|all| all.list.len()), Ok(2));
         std::fs::write(root.path().join("net/tcp"), "").unwrap();
         let path = root.path().join("net/tcp").display().to_string();
-        let outcome = Reader::new(&paths).read();
-        assert!(matches!(&outcome, Err(ReadError::Parse { path: told, line: 1, .. }) if *told == path), "{outcome:?}");
+        let outcome = Reader::new(&paths).read(&mut Faults::default());
+        assert!(matches!(&outcome, Err(ReadError::Parse { path: told, line: 0, .. }) if *told == path), "{outcome:?}");
     }
 }

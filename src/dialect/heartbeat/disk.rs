@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::dialect::number::{milliseconds, percent};
 use crate::dialect::rows::Entries;
 use crate::model::Snapshot;
-use crate::model::snapshot::{Disk, Filesystem};
+use crate::model::storage::{Disk, Filesystem};
 
 #[derive(Serialize)]
 struct DiskAnswer<'a> {
@@ -114,7 +114,7 @@ fn counters(disk: &Disk) -> Counters<'_> {
 #[cfg(test)]
 mod tests {
     use super::by_device;
-    use crate::model::snapshot::Filesystem;
+    use crate::model::storage::Filesystem;
 
     fn mount(device: &str, mount_point: &str, device_backed: bool) -> Filesystem {
         Filesystem {

@@ -8,8 +8,8 @@ use serde::Serialize;
 use crate::dialect::number::whole;
 use crate::dialect::rows::Rows;
 use crate::model::Snapshot;
-use crate::model::sample::RawCpuModel;
-use crate::model::snapshot::HostFacts;
+use crate::model::cpu::RawCpuModel;
+use crate::model::system::HostFacts;
 
 #[derive(Serialize)]
 struct UptimeAnswer {
@@ -150,7 +150,7 @@ fn model(raw: &RawCpuModel) -> Model<'_> {
 #[cfg(test)]
 mod tests {
     use super::{family, host_id};
-    use crate::model::snapshot::HostFacts;
+    use crate::model::system::HostFacts;
 
     fn distribution(id: &str, like: &str) -> HostFacts {
         HostFacts { distribution_id: Some(id.into()), distribution_like: Some(like.into()), ..HostFacts::default() }

@@ -9,8 +9,8 @@ use serde::{Serialize, Serializer};
 
 use crate::dialect::rows::Rows;
 use crate::model::Snapshot;
-use crate::model::sample::{HolderUsers, RawSocket, SocketEnd, SocketKind};
-use crate::model::snapshot::{Address, Interface};
+use crate::model::network::{Address, Interface};
+use crate::model::socket::{HolderUsers, RawSocket, SocketEnd, SocketKind};
 
 #[derive(Serialize)]
 struct NetworkAnswer<C, I, S> {

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::{cpu, cpumodel, disk, diskio, memory, network, platform, process, uptime};
 use crate::dialect::testing::{assert_finite, assert_golden, assert_has_keys, assert_has_shape, snapshot, text};
 use crate::model::Snapshot;
-use crate::model::sample::{RawSocket, RawSockets, SocketEnd, SocketKind};
-use crate::model::snapshot::{Cpu, CpuTime, Disk};
+use crate::model::cpu::{Cpu, CpuTime};
+use crate::model::socket::{RawSocket, RawSockets, SocketEnd, SocketKind};
+use crate::model::storage::Disk;
 
 /// Every route's answer, by the name of its golden file.
 fn answers(snapshot: &Snapshot) -> Vec<(&'static str, String)> {
@@ -69,7 +70,8 @@ fn numbers_that_are_none_become_null() {
     for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let mut snapshot = snapshot();
         snapshot.uptime_seconds = Some(odd);
-        snapshot.cpu = Some(Cpu { total: CpuTime { busy_ratio: Some(odd), ..CpuTime::default() }, ..Cpu::default() });
+        snapshot.cpu =
+            Some(Cpu { total: Some(CpuTime { busy_ratio: Some(odd), ..CpuTime::default() }), ..Cpu::default() });
         snapshot.averages.cpu.five = Some(odd);
         snapshot.averages.memory.five = Some(odd);
         snapshot.disks = Some(vec![Disk { name: Arc::from("vda"), read_seconds: odd, ..Disk::default() }]);

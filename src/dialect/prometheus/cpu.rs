@@ -3,8 +3,8 @@
 use super::tables;
 use super::writer::{Kind, Writer};
 use crate::model::Snapshot;
-use crate::model::kernel::hardware::FrequencyLimits;
-use crate::model::snapshot::{Core, Modes};
+use crate::model::cpu::FrequencyLimits;
+use crate::model::cpu::{Core, Modes};
 
 /// Time of each core by mode, and throttle counts.
 pub fn cpu(writer: &mut Writer, snapshot: &Snapshot) {
@@ -46,12 +46,18 @@ fn modes(seconds: &Modes) -> [(&'static str, f64); 8] {
         ("idle", seconds.idle),
         ("iowait", seconds.iowait),
         ("irq", seconds.irq),
-        ("nice", seconds.nice + seconds.guest_nice),
+        ("nice", sum(seconds.nice, seconds.guest_nice)),
         ("softirq", seconds.softirq),
         ("steal", seconds.steal),
         ("system", seconds.system),
-        ("user", seconds.user + seconds.guest),
+        ("user", sum(seconds.user, seconds.guest)),
     ]
+}
+
+/// Two parts of one counter, to the microsecond: the last bits of the sum hang on how it is parted, and a counter that loses
+/// one of them has been reset for those who scrape it.
+fn sum(one: f64, other: f64) -> f64 {
+    ((one + other) * 1e6).round() / 1e6
 }
 
 /// Clocks, hertz.
@@ -104,4 +110,17 @@ pub fn stat(writer: &mut Writer, snapshot: &Snapshot) {
     writer.counter("node_intr_total", "Interrupts served since boot.", cpu.interrupts);
     writer.gauge("node_procs_blocked", "Tasks that wait for I/O now.", cpu.blocked);
     writer.gauge("node_procs_running", "Tasks that can run now.", cpu.running);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sum;
+
+    #[test]
+    fn a_counter_does_not_hang_on_how_it_is_parted() {
+        let part = |ticks: u64| ticks as f64 / 100.0;
+        for guest in 0..=4_391_002 {
+            assert_eq!(sum(part(4_391_002 - guest), part(guest)), 43_910.02, "{guest} ticks of guests");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::tables;
 use super::writer::{Kind, Writer};
 use crate::model::Snapshot;
-use crate::model::kernel::hardware::{HwmonChip, HwmonSensor, clean_name};
+use crate::model::hardware::{HwmonChip, HwmonSensor, clean_name};
 
 /// A family's kind, help and samples: chip, sensor, value.
 struct Group<'a> {

@@ -3,6 +3,7 @@
 use super::tables;
 use super::writer::{Kind, Writer};
 use crate::model::Snapshot;
+use crate::model::pressure::Stalls;
 
 /// Every line of `/proc/meminfo`.
 pub fn meminfo(writer: &mut Writer, snapshot: &Snapshot) {
@@ -38,8 +39,8 @@ pub fn vmstat(writer: &mut Writer, snapshot: &Snapshot) {
 /// Stall times.
 pub fn pressure(writer: &mut Writer, snapshot: &Snapshot) {
     let Some(pressure) = &snapshot.pressure else { return };
-    let some = |stalls: Option<crate::model::snapshot::Stalls>| stalls.map(|stalls| stalls.some.total_seconds);
-    let full = |stalls: Option<crate::model::snapshot::Stalls>| Some(stalls?.full?.total_seconds);
+    let some = |stalls: Option<Stalls>| Some(stalls?.some?.total_seconds);
+    let full = |stalls: Option<Stalls>| Some(stalls?.full?.total_seconds);
     let rows = [
         ("node_pressure_cpu_waiting_seconds_total", "Seconds in which tasks waited for a CPU.", some(pressure.cpu)),
         ("node_pressure_io_stalled_seconds_total", "Seconds in which all tasks waited for I/O.", full(pressure.io)),

@@ -22,8 +22,8 @@ pub use text::Format;
 use text::Page;
 use writer::{Kind, Writer};
 
-use crate::model::kernel::KernelTables;
 use crate::model::own::OwnStats;
+use crate::model::tables::KernelTables;
 use crate::model::{Snapshot, Subjects};
 
 /// What the page is made of, beyond the vitals.

@@ -3,7 +3,7 @@
 use super::tables;
 use super::writer::{Kind, Writer};
 use crate::model::Snapshot;
-use crate::model::kernel::network::SoftnetRow;
+use crate::model::network::SoftnetRow;
 
 /// ARP entries by device.
 pub fn arp(writer: &mut Writer, snapshot: &Snapshot) {

@@ -3,8 +3,8 @@
 use super::tables;
 use super::writer::{Kind, Writer};
 use crate::model::Snapshot;
-use crate::model::kernel::network::NetClass;
-use crate::model::snapshot::Interface;
+use crate::model::network::Interface;
+use crate::model::network::NetClass;
 
 /// Counters of the interfaces. Loopback is left out, as `node_exporter` leaves it by default in Debian.
 pub fn netdev(writer: &mut Writer, snapshot: &Snapshot) {

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use super::tables;
 use super::writer::{Kind, Value, Writer};
 use crate::model::Snapshot;
-use crate::model::kernel::hardware::UdevDevice;
-use crate::model::kernel::system::MountRow;
-use crate::model::snapshot::{Disk, FilesystemUsage};
+use crate::model::storage::MountRow;
+use crate::model::storage::UdevDevice;
+use crate::model::storage::{Disk, FilesystemUsage};
 
 /// Counters of the block devices, and what udev knows about them.
 pub fn diskstats(writer: &mut Writer, snapshot: &Snapshot) {

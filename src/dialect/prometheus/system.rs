@@ -3,7 +3,7 @@
 use super::tables;
 use super::writer::{Kind, Writer};
 use crate::model::Snapshot;
-use crate::model::kernel::system::OsRelease;
+use crate::model::system::OsRelease;
 
 /// Load averages.
 pub fn loadavg(writer: &mut Writer, snapshot: &Snapshot) {

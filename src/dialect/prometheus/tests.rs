@@ -6,12 +6,15 @@ use std::sync::Arc;
 use super::writer::{Head, Labels, Sink, Value};
 use super::*;
 use crate::collect::{Paths, kernel};
-use crate::model::kernel::hardware::{HwmonChip, HwmonSensor, PowerSupply};
-use crate::model::kernel::system::MountRow;
-use crate::model::snapshot::{Cpu, Disk, Interface, Reader};
+use crate::model::Reader;
+use crate::model::cpu::Cpu;
+use crate::model::hardware::{HwmonChip, HwmonSensor, PowerSupply};
+use crate::model::network::Interface;
+use crate::model::storage::Disk;
+use crate::model::storage::MountRow;
 
 fn snapshot() -> Snapshot {
-    let read = kernel::Reader::new(&Paths::host()).read().unwrap();
+    let read = kernel::Reader::new(&Paths::host()).read(&mut crate::model::Faults::default()).unwrap();
     let mut tables = KernelTables::clone(&read);
     let stuck = |path: &str| Some(Err(crate::model::ReadError::Stuck { path: path.to_owned() }));
     let mount = |mount_point: &str, usage| MountRow {

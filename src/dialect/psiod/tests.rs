@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::{ANSWERS, Command, Refusal, parse, process};
 use crate::dialect::testing::{assert_finite, assert_golden, assert_has_keys, assert_has_shape, snapshot, text};
-use crate::model::sample::MountPlace;
-use crate::model::snapshot::{FilesystemUsage, ProcessState};
+use crate::model::process::ProcessState;
+use crate::model::storage::FilesystemUsage;
+use crate::model::storage::MountPlace;
 use crate::model::{Answer, Snapshot, Subjects};
 
 const OWN_PID: u32 = 4242;

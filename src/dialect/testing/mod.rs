@@ -7,11 +7,15 @@ use std::sync::Arc;
 pub(crate) use compare::{assert_finite, assert_golden, assert_has_keys, assert_has_shape, text};
 
 use crate::model::average::{Averages, WindowAverages};
-use crate::model::sample::{RawCpuModel, RawSocket, RawSockets, SocketEnd, SocketKind};
-use crate::model::snapshot::{
-    Address, Core, Cpu, CpuTime, Disk, Filesystem, FilesystemUsage, HostFacts, Interface, Link, Memory, Modes, Process,
-    ProcessMemory, ProcessState, Processes, Snapshot, Swap, Traffic, Visibility, ratio,
-};
+use crate::model::cpu::RawCpuModel;
+use crate::model::cpu::{Core, Cpu, CpuTime, Modes};
+use crate::model::memory::{Memory, Swap};
+use crate::model::network::{Address, Interface, Link, Traffic};
+use crate::model::process::{Process, ProcessMemory, ProcessState, Processes, Visibility};
+use crate::model::socket::{RawSocket, RawSockets, SocketEnd, SocketKind};
+use crate::model::storage::{Disk, Filesystem, FilesystemUsage};
+use crate::model::system::HostFacts;
+use crate::model::{Snapshot, ratio};
 
 const MIB: u64 = 1_048_576;
 const MEMORY_BYTES: u64 = 25_276_502_016;
@@ -91,7 +95,7 @@ fn cpu() -> Cpu {
         frequency_max_mhz: Some(3500.0),
     };
     Cpu {
-        total: time(0.193_547_033_645),
+        total: Some(time(0.193_547_033_645)),
         cores: vec![core(0, 0.42), core(1, 0.083_57)],
         context_switches: Some(8_812_345),
         interrupts: Some(4_412_345),
@@ -104,10 +108,10 @@ fn cpu() -> Cpu {
 
 fn memory() -> Memory {
     Memory {
-        total_bytes: MEMORY_BYTES,
-        available_bytes: 24_801_189_888,
-        used_bytes: 475_312_128,
-        free_bytes: 24_324_632_576,
+        total_bytes: Some(MEMORY_BYTES),
+        available_bytes: Some(24_801_189_888),
+        used_bytes: Some(475_312_128),
+        free_bytes: Some(24_324_632_576),
         used_ratio: ratio(475_312_128, MEMORY_BYTES),
         buffers_bytes: Some(40 * MIB),
         cached_bytes: Some(600 * MIB),
@@ -122,10 +126,10 @@ fn memory() -> Memory {
 
 fn swap() -> Swap {
     Swap {
-        total_bytes: 3_221_225_472,
-        used_bytes: 2_172_829_696,
-        free_bytes: 1_048_395_776,
-        used_ratio: 2_172_829_696.0 / 3_221_225_472.0,
+        total_bytes: Some(3_221_225_472),
+        used_bytes: Some(2_172_829_696),
+        free_bytes: Some(1_048_395_776),
+        used_ratio: ratio(2_172_829_696, 3_221_225_472),
         in_bytes: Some(62_363_017_216),
         out_bytes: Some(0),
         in_bytes_per_second: Some(0.0),

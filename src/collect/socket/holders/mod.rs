@@ -23,7 +23,7 @@ use rustix::io::Errno;
 
 use crate::collect::process::list::{Lister, ShortPath, decimal};
 use crate::collect::process::parse::parse_uids;
-use crate::model::sample::{HolderUsers, RawSocket};
+use crate::model::socket::{HolderUsers, RawSocket};
 
 /// Passes from one walk through all processes to the next.
 const FULL_WALK: u32 = 32;

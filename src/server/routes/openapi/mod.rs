@@ -75,7 +75,7 @@ mod tests {
     use super::*;
     use crate::dialect::{self, native};
     use crate::model::Snapshot;
-    use crate::model::snapshot::Wireless;
+    use crate::model::network::Wireless;
     use crate::server::routes::{Access, ENDPOINTS};
 
     const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];

@@ -1,0 +1,85 @@
+//! The processor itself: model, clock and throttling of each core.
+//!
+//! Filled by [`crate::collect`] from `/proc/cpuinfo` and `/sys/devices/system/cpu`.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+/// One `processor` block of `/proc/cpuinfo`. The keys are those of x86; another architecture fills what it has.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct RawCpuModel {
+    /// `processor`.
+    pub core: u32,
+    /// `vendor_id`.
+    pub vendor: String,
+    /// `cpu family`.
+    pub family: String,
+    /// `model`.
+    pub model: String,
+    /// `stepping`.
+    pub stepping: Option<i32>,
+    /// `physical id`.
+    pub physical_id: String,
+    /// `core id`.
+    pub core_id: String,
+    /// `model name`.
+    pub model_name: String,
+    /// Highest clock of the core where cpufreq tells, else the `cpu MHz` line; MHz.
+    pub mhz: Option<f64>,
+    /// `cache size`, KiB.
+    pub cache_kibibytes: Option<u64>,
+    /// `flags`. All cores of one machine share one list. Too long to be part of every native answer.
+    #[serde(skip)]
+    pub flags: Arc<[String]>,
+    /// `microcode`.
+    pub microcode: String,
+}
+
+/// One core's clock. cpufreq where there is one, else the `cpu MHz` line of `/proc/cpuinfo`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RawFrequency {
+    /// Number of the core.
+    pub core: u32,
+    /// Clock now, MHz.
+    pub current_mhz: f64,
+    /// Lowest clock of the hardware, MHz (`cpuinfo_min_freq`).
+    pub min_mhz: Option<f64>,
+    /// Highest clock of the hardware, MHz (`cpuinfo_max_freq`).
+    pub max_mhz: Option<f64>,
+}
+
+/// Frequencies of one CPU, `/sys/devices/system/cpu/cpuN/cpufreq`, kHz. Absent without a frequency driver, as in most
+/// virtual machines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FrequencyLimits {
+    /// The CPU.
+    pub cpu: u32,
+    /// `cpuinfo_cur_freq`, readable by root only.
+    pub hardware_current_khz: Option<u64>,
+    /// `cpuinfo_min_freq`.
+    pub hardware_minimum_khz: Option<u64>,
+    /// `cpuinfo_max_freq`.
+    pub hardware_maximum_khz: Option<u64>,
+    /// `scaling_cur_freq`.
+    pub scaling_current_khz: Option<u64>,
+    /// `scaling_min_freq`.
+    pub scaling_minimum_khz: Option<u64>,
+    /// `scaling_max_freq`.
+    pub scaling_maximum_khz: Option<u64>,
+}
+
+/// How often the processor slowed itself down to cool. Intel only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Throttles {
+    /// Package, core, `core_throttle_count`.
+    pub cores: Vec<(u64, u64, u64)>,
+    /// Package, `package_throttle_count`.
+    pub packages: Vec<(u64, u64)>,
+}
+
+/// Mean clock of the cores, MHz.
+pub(in crate::model) fn mean_frequency(clocks: &[RawFrequency]) -> Option<f64> {
+    let sum: f64 = clocks.iter().map(|clock| clock.current_mhz).sum();
+    (!clocks.is_empty()).then(|| sum / clocks.len() as f64)
+}

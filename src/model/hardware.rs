@@ -1,0 +1,156 @@
+//! Hardware: temperatures, fans and the other sensors of its chips, power supplies, the firmware's own words.
+//!
+//! Filled by [`crate::collect`]; [`package_temperature`] is called by [`super::derive()`].
+
+use serde::Serialize;
+
+/// Temperatures and fans.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct RawSensors {
+    /// hwmon `tempN_*` and thermal zones.
+    pub temperatures: Vec<RawTemperature>,
+    /// hwmon `fanN_*`.
+    pub fans: Vec<RawFan>,
+}
+
+/// One temperature. Documentation/hwmon/sysfs-interface.rst; milli-degrees there.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RawTemperature {
+    /// Chip: `name` of the hwmon device, or `type` of the thermal zone.
+    pub chip: String,
+    /// `tempN_label`, or `tempN` where there is none.
+    pub label: String,
+    /// `tempN_input`, degrees Celsius.
+    pub celsius: f64,
+    /// `tempN_max`, degrees Celsius.
+    pub high_celsius: Option<f64>,
+    /// `tempN_crit`, degrees Celsius.
+    pub critical_celsius: Option<f64>,
+}
+
+/// One fan.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RawFan {
+    /// Chip: `name` of the hwmon device.
+    pub chip: String,
+    /// `fanN_label`, or `fanN` where there is none.
+    pub label: String,
+    /// `fanN_input`, revolutions a minute.
+    pub rpm: u64,
+}
+
+/// Temperatures and fans.
+pub type Sensors = RawSensors;
+
+/// One temperature.
+pub type Temperature = RawTemperature;
+
+/// One fan.
+pub type Fan = RawFan;
+
+/// One directory of `/sys/class/hwmon` (Documentation/hwmon/sysfs-interface.rst).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HwmonChip {
+    /// Stable name made from the place of the device: `platform_coretemp_0`.
+    pub chip: String,
+    /// `name`, made fit for a label: `coretemp`.
+    pub name: Option<String>,
+    /// Its sensors.
+    pub sensors: Vec<HwmonSensor>,
+}
+
+/// One sensor of a chip.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HwmonSensor {
+    /// Kind and number: `temp1`.
+    pub sensor: String,
+    /// Kind: `temp`, `fan`, `in`, ...
+    pub kind: &'static str,
+    /// `tempN_label`.
+    pub label: Option<String>,
+    /// The other files: what follows the underscore in their names (empty where nothing does) and the number within, in
+    /// the unit of the file.
+    pub elements: Vec<(String, f64)>,
+}
+
+/// `/sys/class/thermal`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Thermal {
+    /// Zones: number, `type`, `temp` in milli-degrees Celsius.
+    pub zones: Vec<(String, String, i64)>,
+    /// Cooling devices: number, `type`, `cur_state`, `max_state`.
+    pub cooling_devices: Vec<(String, String, i64, i64)>,
+}
+
+/// One directory of `/sys/class/power_supply` (Documentation/ABI/testing/sysfs-class-power).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PowerSupply {
+    /// Name of the directory.
+    pub name: String,
+    /// Files that hold a number: name and number, in the unit of the file.
+    pub numbers: Vec<(&'static str, i64)>,
+    /// Files that hold a text: name and text.
+    pub texts: Vec<(&'static str, String)>,
+}
+
+/// `/sys/class/dmi/id`: label and text of each field that this process may read. Serial numbers and UUIDs, which the
+/// kernel shows to root only, are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dmi {
+    /// Label and text.
+    pub fields: Vec<(&'static str, String)>,
+}
+
+/// Chips that measure the CPU, best first: the drivers of Intel and AMD, then what ARM boards and virtual machines call
+/// it, then the thermal zones.
+const CPU_CHIPS: [&str; 12] = [
+    "coretemp",
+    "k10temp",
+    "zenpower",
+    "k8temp",
+    "fam15h_power",
+    "cpu_thermal",
+    "cpu-thermal",
+    "soc_thermal",
+    "soc-thermal",
+    "x86_pkg_temp",
+    "cpu",
+    "acpitz",
+];
+
+/// Labels of the package as a whole, best first.
+const PACKAGE_LABELS: [&str; 4] = ["package id", "tdie", "tctl", "cpu"];
+
+/// Temperature of the CPU as a whole, as far as a sensor tells.
+pub(super) fn package_temperature(sensors: &RawSensors) -> Option<f64> {
+    CPU_CHIPS.iter().find_map(|chip| {
+        let of_chip = || sensors.temperatures.iter().filter(|t| t.chip.eq_ignore_ascii_case(chip));
+        PACKAGE_LABELS
+            .iter()
+            .find_map(|label| of_chip().find(|t| t.label.to_ascii_lowercase().starts_with(label)))
+            .or_else(|| of_chip().next())
+            .map(|temperature| temperature.celsius)
+    })
+}
+
+/// Lower case; what may not stand in a metric's name becomes an underscore, none at either end.
+#[must_use]
+pub fn clean_name(name: &str) -> String {
+    let cleaned: String = name
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() || c == ':' || c == '_' { c } else { '_' })
+        .collect();
+    cleaned.trim_matches('_').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clean_name;
+
+    #[test]
+    fn names_are_made_fit_for_labels() {
+        assert_eq!(clean_name("Core Temp.0\n"), "core_temp_0");
+        assert_eq!(clean_name("--é--"), "");
+    }
+}

@@ -1,0 +1,11 @@
+//! The network: interfaces, Wi-Fi links and the counters of the protocols.
+//!
+//! Raw values are filled by [`crate::collect`]; the `derive` functions are called by [`super::derive()`].
+
+pub(super) mod interface;
+mod protocol;
+pub(super) mod wireless;
+
+pub use interface::{Address, Interface, Link, NetClass, RawAddress, RawInterfaceCounters, RawLink, Traffic};
+pub use protocol::{Conntrack, NetstatField, SockstatField, SoftnetRow, UdpQueue};
+pub use wireless::{RawWireless, Wireless};

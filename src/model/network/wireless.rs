@@ -1,0 +1,74 @@
+//! Wi-Fi links: raw from nl80211, derived with the channel and the quality of the signal.
+
+use serde::Serialize;
+
+/// One Wi-Fi link as nl80211 tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RawWireless {
+    /// Name of the interface.
+    pub interface: String,
+    /// Name of the network (SSID).
+    pub ssid: Option<String>,
+    /// MAC address of the access point.
+    pub bssid: Option<String>,
+    /// Channel frequency, MHz.
+    pub frequency_mhz: Option<u32>,
+    /// Signal, dBm.
+    pub signal_dbm: Option<i32>,
+    /// `WPA2`, `WPA3`, `open`, ... as far as the link tells.
+    pub encryption: Option<String>,
+}
+
+/// One Wi-Fi link.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Wireless {
+    /// Interface.
+    pub interface: String,
+    /// Name of the network.
+    pub ssid: Option<String>,
+    /// Access point.
+    pub bssid: Option<String>,
+    /// Channel number.
+    pub channel: Option<u32>,
+    /// Channel frequency, MHz.
+    pub frequency_mhz: Option<u32>,
+    /// Signal, dBm.
+    pub signal_dbm: Option<i32>,
+    /// 0 at -110 dBm to 1 at -40 dBm, the scale of the kernel's own `link/70`.
+    pub quality_ratio: Option<f64>,
+    /// Encryption.
+    pub encryption: Option<String>,
+}
+
+/// dBm of the worst and the best link on the kernel's own scale of 70 steps.
+const WORST_DBM: f64 = -110.0;
+
+const BEST_DBM: f64 = -40.0;
+
+/// One link with its channel and quality.
+pub(in crate::model) fn derive(raw: &RawWireless) -> Wireless {
+    let quality = |dbm: i32| ((f64::from(dbm) - WORST_DBM) / (BEST_DBM - WORST_DBM)).clamp(0.0, 1.0);
+    Wireless {
+        interface: raw.interface.clone(),
+        ssid: raw.ssid.clone(),
+        bssid: raw.bssid.clone(),
+        channel: raw.frequency_mhz.and_then(channel),
+        frequency_mhz: raw.frequency_mhz,
+        signal_dbm: raw.signal_dbm,
+        quality_ratio: raw.signal_dbm.map(quality),
+        encryption: raw.encryption.clone(),
+    }
+}
+
+/// Channel number of a Wi-Fi frequency (IEEE 802.11, annex E).
+fn channel(mhz: u32) -> Option<u32> {
+    match mhz {
+        2484 => Some(14),
+        2412..=2472 => Some((mhz - 2407) / 5),
+        5000..=5895 => Some((mhz - 5000) / 5),
+        5935 => Some(2),
+        5950..=7115 => Some((mhz - 5950) / 5),
+        58_320..=70_200 => Some((mhz - 56_160) / 2_160),
+        _ => None,
+    }
+}

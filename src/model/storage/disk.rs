@@ -1,0 +1,161 @@
+//! Block devices: raw from `/proc/diskstats` and udev, derived in bytes, seconds and rates.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::model::Pair;
+
+/// One line of `/proc/diskstats` (Documentation/admin-guide/iostats.rst). Sectors are 512 bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RawDisk {
+    /// Name, as under `/dev`.
+    pub name: Arc<str>,
+    /// Device number.
+    pub major_minor: (u32, u32),
+    /// Reads completed, reads merged, sectors read, milliseconds spent reading.
+    pub reads: [u64; 4],
+    /// Writes completed, writes merged, sectors written, milliseconds spent writing.
+    pub writes: [u64; 4],
+    /// I/Os in progress.
+    pub in_progress: u64,
+    /// Milliseconds with I/O in progress.
+    pub busy_milliseconds: u64,
+    /// Weighted milliseconds.
+    pub weighted_milliseconds: u64,
+    /// Discards completed, merged, sectors discarded, milliseconds; since Linux 4.18.
+    pub discards: Option<[u64; 4]>,
+    /// Flushes completed and milliseconds; since Linux 5.5.
+    pub flushes: Option<[u64; 2]>,
+    /// Serial number, `/sys/block/NAME/serial`, `device/serial` or `device/vpd_pg80`.
+    pub serial: Option<Arc<str>>,
+    /// Label of the device-mapper device, `/sys/block/NAME/dm/name`.
+    pub label: Option<Arc<str>>,
+    /// Whether it is a whole device (listed in `/sys/block`), not a partition.
+    pub whole: bool,
+}
+
+/// What udev knows about one block device: the `E:` lines of `/run/udev/data/bMAJOR:MINOR` that are of use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UdevDevice {
+    /// Device number.
+    pub major_minor: (u32, u32),
+    /// Key and value.
+    pub properties: Vec<(Box<str>, String)>,
+}
+
+impl UdevDevice {
+    /// The value of a key, if udev has it.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.properties.iter().find(|(name, _)| &**name == key).map(|(_, value)| value.as_str())
+    }
+}
+
+/// One block device. Counters since boot; rates over the last interval, `None` after a reset.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Disk {
+    /// Name, as under `/dev`.
+    pub name: Arc<str>,
+    /// Device number.
+    pub major: u32,
+    /// Device number.
+    pub minor: u32,
+    /// Whole device (true) or partition.
+    pub whole: bool,
+    /// Serial number.
+    pub serial: Option<Arc<str>>,
+    /// Device-mapper name.
+    pub label: Option<Arc<str>>,
+    /// Reads completed.
+    pub reads: u64,
+    /// Reads merged.
+    pub reads_merged: u64,
+    /// Bytes read.
+    pub read_bytes: u64,
+    /// Seconds spent reading.
+    pub read_seconds: f64,
+    /// Writes completed.
+    pub writes: u64,
+    /// Writes merged.
+    pub writes_merged: u64,
+    /// Bytes written.
+    pub written_bytes: u64,
+    /// Seconds spent writing.
+    pub write_seconds: f64,
+    /// I/Os in progress.
+    pub in_progress: u64,
+    /// Seconds with I/O in progress.
+    pub busy_seconds: f64,
+    /// Seconds of I/O weighted by their number.
+    pub weighted_seconds: f64,
+    /// Discards completed, since Linux 4.18.
+    pub discards: Option<u64>,
+    /// Discards merged.
+    pub discards_merged: Option<u64>,
+    /// Bytes discarded.
+    pub discarded_bytes: Option<u64>,
+    /// Seconds spent discarding.
+    pub discard_seconds: Option<f64>,
+    /// Flushes completed, since Linux 5.5.
+    pub flushes: Option<u64>,
+    /// Seconds spent flushing.
+    pub flush_seconds: Option<f64>,
+    /// Bytes a second read.
+    pub read_bytes_per_second: Option<f64>,
+    /// Bytes a second written.
+    pub written_bytes_per_second: Option<f64>,
+    /// Reads a second.
+    pub reads_per_second: Option<f64>,
+    /// Writes a second.
+    pub writes_per_second: Option<f64>,
+    /// Share of the interval with I/O in progress, 0 to 1.
+    pub busy_ratio: Option<f64>,
+}
+
+/// Bytes of a sector in `/proc/diskstats`, whatever the device's own sector size.
+const SECTOR_BYTES: u64 = 512;
+
+/// The devices with their rates.
+pub(in crate::model) fn derive(pair: &Pair<'_, Vec<RawDisk>>) -> Vec<Disk> {
+    pair.current.iter().map(|now| disk(pair, now)).collect()
+}
+
+fn disk(pair: &Pair<'_, Vec<RawDisk>>, now: &RawDisk) -> Disk {
+    // The same name with another device number, or with counters that went back, is another device.
+    let same = |b: &&RawDisk| b.name == now.name && b.major_minor == now.major_minor;
+    let grew = |b: &&RawDisk| b.reads[2] <= now.reads[2] && b.writes[2] <= now.writes[2];
+    let before = pair.previous.and_then(|list| list.iter().find(same)).filter(grew);
+    let rate = |pick: fn(&RawDisk) -> u64| pair.per_second(before.map(pick), pick(now));
+    let seconds = |milliseconds: u64| milliseconds as f64 / 1000.0;
+    Disk {
+        name: Arc::clone(&now.name),
+        major: now.major_minor.0,
+        minor: now.major_minor.1,
+        whole: now.whole,
+        serial: now.serial.clone(),
+        label: now.label.clone(),
+        reads: now.reads[0],
+        reads_merged: now.reads[1],
+        read_bytes: now.reads[2].saturating_mul(SECTOR_BYTES),
+        read_seconds: seconds(now.reads[3]),
+        writes: now.writes[0],
+        writes_merged: now.writes[1],
+        written_bytes: now.writes[2].saturating_mul(SECTOR_BYTES),
+        write_seconds: seconds(now.writes[3]),
+        in_progress: now.in_progress,
+        busy_seconds: seconds(now.busy_milliseconds),
+        weighted_seconds: seconds(now.weighted_milliseconds),
+        discards: now.discards.map(|d| d[0]),
+        discards_merged: now.discards.map(|d| d[1]),
+        discarded_bytes: now.discards.map(|d| d[2].saturating_mul(SECTOR_BYTES)),
+        discard_seconds: now.discards.map(|d| seconds(d[3])),
+        flushes: now.flushes.map(|f| f[0]),
+        flush_seconds: now.flushes.map(|f| seconds(f[1])),
+        read_bytes_per_second: rate(|d| d.reads[2]).map(|sectors| sectors * SECTOR_BYTES as f64),
+        written_bytes_per_second: rate(|d| d.writes[2]).map(|sectors| sectors * SECTOR_BYTES as f64),
+        reads_per_second: rate(|d| d.reads[0]),
+        writes_per_second: rate(|d| d.writes[0]),
+        busy_ratio: rate(|d| d.busy_milliseconds).map(|milliseconds| (milliseconds / 1000.0).min(1.0)),
+    }
+}

@@ -1,0 +1,157 @@
+//! File systems and mounts: raw from mountinfo and statvfs(3), derived in bytes.
+
+use serde::Serialize;
+
+use crate::model::{ReadError, Reading, ratio};
+
+/// A mounted file system and, when it answered, its numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RawFilesystem {
+    /// Device, as the mount table names it.
+    pub device: String,
+    /// Mount point.
+    pub mount_point: String,
+    /// Type.
+    pub kind: String,
+    /// Options, as the mount table lists them.
+    pub options: String,
+    /// Where the device or a part of it is mounted besides.
+    pub also_at: Vec<MountPlace>,
+    /// Device number of the file system.
+    pub major_minor: (u32, u32),
+    /// Whether a block device stands behind it.
+    pub device_backed: bool,
+    /// The answer of statvfs(3); [`ReadError::Stuck`] for one that hangs.
+    pub usage: Reading<RawFilesystemUsage>,
+}
+
+/// A further place of a file system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MountPlace {
+    /// Mount point.
+    pub mount_point: String,
+    /// Options, as the mount table lists them.
+    pub options: String,
+}
+
+/// statvfs(3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RawFilesystemUsage {
+    /// `f_frsize`, bytes.
+    pub block_bytes: u64,
+    /// `f_blocks`.
+    pub blocks: u64,
+    /// `f_bfree`.
+    pub free: u64,
+    /// `f_bavail`: free to an unprivileged user.
+    pub available: u64,
+    /// `f_files`.
+    pub inodes: u64,
+    /// `f_ffree`.
+    pub inodes_free: u64,
+    /// `ST_RDONLY` of `f_flag`.
+    pub read_only: bool,
+}
+
+/// One mount.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MountRow {
+    /// Device, as the mount table names it.
+    pub device: String,
+    /// Mount point.
+    pub mount_point: String,
+    /// Type.
+    pub kind: String,
+    /// Mounted read-only here.
+    pub read_only: bool,
+    /// The answer of statvfs(3). `None`: not asked, because it is of the network or of FUSE and may hang, or because the
+    /// kernel fills it.
+    pub usage: Option<Reading<RawFilesystemUsage>>,
+}
+
+/// One mounted file system.
+#[derive(Clone, Debug, Serialize)]
+pub struct Filesystem {
+    /// Device.
+    pub device: String,
+    /// Mount point.
+    pub mount_point: String,
+    /// Type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Mount options.
+    pub options: String,
+    /// Where the device or a part of it is mounted besides.
+    pub also_at: Vec<MountPlace>,
+    /// Device number of the file system.
+    pub major: u32,
+    /// Device number of the file system.
+    pub minor: u32,
+    /// Whether a block device stands behind it.
+    pub device_backed: bool,
+    /// True while its numbers are unknown because it does not answer.
+    pub stuck: bool,
+    /// Numbers of statvfs(3).
+    pub usage: Option<FilesystemUsage>,
+}
+
+/// What a file system holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct FilesystemUsage {
+    /// `f_blocks` x `f_frsize`.
+    pub total_bytes: u64,
+    /// (`f_blocks` - `f_bfree`) x `f_frsize`.
+    pub used_bytes: u64,
+    /// `f_bavail` x `f_frsize`: free to an unprivileged user.
+    pub available_bytes: u64,
+    /// `f_bfree` x `f_frsize`: free, with what is reserved for root.
+    pub free_bytes: u64,
+    /// used / (used + available), as `df` prints it. `None` when both are 0.
+    pub used_ratio: Option<f64>,
+    /// Inodes. 0 for a file system that makes them as needed.
+    pub inodes_total: u64,
+    /// Free inodes.
+    pub inodes_free: u64,
+    /// Inodes in use.
+    pub inodes_used: u64,
+    /// used / total. `None` when the total is 0.
+    pub inodes_used_ratio: Option<f64>,
+    /// Mounted, or fallen back to, read-only.
+    pub read_only: bool,
+}
+
+/// One file system in bytes.
+pub(in crate::model) fn derive(raw: &RawFilesystem) -> Filesystem {
+    Filesystem {
+        device: raw.device.clone(),
+        mount_point: raw.mount_point.clone(),
+        kind: raw.kind.clone(),
+        options: raw.options.clone(),
+        also_at: raw.also_at.clone(),
+        major: raw.major_minor.0,
+        minor: raw.major_minor.1,
+        device_backed: raw.device_backed,
+        stuck: matches!(raw.usage, Err(ReadError::Stuck { .. })),
+        usage: raw.usage.as_ref().ok().copied().map(Into::into),
+    }
+}
+
+impl From<RawFilesystemUsage> for FilesystemUsage {
+    fn from(raw: RawFilesystemUsage) -> Self {
+        let used_bytes = raw.blocks.saturating_sub(raw.free).saturating_mul(raw.block_bytes);
+        let available_bytes = raw.available.saturating_mul(raw.block_bytes);
+        let inodes_used = raw.inodes.saturating_sub(raw.inodes_free);
+        Self {
+            total_bytes: raw.blocks.saturating_mul(raw.block_bytes),
+            used_bytes,
+            available_bytes,
+            free_bytes: raw.free.saturating_mul(raw.block_bytes),
+            used_ratio: ratio(used_bytes, used_bytes.saturating_add(available_bytes)),
+            inodes_total: raw.inodes,
+            inodes_free: raw.inodes_free,
+            inodes_used,
+            inodes_used_ratio: ratio(inodes_used, raw.inodes),
+            read_only: raw.read_only,
+        }
+    }
+}
