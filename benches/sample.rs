@@ -71,7 +71,7 @@ fn main() {
     let mut bare = Bare::open(VITALS.iter().map(|file| format!("/proc/{file}")).chain(of_all("statm")));
     let frame = || {
         let sample = collector.tick(Subjects::TOP_PROCESSES, previous.as_ref());
-        black_box(words::frame(&derive(previous.as_ref(), &sample)));
+        black_box((words::FRAME.encode)(&derive(previous.as_ref(), &sample)));
         previous = Some(sample);
     };
     compare("a psmonitor frame: vitals, the ten largest, derived, encoded", frame, || bare.read());

@@ -15,13 +15,13 @@
 //! ```
 //!
 //! [`app`] puts the parts together and is the only one that sees them all. Beside that way stand [`history`], which
-//! remembers every snapshot in [`timeseries`]; [`auth`], who somebody is; [`worker`], who waits for a
-//! stream; [`cli`] and [`config`], what was typed and what it means; [`limits`], what is bounded; [`origin`], host names
-//! and origins as text; [`error`], what goes wrong at start.
+//! remembers every snapshot in [`timeseries`]; [`auth`], who somebody is; [`worker`], who waits for a stream; [`cli`] and
+//! [`config`], what was typed and what it means; [`limits`], what is bounded; [`origin`], host names and origins as text;
+//! [`error`], what goes wrong at start.
 //!
 //! Imports run one way: `server -> dialect -> model`, `sampler -> collect -> model` and `server -> history -> model,
-//! timeseries`. Only [`collect`] reads the machine; only [`server`] knows HTTP; a dialect has no clock and does no I/O. A test
-//! below holds the code to it.
+//! timeseries`. Only [`collect`] reads the machine; only [`server`] knows HTTP, and it reads nothing but what [`app`] hands
+//! it; a dialect has no clock and does no I/O. A test below holds the code to it.
 
 pub mod app;
 pub mod auth;

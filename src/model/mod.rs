@@ -7,6 +7,7 @@
 //! A number carries its unit in its name; a ratio is 0 to 1 unless its text says otherwise. `None` (JSON `null`) means
 //! unknown: not gathered, not readable, not on this machine, or not yet computable from one reading.
 
+pub mod answer;
 pub mod average;
 pub mod cpu;
 pub mod hardware;
@@ -45,6 +46,7 @@ use storage::{Disk, Filesystem, RawDisk, RawFilesystem};
 use system::{HostFacts, RawHost};
 use tables::KernelTables;
 
+pub use answer::Answer;
 pub use average::{AverageRing, Averages};
 pub use reading::{Faults, Gathered, Pair, ReadError, Reader, Reading, RunReport, ratio};
 pub use subject::Subjects;

@@ -17,7 +17,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use clock::Clock;
-pub use frame::{Encoding, Frame};
+pub use frame::Frame;
 
 use crate::collect::Paths;
 use crate::model::{Snapshot, Subjects};

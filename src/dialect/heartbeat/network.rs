@@ -8,12 +8,9 @@ use std::net::IpAddr;
 use serde::{Serialize, Serializer};
 
 use crate::dialect::rows::Rows;
+use crate::model::Snapshot;
 use crate::model::network::{Address, Interface};
 use crate::model::socket::{HolderUsers, RawSocket, SocketEnd, SocketKind};
-use crate::model::{Snapshot, Subjects};
-
-/// What `/api/network` needs.
-pub const NETWORK_NEEDS: Subjects = Subjects::SOCKETS.with(Subjects::INTERFACES);
 
 #[derive(Serialize)]
 struct NetworkAnswer<C, I, S> {

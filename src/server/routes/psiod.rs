@@ -13,7 +13,7 @@ use crate::dialect::json_text;
 use crate::dialect::psiod as words;
 use crate::dialect::psiod::{Command, Refusal};
 use crate::dialect::psmonitor::AT_CAPACITY;
-use crate::sampler::{Encoding, Frame, Sampler};
+use crate::sampler::Sampler;
 use crate::server::error::ApiError;
 use crate::server::http::bearer;
 use crate::server::http::connection::Connection;
@@ -92,26 +92,25 @@ async fn answer(text: &str, psiod: &Psiod, client: &Client) -> Option<ByteString
         Ok(command) => command,
         Err(refusal) => return refused(&refusal),
     };
-    if let Command::Kill { pid, signal } = command {
-        return end_process(pid, signal, psiod, client).err().and_then(|why| refused(&Refusal::of(command, why)));
-    }
-    match psiod.sampler.latest(words::needs(command)).await {
-        Ok(frame) => match encode(command, &frame) {
-            Ok(answer) => answer,
+    let needs = match command {
+        Command::Kill { pid, signal } => {
+            return end_process(pid, signal, psiod, client).err().and_then(|why| refused(&Refusal::of(command, why)));
+        }
+        Command::Shared(answer) => answer.needs,
+        Command::Process { .. } => words::PROCESS_NEEDS,
+    };
+    let frame = match psiod.sampler.latest(needs).await {
+        Ok(frame) => frame,
+        Err(error) => return refused(&Refusal::of(command, error.to_string())),
+    };
+    match command {
+        Command::Kill { .. } => None,
+        Command::Shared(answer) => Some(frame.encoded(answer)),
+        Command::Process { pid } => match words::process(pid, frame.snapshot()) {
+            Ok(text) => Some(text.into()),
             Err(refusal) => refused(&refusal),
         },
-        Err(error) => refused(&Refusal::of(command, error.to_string())),
     }
-}
-
-/// Answers that are large and the same for everybody are encoded once a frame.
-fn encode(command: Command, frame: &Frame) -> Result<Option<ByteString>, Refusal> {
-    if command == Command::Processes {
-        return Ok(Some(frame.encoded(Encoding::PsiodProcesses, |snapshot| {
-            words::answer(Command::Processes, snapshot).map_or_else(|refusal| json_text(&refusal), |a| json_text(&a))
-        })));
-    }
-    Ok(words::answer(command, frame.snapshot())?.map(|answer| json_text(&answer).into()))
 }
 
 /// Sends a signal, if the operator allows it and the client proved who it is. The PID is at least 2 and not our own: a

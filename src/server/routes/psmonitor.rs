@@ -1,4 +1,4 @@
-//! Carries psmonitor's words: workers, the two routes, the stream.
+//! Carries psmonitor's words: workers and the stream.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -13,10 +13,10 @@ use uuid::Uuid;
 
 use crate::dialect::psmonitor as words;
 use crate::limits::Limits;
-use crate::sampler::{Encoding, Sampler, Stride};
+use crate::sampler::{Sampler, Stride};
 use crate::server::error::ApiError;
 use crate::server::http::connection::Connection;
-use crate::server::http::{body, is_upgrade, json_response};
+use crate::server::http::{body, is_upgrade};
 use crate::server::stream::stream_limits::{Kind, Pass};
 use crate::server::stream::websocket::{self, Event, Gone, Socket};
 use crate::server::stream::{Streams, wanted_interval};
@@ -66,18 +66,6 @@ fn report_action(body: &[u8]) -> Option<&'static str> {
     }
     let report: Report<'_> = serde_json::from_slice(body).ok()?;
     ACTIONS.into_iter().find(|action| *action == report.action)
-}
-
-/// `GET /system`.
-pub async fn system(sampler: web::Data<Sampler>) -> Result<HttpResponse, ApiError> {
-    let frame = sampler.latest(words::SYSTEM_NEEDS).await?;
-    Ok(json_response(frame.encoded(Encoding::PsmonitorSystem, words::system)))
-}
-
-/// `GET /network`.
-pub async fn network(sampler: web::Data<Sampler>) -> Result<HttpResponse, ApiError> {
-    let frame = sampler.latest(words::NETWORK_NEEDS).await?;
-    Ok(json_response(frame.encoded(Encoding::PsmonitorNetwork, words::network)))
 }
 
 /// Query of `/connect`.
@@ -131,7 +119,7 @@ pub async fn connect(
 
 // By reference: a socket that is moved in would have its place twice in each stream's memory.
 async fn stream(socket: &mut Socket, sampler: &Sampler, interval: Duration, _pass: Pass) -> Result<(), Gone> {
-    let mut watch = sampler.watch(words::SYSTEM_NEEDS);
+    let mut watch = sampler.watch(words::FRAME.needs);
     socket.say(ByteString::from_static(words::GREETING)).await?;
     // A server that stops before the first frame closes the socket too, so that is listened for from the start.
     let first = loop {
@@ -145,12 +133,12 @@ async fn stream(socket: &mut Socket, sampler: &Sampler, interval: Duration, _pas
         return Err(Gone);
     };
     let stride = Stride::new(first.tick(), interval, sampler.interval());
-    socket.frame(first.encoded(Encoding::PsmonitorFrame, words::frame)).await?;
+    socket.frame(first.encoded(&words::FRAME)).await?;
     drop(first);
     loop {
         tokio::select! {
             frame = watch.next(stride) => match frame {
-                Some(frame) => socket.frame(frame.encoded(Encoding::PsmonitorFrame, words::frame)).await?,
+                Some(frame) => socket.frame(frame.encoded(&words::FRAME)).await?,
                 None => return Err(Gone),
             },
             event = socket.next() => answer(socket, event?).await?,
