@@ -2,6 +2,7 @@
 //! and stop. Run by `main`; what tests start is this. The one place that sees all parts, and it must do nothing else.
 
 mod machine;
+mod trim;
 mod url;
 
 use std::io::Write;
@@ -50,6 +51,7 @@ pub async fn run(config: &Config) -> Result<(), StartupError> {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        () = trim::keep_trimming() => {}
     }
     log::info!("stopping");
     tokio::select! {
