@@ -149,6 +149,9 @@ pub struct Reader {
     pub duration_seconds: f64,
     /// Whether it succeeded. A subject that this machine does not have counts as success.
     pub success: bool,
+    /// Whether there is a reading, be it of a part only. A subject that this machine does not have has none.
+    #[serde(skip)]
+    pub has_reading: bool,
     /// What went wrong. Where `success` is true all the same: what this machine does not have, or the first thing that could
     /// not be read and cost its own value only.
     pub error: Option<String>,
@@ -161,6 +164,7 @@ impl From<&RunReport> for Reader {
             name: run.reader,
             duration_seconds: run.duration.as_secs_f64(),
             success: matches!(run.error, None | Some(ReadError::Unsupported { .. })),
+            has_reading: run.error.is_none(),
             error: run.error.as_ref().map(ToString::to_string).or_else(faults),
         }
     }

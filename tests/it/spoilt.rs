@@ -8,13 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::sync::Mutex;
-use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::busy::turn;
+use crate::busy::{TRIES, turn};
 use crate::machine::Machine;
-use crate::support::{PATIENCE, Server, tests_folder};
+use crate::support::{Server, tests_folder};
 use crate::wire::{ticks, wait_until};
 
 /// The answers that tell everything.
@@ -211,14 +210,13 @@ impl Case<'_> {
                 &own
             }
         };
-        // The change has arrived when two answers say the same of it; a busy machine may be late.
-        let end = Instant::now() + PATIENCE / 4;
-        let outcome = loop {
-            let outcome = self.compare(&next_answers(server));
-            if outcome.is_ok() || Instant::now() > end {
-                break outcome;
+        // A reader that others keep waiting too long has not seen the change: it is looked at again.
+        let mut outcome = self.compare(&next_answers(server));
+        for _ in 1..TRIES {
+            if outcome.is_err() {
+                outcome = self.compare(&next_answers(server));
             }
-        };
+        }
         write(machine, self.file, self.text);
         Some(outcome)
     }
@@ -277,7 +275,7 @@ fn one_bad_line_costs_its_own_values() {
     }
     let (jobs, found) = (Mutex::new(jobs), Mutex::new(Found::new()));
     std::thread::scope(|scope| {
-        for _ in 0..6 {
+        for _ in 0..12 {
             scope.spawn(|| {
                 let machine = machine();
                 let server = start(&machine);
@@ -372,7 +370,7 @@ fn a_container_with_more_swap_free_than_can_be() {
     let told = memory["error"].as_str().expect("what is wrong");
     assert!(told.contains("meminfo:16: ") && told.contains("18446744073709346016"), "{told}");
     let metrics = server.get("/metrics").text();
-    assert!(metrics.contains("\nnode_memory_MemTotal_bytes 1.6613015552e+10\n"), "{metrics}");
+    assert!(metrics.contains("\nnode_memory_MemTotal_bytes 16613015552\n"), "{metrics}");
     assert!(!metrics.contains("node_memory_SwapFree_bytes"), "{metrics}");
     assert_eq!(server.log().matches("18446744073709346016").count(), 2, "told once a reader:\n{}", server.log());
 }
@@ -386,7 +384,7 @@ fn a_machine_that_has_forked_too_often_for_its_kernel() {
     assert_eq!(snapshot["cpu"]["cores"].as_array().map(Vec::len), Some(4));
     let metrics = server.get("/metrics").text();
     assert!(!metrics.contains("node_forks_total"), "{metrics}");
-    assert!(metrics.contains("\nnode_boot_time_seconds 1.7672256e+09\n"), "{metrics}");
+    assert!(metrics.contains("\nnode_boot_time_seconds 1767225600\n"), "{metrics}");
     assert!(metrics.contains("node_scrape_collector_success{collector=\"stat\"} 1"), "{metrics}");
     let row = &server.request("GET", "/api/processes", &[("Accept", "application/json")], b"").json()["Processes"][0];
     assert_ne!(row, &Value::Null);

@@ -161,7 +161,7 @@ fn write_runs(writer: &mut Writer, snapshot: &Snapshot, is_wanted: impl Fn(&str)
 /// without the thing is no success.
 fn fate(collector: &Collector, snapshot: &Snapshot) -> (f64, bool) {
     let reader = snapshot.readers.iter().filter(|run| Some(run.name) == collector.reader);
-    let reader = reader.map(|run| (run.duration_seconds, run.error.is_none()));
+    let reader = reader.map(|run| (run.duration_seconds, run.has_reading));
     let table = tables(snapshot).map_or(&[][..], |tables| &tables.runs);
     let table = table.iter().filter(|run| run.collector == collector.name);
     let table = table.map(|run| (run.duration_seconds, run.error.is_none()));

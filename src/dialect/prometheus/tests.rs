@@ -49,8 +49,14 @@ fn snapshot() -> Snapshot {
         ]),
         kernel: Some(Arc::new(tables)),
         readers: vec![
-            Reader { name: "cpu", duration_seconds: 0.25, success: true, error: None },
-            Reader { name: "disk", duration_seconds: 0.5, success: true, error: Some("not here".to_owned()) },
+            Reader { name: "cpu", duration_seconds: 0.25, success: true, has_reading: true, error: None },
+            Reader {
+                name: "disk",
+                duration_seconds: 0.5,
+                success: true,
+                has_reading: false,
+                error: Some("not here".to_owned()),
+            },
         ],
         ..Snapshot::default()
     }
