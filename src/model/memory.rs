@@ -140,7 +140,10 @@ fn difference(whole: Option<u64>, part: Option<u64>) -> Option<u64> {
 /// The swap of the same reading, with the pages that went in and out. `None`: the kernel tells of none.
 pub(super) fn derive_swap(raw: &RawMemory, io: Option<&Pair<'_, RawSwapIo>>, machine: Machine) -> Option<Swap> {
     let (total_bytes, free_bytes) = (raw.swap_total_bytes, raw.swap_free_bytes);
-    total_bytes.or(free_bytes)?;
+    let is_told = io.is_some_and(|io| io.current.pages_in.or(io.current.pages_out).is_some());
+    if total_bytes.or(free_bytes).is_none() && !is_told {
+        return None;
+    }
     let used_bytes = difference(total_bytes, free_bytes);
     let bytes = |pages: u64| pages.saturating_mul(machine.page_bytes);
     let rate = |pick: fn(&RawSwapIo) -> Option<u64>| {

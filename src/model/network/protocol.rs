@@ -7,8 +7,8 @@ pub struct NetstatField {
     pub protocol: Box<str>,
     /// Field: `ListenDrops`, ...
     pub field: Box<str>,
-    /// Its number; a few fields are signed.
-    pub value: i64,
+    /// Its number. Of the fields that are kept none is signed.
+    pub value: u64,
 }
 
 /// One field of `/proc/net/sockstat` or `sockstat6`.
