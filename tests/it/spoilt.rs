@@ -119,7 +119,7 @@ fn places(at: &str, value: &Value, all: &mut BTreeMap<String, Value>) {
                 places(&format!("{at}.{key}"), value, all);
             }
         }
-        Value::Array(list) => {
+        Value::Array(list) if list.iter().any(Value::is_object) => {
             let name = |row: &Value| {
                 // A process has many connections.
                 if row.get("localaddr").is_some() {
@@ -263,17 +263,18 @@ fn is_estimate(file: &str, place: &str) -> bool {
     file == "proc/meminfo" && places.iter().any(|end| place.ends_with(end))
 }
 
-/// Places that share their beginning are one, with the number of them.
+/// Several places of one row are one, with the number of them.
 fn short(places: &BTreeSet<String>) -> Value {
-    let mut heads: BTreeMap<String, usize> = BTreeMap::new();
+    let mut rows: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for place in places {
-        let head = match place.split_once('{') {
-            Some((family, labels)) if !family.starts_with('/') => format!("{family}{{{labels}"),
-            _ => place.rsplit_once(']').map_or(place.as_str(), |(row, _)| row).to_owned(),
-        };
-        *heads.entry(head).or_default() += 1;
+        let row = place.rsplit_once(']').map_or(place.as_str(), |(row, _)| row);
+        rows.entry(row).or_default().push(place);
     }
-    heads.into_iter().map(|(head, count)| if count == 1 { head } else { format!("{head} x {count}") }).collect()
+    let told = |(row, places): (&str, Vec<&str>)| match places[..] {
+        [one] => one.to_owned(),
+        _ => format!("{row}] x {}", places.len()),
+    };
+    rows.into_iter().map(told).collect()
 }
 
 /// What the answers are on the untouched machine, without what is another each time, and the places of that.
