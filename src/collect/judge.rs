@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::{ReadError, RunReport};
+use crate::model::{ReadError, Run};
 
 /// Remembers what was told already.
 #[derive(Debug, Default)]
@@ -14,7 +14,7 @@ pub struct Judge {
 
 impl Judge {
     /// Logs what is new in these reports.
-    pub fn judge(&mut self, runs: &[RunReport]) {
+    pub fn judge(&mut self, runs: &[Run]) {
         for run in runs {
             match &run.error {
                 None => {

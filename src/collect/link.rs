@@ -13,8 +13,8 @@ use std::sync::Arc;
 use nix::sys::socket::SockaddrStorage;
 
 use super::Paths;
+use super::attributes::{KeptDir, KeptDirs};
 use super::file::{optional, parse_error, read_error, read_text};
-use super::kernel::attributes::{KeptDir, KeptDirs};
 use crate::model::Reading;
 use crate::model::network::{RawAddress, RawLink};
 

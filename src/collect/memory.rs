@@ -1,14 +1,14 @@
-//! `/proc/meminfo` (`proc_meminfo(5)`) and the swap counters of `/proc/vmstat` (`proc_vmstat(5)`).
+//! `/proc/meminfo` (`proc_meminfo(5)`): the lines that the model derives from, and all lines by the kernel's names.
 //!
-//! Called by [`super::Collector`] at every tick. A reader of our own because sysinfo has no buffers, active, inactive or
-//! slab, and no swap traffic. What counts as used is decided in [`crate::model`].
+//! Read at every tick. A reader of our own because sysinfo has no buffers, active, inactive or slab. What counts as used is
+//! decided in [`crate::model`].
 
 use std::path::Path;
 
 use super::Paths;
 use super::file::{FileReader, number, parse_error};
 use crate::model::Reading;
-use crate::model::memory::{RawMemory, RawSwapIo};
+use crate::model::memory::{MeminfoLine, RawMemory};
 
 /// Memory now.
 #[must_use]
@@ -75,6 +75,7 @@ pub fn parse_meminfo(path: &Path, text: &str) -> Reading<RawMemory> {
         swap_total_bytes: swap_total,
         swap_free_bytes: swap_free,
         swap_cached_bytes: swap_cached,
+        lines: parse_lines(text),
     })
 }
 
@@ -84,29 +85,20 @@ fn parse_kilobytes(path: &Path, line: usize, key: &str, value: &str) -> Reading<
     kilobytes.checked_mul(1024).ok_or_else(|| parse_error(path, line, format!("{key} is too large: {value}")))
 }
 
-/// The counters now.
-#[must_use]
-pub fn swap_io_reader(paths: &Paths) -> FileReader<RawSwapIo> {
-    FileReader::new(paths.proc("vmstat"), parse_vmstat)
-}
-
-/// `pswpin` and `pswpout` of the text of `/proc/vmstat`, pages since boot. The other 180 or so lines are not looked at.
-/// A kernel without swap has neither: nothing was ever swapped, and both are 0.
-pub fn parse_vmstat(path: &Path, text: &str) -> Reading<RawSwapIo> {
-    if !text.starts_with("nr_") {
-        return Err(parse_error(path, 1, "expected a counter called \"nr_...\""));
-    }
-    Ok(RawSwapIo { pages_in: counter(path, text, "\npswpin ")?, pages_out: counter(path, text, "\npswpout ")? })
-}
-
-fn counter(path: &Path, text: &str, key: &str) -> Reading<u64> {
-    let Some(start) = text.find(key) else { return Ok(0) };
-    let value = text[start + key.len()..].lines().next();
-    // Lines are counted for a complaint only.
-    value.and_then(|value| value.parse().ok()).ok_or_else(|| {
-        let line = text[..=start].lines().count() + 1;
-        parse_error(path, line, format!("expected a number after {:?}, found {value:?}", key.trim()))
-    })
+/// Every line: `MemTotal:  49368188 kB` in bytes, `HugePages_Total:  0` as a count. A line that is neither is left out.
+fn parse_lines(text: &str) -> Vec<MeminfoLine> {
+    let line = |line: &str| {
+        let (name, rest) = line.split_once(':')?;
+        let mut words = rest.split_ascii_whitespace();
+        let value: u64 = words.next()?.parse().ok()?;
+        Some(match words.next() {
+            Some("kB") => MeminfoLine { name: name.into(), value: value.checked_mul(1024)?, is_bytes: true },
+            _ => MeminfoLine { name: name.into(), value, is_bytes: false },
+        })
+    };
+    let mut lines = Vec::with_capacity(64);
+    lines.extend(text.lines().filter_map(line));
+    lines
 }
 
 #[cfg(test)]
@@ -115,7 +107,6 @@ mod tests {
     use crate::model::ReadError;
 
     const MEMINFO: &str = include_str!("../../tests/fixtures/machine/proc/meminfo");
-    const VMSTAT: &str = include_str!("../../tests/fixtures/machine/proc/vmstat");
     const KIB: u64 = 1024;
 
     fn parse(text: &str) -> Reading<RawMemory> {
@@ -146,6 +137,7 @@ mod tests {
             swap_total_bytes: Some(8_388_604 * KIB),
             swap_free_bytes: Some(8_126_460 * KIB),
             swap_cached_bytes: Some(10_244 * KIB),
+            lines: parse_lines(MEMINFO),
         };
         assert_eq!(parse(MEMINFO), Ok(expected));
     }
@@ -153,7 +145,9 @@ mod tests {
     #[test]
     fn the_order_of_the_lines_does_not_matter() {
         let reversed: Vec<&str> = MEMINFO.lines().rev().collect();
-        assert_eq!(parse(&reversed.join("\n")), parse(MEMINFO));
+        let (mut reversed, memory) = (parse(&reversed.join("\n")).unwrap(), parse(MEMINFO).unwrap());
+        reversed.lines.reverse();
+        assert_eq!(reversed, memory);
     }
 
     #[test]
@@ -175,20 +169,10 @@ mod tests {
     }
 
     #[test]
-    fn swap_counters_of_a_laptop() {
-        let expected = RawSwapIo { pages_in: 20_418, pages_out: 88_731 };
-        assert_eq!(parse_vmstat(Path::new("vmstat"), VMSTAT), Ok(expected));
-    }
-
-    #[test]
-    fn swap_counters_of_other_texts() {
-        let parse = |text| parse_vmstat(Path::new("vmstat"), text);
-        assert_eq!(parse("nr_free_pages 1\npgpgin 7\n"), Ok(RawSwapIo { pages_in: 0, pages_out: 0 }));
-        assert_eq!(wrong_line(parse("")), 1);
-        assert_eq!(wrong_line(parse("garbage\npswpin 1\n")), 1);
-        assert_eq!(wrong_line(parse("nr_free_pages 1\npgpgin 7\npswpin x\n")), 3);
-        assert_eq!(wrong_line(parse("nr_free_pages 1\npswpin 1\npswpout 18446744073709551616\n")), 3);
-        assert_eq!(wrong_line(parse("nr_free_pages 1\npswpin ")), 2);
+    fn every_line_is_kept_under_its_name() {
+        let lines = parse_lines("Active(anon):   1576 kB\nwhat\nHugePages_Total:       3\n");
+        let line = |name: &str, value, is_bytes| MeminfoLine { name: name.into(), value, is_bytes };
+        assert_eq!(lines, [line("Active(anon)", 1576 * 1024, true), line("HugePages_Total", 3, false)]);
     }
 
     #[test]
@@ -197,6 +181,5 @@ mod tests {
         let memory = reader(&paths).read().unwrap();
         assert!(memory.total_bytes > 0 && memory.available_bytes <= memory.total_bytes);
         assert!(memory.free_bytes <= memory.total_bytes);
-        swap_io_reader(&paths).read().unwrap();
     }
 }

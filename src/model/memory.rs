@@ -4,10 +4,10 @@
 
 use serde::Serialize;
 
-use super::{Machine, Pair, ratio};
+use super::{Machine, Named, Pair, ratio};
 
 /// `/proc/meminfo` in bytes (the file says kB and means KiB). `None`: this kernel has no such line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RawMemory {
     /// `MemTotal`.
     pub total_bytes: u64,
@@ -37,15 +37,23 @@ pub struct RawMemory {
     pub swap_free_bytes: Option<u64>,
     /// `SwapCached`.
     pub swap_cached_bytes: Option<u64>,
+    /// Every line, in the file's order.
+    pub lines: Vec<MeminfoLine>,
 }
 
-/// Pages swapped in and out since boot, `pswpin` and `pswpout` of `/proc/vmstat`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RawSwapIo {
-    /// `pswpin`, pages.
-    pub pages_in: u64,
-    /// `pswpout`, pages.
-    pub pages_out: u64,
+/// `/proc/vmstat`: `oom_kill`, `pgpg*`, `pswp*` and `pg*fault*`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RawVmstat {
+    /// Name and count since boot, in the file's order.
+    pub fields: Vec<Named>,
+}
+
+impl RawVmstat {
+    /// A count; 0 where this kernel does not have it: without swap nothing was ever swapped.
+    #[must_use]
+    pub fn count(&self, name: &str) -> u64 {
+        self.fields.iter().find(|(known, _)| **known == *name).map_or(0, |(_, count)| *count)
+    }
 }
 
 /// One line of `/proc/meminfo` (`proc_meminfo`(5)).
@@ -132,21 +140,22 @@ pub(super) fn derive(raw: &RawMemory) -> Memory {
 }
 
 /// The swap of the same reading, with the pages that went in and out. `None`: the kernel tells of none.
-pub(super) fn derive_swap(raw: &RawMemory, io: Option<&Pair<'_, RawSwapIo>>, machine: Machine) -> Option<Swap> {
+pub(super) fn derive_swap(raw: &RawMemory, io: Option<&Pair<'_, RawVmstat>>, machine: Machine) -> Option<Swap> {
     let (total_bytes, free_bytes) = (raw.swap_total_bytes?, raw.swap_free_bytes?);
     let used_bytes = total_bytes.saturating_sub(free_bytes);
     let bytes = |pages: u64| pages.saturating_mul(machine.page_bytes);
-    let rate = |pick: fn(&RawSwapIo) -> u64| {
-        io.and_then(|io| io.per_second(io.previous.map(pick), pick(io.current))).map(|p| p * machine.page_bytes as f64)
+    let rate = |name: &str| {
+        let pages = io.and_then(|io| io.per_second(io.previous.map(|io| io.count(name)), io.current.count(name)));
+        pages.map(|pages| pages * machine.page_bytes as f64)
     };
     Some(Swap {
         total_bytes,
         used_bytes,
         free_bytes,
         used_ratio: ratio(used_bytes, total_bytes).unwrap_or(0.0),
-        in_bytes: io.map(|io| bytes(io.current.pages_in)),
-        out_bytes: io.map(|io| bytes(io.current.pages_out)),
-        in_bytes_per_second: rate(|io| io.pages_in),
-        out_bytes_per_second: rate(|io| io.pages_out),
+        in_bytes: io.map(|io| bytes(io.current.count("pswpin"))),
+        out_bytes: io.map(|io| bytes(io.current.count("pswpout"))),
+        in_bytes_per_second: rate("pswpin"),
+        out_bytes_per_second: rate("pswpout"),
     })
 }

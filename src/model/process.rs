@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::cpu::RawCpu;
+use super::memory::RawMemory;
 use super::{Pair, Sample};
 
 /// The process table.
@@ -199,12 +201,7 @@ pub(super) fn derive(pair: &Pair<'_, RawProcesses>, current: &Sample) -> Process
         page_bytes: current.machine.page_bytes,
         ticks_per_second: current.machine.ticks_per_second as f64,
         boot_unix_seconds: boot_time(current),
-        memory_bytes: current
-            .memory
-            .as_ref()
-            .and_then(|m| m.value.as_ref().ok())
-            .map(|memory| memory.total_bytes)
-            .filter(|total| *total > 0),
+        memory_bytes: current.readings.value::<RawMemory>().map(|memory| memory.total_bytes).filter(|total| *total > 0),
         span_seconds: pair.seconds.filter(|span| *span <= LONGEST_SPAN_SECONDS),
     };
     // Both lists are ordered by PID, so one walk finds every process's earlier self.
@@ -230,7 +227,7 @@ pub(super) fn derive(pair: &Pair<'_, RawProcesses>, current: &Sample) -> Process
 }
 
 fn boot_time(current: &Sample) -> Option<f64> {
-    let cpu = current.cpu.as_ref()?.value.as_ref().ok()?;
+    let cpu = current.readings.value::<RawCpu>()?;
     cpu.boot_time_unix_seconds.map(|seconds| seconds as f64)
 }
 

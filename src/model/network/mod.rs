@@ -7,5 +7,5 @@ mod protocol;
 pub(super) mod wireless;
 
 pub use interface::{Address, Interface, Link, NetClass, RawAddress, RawInterfaceCounters, RawLink, Traffic};
-pub use protocol::{Conntrack, NetstatField, SockstatField, SoftnetRow, UdpQueue};
+pub use protocol::{ArpEntries, Conntrack, NetstatField, SockstatField, SoftnetRow, UdpQueue};
 pub use wireless::{RawWireless, Wireless};

@@ -7,8 +7,7 @@ use super::entropy::number;
 use crate::collect::Paths;
 use crate::collect::file::{KeptFile, parse_error};
 use crate::model::network::Conntrack;
-use crate::model::tables::Named;
-use crate::model::{ReadError, Reading};
+use crate::model::{Named, ReadError, Reading};
 
 /// Keeps the three files open.
 #[derive(Debug)]

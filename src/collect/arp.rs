@@ -4,16 +4,16 @@ use std::path::Path;
 
 use crate::collect::Paths;
 use crate::collect::file::{FileReader, parse_error};
-use crate::model::Reading;
-use crate::model::tables::Named;
+use crate::model::network::ArpEntries;
+use crate::model::{Named, Reading};
 
 /// Number of entries by device, in the order in which the devices first appear.
 #[must_use]
-pub fn reader(paths: &Paths) -> FileReader<Vec<Named>> {
+pub fn reader(paths: &Paths) -> FileReader<ArpEntries> {
     FileReader::new(paths.proc("net/arp"), parse_arp)
 }
 
-fn parse_arp(path: &Path, text: &str) -> Reading<Vec<Named>> {
+fn parse_arp(path: &Path, text: &str) -> Reading<ArpEntries> {
     let mut devices: Vec<Named> = Vec::new();
     for (index, line) in text.lines().enumerate().skip(1) {
         let device = line.split_ascii_whitespace().nth(5);
@@ -23,7 +23,7 @@ fn parse_arp(path: &Path, text: &str) -> Reading<Vec<Named>> {
             None => devices.push((device.into(), 1)),
         }
     }
-    Ok(devices)
+    Ok(ArpEntries(devices))
 }
 
 #[cfg(test)]
@@ -36,7 +36,7 @@ mod tests {
                     10.0.0.1 0x1 0x2 02:fc:00:00:00:05 * eth0\n\
                     10.0.0.2 0x1 0x2 02:fc:00:00:00:06 * eth0\n\
                     10.1.0.1 0x1 0x2 02:fc:00:00:00:07 * br0\n";
-        assert_eq!(parse_arp(Path::new("a"), text).unwrap(), [("eth0".into(), 2), ("br0".into(), 1)]);
+        assert_eq!(parse_arp(Path::new("a"), text).unwrap().0, [("eth0".into(), 2), ("br0".into(), 1)]);
         assert!(parse_arp(Path::new("a"), "IP\n10.0.0.1 0x1\n").is_err());
     }
 }
