@@ -13,6 +13,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::demand::Wanted;
 use crate::collect::{Answer, Every, Source};
 use crate::model::{AnyReading, Machine, ReadError, Readings, Run, Sample, Subjects};
 
@@ -104,11 +105,11 @@ impl Cache {
     }
 
     /// Starts to read what is wanted and too old, as far as its lane rests.
-    pub(super) fn start(&mut self, wants: &[(Subjects, Duration)], pass: Pass) {
+    pub(super) fn start(&mut self, wanted: &Wanted, pass: Pass) {
         let now = Instant::now();
         let slots = self.slots.iter_mut().enumerate();
         let due: Vec<(usize, Subjects)> =
-            slots.filter_map(|(index, slot)| Some((index, slot.due(wants, pass, now, self.interval)?))).collect();
+            slots.filter_map(|(index, slot)| Some((index, slot.due(wanted, pass, now, self.interval)?))).collect();
         let mut lanes: Vec<&'static str> = Vec::new();
         for (index, _) in &due {
             let lane = self.slots[*index].lane;
@@ -253,13 +254,7 @@ impl Cache {
 
 impl Slot {
     /// What is to be read of it now; `None` when it is fresh enough or nobody wants it.
-    fn due(
-        &mut self,
-        wants: &[(Subjects, Duration)],
-        pass: Pass,
-        now: Instant,
-        interval: Duration,
-    ) -> Option<Subjects> {
+    fn due(&mut self, wanted: &Wanted, pass: Pass, now: Instant, interval: Duration) -> Option<Subjects> {
         let answered = self.answered;
         let is_fresh = |part: Subjects, max_age: Duration| {
             let (lasts, slack) = match pass {
@@ -276,7 +271,7 @@ impl Slot {
             Every::Span(span) => pass == Pass::Tick && !is_fresh(Subjects::VITALS, span),
             Every::Asked => false,
         };
-        for (subjects, max_age) in wants {
+        for (subjects, max_age) in &wanted.wants {
             let part = subjects.and(self.serves);
             if part != Subjects::VITALS {
                 asked = asked.with(part);
@@ -284,7 +279,7 @@ impl Slot {
                 is_due |= !is_fresh(part, *max_age);
             }
         }
-        is_due.then_some(asked)
+        is_due.then(|| asked.with(wanted.lately.and(self.serves)))
     }
 
     /// The reader did not come back. Its numbers are unknown until it is made anew.

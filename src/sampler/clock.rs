@@ -107,17 +107,23 @@ impl Clock {
         self.next_due = self.shared.interval.checked_mul(intervals).and_then(|wait| due.checked_add(wait));
 
         self.ticked_at = (self.epoch.elapsed(), unix_seconds());
-        self.cache.start(&self.shared.demand.all(), Pass::Tick);
+        self.start(Pass::Tick);
         if self.cache.settle(now, GRACE, self.shared.interval.max(TICK_LIMIT)).await {
             self.shared.ticks_done.fetch_add(1, Ordering::Relaxed);
             self.publish(Pass::Tick);
         }
     }
 
+    fn start(&mut self, pass: Pass) {
+        // A poller's second may be a little longer than ours.
+        let lately = Instant::now().checked_sub(self.shared.interval.saturating_mul(3) / 2);
+        self.cache.start(&self.shared.demand.all(lately), pass);
+    }
+
     /// A pass between two ticks for what requests wait for and the cache does not hold.
     async fn between(&mut self) {
         let now = Instant::now();
-        self.cache.start(&self.shared.demand.all(), Pass::Between);
+        self.start(Pass::Between);
         self.cache.settle(now, GRACE, self.shared.interval.max(TICK_LIMIT)).await;
         self.tell_waiting();
     }

@@ -147,6 +147,7 @@ impl Sampler {
         let shared = &*self.shared;
         let now = Instant::now();
         let oldest = now.checked_sub(shared.interval).unwrap_or(shared.started);
+        shared.demand.note(subjects, now);
         let mut frames = shared.latest.subscribe();
         let answering = |frame: &Option<Arc<Frame>>| frame.clone().filter(|frame| frame.answers(subjects, oldest));
         if let Some(frame) = answering(&frames.borrow_and_update()) {

@@ -219,8 +219,16 @@ fn who_wants_more_of_a_source_gets_it_without_the_others_losing_theirs() {
         sampler.latest(Subjects::ALL_PROCESSES).await.unwrap();
         let asked = || script.reads.lock().unwrap().iter().rfind(|read| read.0 == "process").unwrap().2;
         assert_eq!(asked(), Subjects::ALL_PROCESSES);
-        tokio::time::sleep(2 * SECOND).await;
-        assert_eq!(asked(), Subjects::TOP_PROCESSES);
+        // A poller is expected again: the next tick reads for it too.
+        next(&mut watch).await;
+        next(&mut watch).await;
+        let count = script.count("process");
+        assert_eq!(asked(), Subjects::ALL_PROCESSES);
+        tokio::time::sleep(SECOND / 2).await;
+        sampler.latest(Subjects::ALL_PROCESSES).await.unwrap();
+        assert_eq!(script.count("process"), count, "read once for both");
+        tokio::time::sleep(3 * SECOND).await;
+        assert_eq!(asked(), Subjects::TOP_PROCESSES, "it went away");
     });
 }
 
