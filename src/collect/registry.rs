@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::{
-    Paths, arp, clock, conntrack, cpu, disk, dmi, entropy, filefd, filesystem, frequency, host, hwmon, link, load,
-    memory, mounts, netclass, netstat, network, os_release, own, power_supply, pressure, process, processor, schedstat,
-    selinux, sensor, socket, sockstat, softnet, thermal, timex, udev, udp_queues, uname, uptime, vmstat, wireless,
+    Paths, arp, clock, conntrack, cpu, cpufreq, disk, dmi, entropy, filefd, filesystem, host, hwmon, link, load,
+    memory, mounts, netclass, netstat, network, os_release, own, power_supply, pressure, process, schedstat,
+    selinux, socket, sockstat, softnet, thermal, throttle, timex, udev, udp_queues, uname, uptime, vmstat, wireless,
 };
 use crate::model::hold;
 use crate::model::system::RawUptime;
@@ -222,26 +222,24 @@ impl Registry {
 
 /// What may hang or takes its time, each in a lane of its own.
 fn lanes(paths: &Paths) -> Vec<Source> {
-    let mut frequency = frequency::Reader::new(paths);
+    let mut clocks = cpufreq::Reader::new(paths);
     let mut links = link::Reader::new(paths);
     let mut wireless = wireless::Reader::new(paths);
     let mut filesystems = filesystem::Reader::new(paths);
-    let mut sensors = sensor::Reader::new(paths);
     let mut sockets = socket::Reader::new(paths);
     let mut netclass = netclass::Reader::new(paths);
     let mut mounts = mounts::Reader::new(paths);
     let [of_hwmon, of_thermal, of_power] = [paths.clone(), paths.clone(), paths.clone()];
     [
-        Source::new("frequency", Subjects::FREQUENCY, move |_| frequency.read()),
+        Source::new("cpufreq", Subjects::FREQUENCY, move |_| clocks.read()),
         Source::new("link", Subjects::INTERFACES, move |_| links.read()),
         Source::new("wireless", Subjects::WIRELESS, move |_| wireless.read()),
         Source::new("filesystem", Subjects::FILESYSTEMS, move |_| filesystems.read()),
-        Source::new("sensor", Subjects::SENSORS, move |_| sensors.read()),
         Source::new("socket", Subjects::SOCKETS, move |_| sockets.read()),
         Source::new("netclass", Subjects::TABLES, move |_| netclass.read()),
         Source::new("mounts", Subjects::TABLES, move |_| mounts.read()),
-        Source::new("hwmon", Subjects::TABLES, move |_| hwmon::read(&of_hwmon)),
-        Source::new("thermal", Subjects::TABLES, move |_| thermal::read(&of_thermal)),
+        Source::new("hwmon", Subjects::SENSORS, move |_| hwmon::read(&of_hwmon)),
+        Source::new("thermal", Subjects::SENSORS, move |_| thermal::read(&of_thermal)),
         Source::new("power_supply", Subjects::TABLES, move |_| power_supply::read(&of_power)),
     ]
     .map(Source::may_hang)
@@ -257,8 +255,7 @@ fn tables(paths: &Paths) -> Vec<Source> {
     let mut netstat = netstat::Reader::new(paths);
     let mut os_release = os_release::Reader::new(paths);
     let mut own = own::Reader::new();
-    let mut frequencies = processor::Reader::new(paths);
-    let mut throttles = processor::Reader::new(paths);
+    let of_throttle = paths.clone();
     let mut schedstat = schedstat::Reader::new(paths);
     let mut selinux = selinux::Reader::new(paths);
     let mut sockstat = sockstat::Reader::new(paths);
@@ -278,8 +275,7 @@ fn tables(paths: &Paths) -> Vec<Source> {
         Source::new("netstat", all, move |_| netstat.read()),
         Source::new("os_release", all, move |_| os_release.read()),
         Source::new("own", all, move |_| own.read()),
-        Source::new("cpufreq", all, move |_| frequencies.frequencies()),
-        Source::new("throttle", all, move |_| throttles.throttles()),
+        Source::new("throttle", all, move |_| throttle::read(&of_throttle)),
         Source::counters(
             "schedstat",
             all,

@@ -29,8 +29,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use cpu::{Cpu, RawCpu, RawFrequency};
-use hardware::{RawSensors, Sensors};
+use cpu::{Cpu, RawClocks, RawCpu};
+use hardware::{HwmonChip, Sensors, Thermal};
 use load::{Load, RawLoad};
 use memory::{Memory, RawMemory, RawVmstat, Swap};
 use network::{Interface, RawInterfaceCounters, RawLink, RawWireless, Wireless};
@@ -134,17 +134,18 @@ pub fn derive(sample: &Sample) -> Snapshot {
     let readings = &sample.readings;
     let cpu = readings.pair::<RawCpu>();
     let memory = readings.value::<RawMemory>();
-    let clocks = readings.value::<Vec<RawFrequency>>().map_or(&[][..], |clocks| clocks);
+    let clocks = readings.value::<RawClocks>().map(|raw| cpu::frequencies(raw)).unwrap_or_default();
     let links = readings.value::<Vec<RawLink>>().map(|links| &links[..]);
-    let sensors = readings.value::<RawSensors>();
+    let chips = readings.value::<Vec<HwmonChip>>().map_or(&[][..], |chips| chips);
+    let sensors = hardware::sensors(chips, readings.value::<Thermal>().map(|thermal| &**thermal));
     Snapshot {
         time_unix_seconds: sample.unix_seconds,
         interval_seconds: cpu.as_ref().and_then(|pair| pair.seconds),
         host: readings.value::<RawHost>().cloned(),
         uptime_seconds: readings.value::<RawUptime>().map(|uptime| uptime.seconds),
-        cpu: cpu.map(|pair| cpu::derive(&pair, clocks, sample.machine)),
-        cpu_frequency_mhz: cpu::mean_frequency(clocks),
-        cpu_temperature_celsius: sensors.and_then(|sensors| hardware::package_temperature(sensors)),
+        cpu: cpu.map(|pair| cpu::derive(&pair, &clocks, sample.machine)),
+        cpu_frequency_mhz: cpu::mean_frequency(&clocks),
+        cpu_temperature_celsius: sensors.as_ref().and_then(hardware::package_temperature),
         memory: memory.map(|memory| memory::derive(memory)),
         swap: memory
             .and_then(|memory| memory::derive_swap(memory, readings.pair::<RawVmstat>().as_ref(), sample.machine)),
@@ -156,7 +157,7 @@ pub fn derive(sample: &Sample) -> Snapshot {
             .map(|list| list.iter().map(storage::filesystem::derive).collect()),
         interfaces: readings.pair::<Vec<RawInterfaceCounters>>().map(|pair| network::interface::derive(&pair, links)),
         wireless: readings.value::<Vec<RawWireless>>().map(|list| list.iter().map(network::wireless::derive).collect()),
-        sensors: sensors.map(|sensors| RawSensors::clone(sensors)),
+        sensors,
         processes: readings.pair::<RawProcesses>().map(|pair| process::derive(&pair, sample)),
         sockets: readings.value::<RawSockets>().cloned(),
         // Two readings do not tell of minutes: the sampler, which sees them all, fills these in.

@@ -2,7 +2,7 @@
 
 use super::writer::{Kind, Writer};
 use crate::model::Snapshot;
-use crate::model::cpu::{Core, FrequencyLimits, Modes, SchedstatRow, Throttles};
+use crate::model::cpu::{Core, FrequencyLimits, Modes, RawClocks, SchedstatRow, Throttles};
 
 /// Time of each core by mode, and throttle counts.
 pub fn cpu(writer: &mut Writer, snapshot: &Snapshot) {
@@ -60,7 +60,7 @@ fn sum(one: f64, other: f64) -> f64 {
 
 /// Clocks, hertz.
 pub fn cpufreq(writer: &mut Writer, snapshot: &Snapshot) {
-    let Some(list) = snapshot.raw::<Vec<FrequencyLimits>>() else { return };
+    let Some(RawClocks { limits: list, .. }) = snapshot.raw() else { return };
     type Pick = fn(&FrequencyLimits) -> Option<u64>;
     let families: [(&str, &str, Pick); 6] = [
         ("node_cpu_frequency_hertz", "Clock of the CPU as the hardware tells it.", |f| f.hardware_current_khz),

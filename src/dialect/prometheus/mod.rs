@@ -24,7 +24,7 @@ use crate::model::own::OwnStats;
 use crate::model::{Snapshot, Subjects};
 
 /// What the page is made of, beyond the vitals.
-pub const NEEDS: Subjects = Subjects::TABLES;
+pub const NEEDS: Subjects = Subjects::TABLES.with(Subjects::SENSORS).with(Subjects::FREQUENCY).with(Subjects::FILESYSTEMS).with(Subjects::INTERFACES);
 
 /// One collector: its name, the readers whose runs count for it, and what writes its families.
 struct Collector {
