@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::collect::Paths;
-use crate::collect::file::{FileReader, parse_error};
+use super::Paths;
+use super::file::{FileReader, parse_error};
 use crate::model::network::ArpEntries;
 use crate::model::{Named, Reading};
 

@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
+use super::Paths;
 use super::attributes::{KeptDir, numbered_in};
-use crate::collect::Paths;
 use crate::model::Reading;
 use crate::model::system::{Clock, ClockSources};
 

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
+use super::Paths;
 use super::entropy::number;
-use crate::collect::Paths;
-use crate::collect::file::{KeptFile, parse_error};
+use super::file::{KeptFile, parse_error};
 use crate::model::network::Conntrack;
 use crate::model::{Named, ReadError, Reading};
 

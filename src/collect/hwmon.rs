@@ -6,8 +6,8 @@
 
 use std::path::Path;
 
+use super::Paths;
 use super::attributes::{AttributeDir, names_in};
-use crate::collect::Paths;
 use crate::model::Reading;
 use crate::model::hardware::{HwmonChip, HwmonSensor, clean_name};
 
@@ -138,6 +138,7 @@ mod tests {
         assert_eq!(chips.len(), 1);
         assert_eq!(chips[0].chip, "platform_coretemp_0");
         assert_eq!(chips[0].name.as_deref(), Some("core_temp"));
+        assert_eq!((chips[0].plain_name.as_deref(), chips[0].number), (Some("core temp"), Some(3)));
         let sensor = HwmonSensor {
             sensor: "temp1".to_owned(),
             kind: "temp",

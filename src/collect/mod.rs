@@ -4,6 +4,7 @@
 //! source, has a `Reader` (made from [`Paths`], kept between passes) where something is kept, and a parser that takes text.
 //! Beside the sources stand what several of them use: [`file`] and `attributes` for files, `netlink` for messages.
 
+pub mod address;
 pub mod arp;
 mod attributes;
 pub mod clock;
@@ -25,9 +26,8 @@ pub mod link;
 mod link_watch;
 pub mod load;
 pub mod memory;
+mod mount_table;
 pub mod mountinfo;
-pub mod mounts;
-pub mod netclass;
 pub mod netlink;
 pub mod netstat;
 pub mod network;
@@ -47,11 +47,12 @@ pub mod softnet;
 pub mod statvfs;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests_sensor;
 pub mod thermal;
 pub mod throttle;
 pub mod timex;
 pub mod udev;
-pub mod udp_queues;
 pub mod uname;
 pub mod uptime;
 pub mod user;

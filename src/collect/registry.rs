@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::{
-    Paths, arp, clock, conntrack, cpu, cpufreq, disk, dmi, entropy, filefd, filesystem, host, hwmon, link, load,
-    memory, mounts, netclass, netstat, network, os_release, own, power_supply, pressure, process, schedstat,
-    selinux, socket, sockstat, softnet, thermal, throttle, timex, udev, udp_queues, uname, uptime, vmstat, wireless,
+    Paths, address, arp, clock, conntrack, cpu, cpufreq, disk, dmi, entropy, filefd, filesystem, host, hwmon, link,
+    load, memory, netstat, network, os_release, own, power_supply, pressure, process, schedstat, selinux, socket,
+    sockstat, softnet, thermal, throttle, timex, udev, uname, uptime, vmstat, wireless,
 };
 use crate::model::hold;
 use crate::model::system::RawUptime;
@@ -227,17 +227,17 @@ fn lanes(paths: &Paths) -> Vec<Source> {
     let mut wireless = wireless::Reader::new(paths);
     let mut filesystems = filesystem::Reader::new(paths);
     let mut sockets = socket::Reader::new(paths);
-    let mut netclass = netclass::Reader::new(paths);
-    let mut mounts = mounts::Reader::new(paths);
-    let [of_hwmon, of_thermal, of_power] = [paths.clone(), paths.clone(), paths.clone()];
+    let [of_address, of_hwmon, of_thermal, of_power] = [paths.clone(), paths.clone(), paths.clone(), paths.clone()];
     [
         Source::new("cpufreq", Subjects::FREQUENCY, move |_| clocks.read()),
         Source::new("link", Subjects::INTERFACES, move |_| links.read()),
         Source::new("wireless", Subjects::WIRELESS, move |_| wireless.read()),
         Source::new("filesystem", Subjects::FILESYSTEMS, move |_| filesystems.read()),
-        Source::new("socket", Subjects::SOCKETS, move |_| sockets.read()),
-        Source::new("netclass", Subjects::TABLES, move |_| netclass.read()),
-        Source::new("mounts", Subjects::TABLES, move |_| mounts.read()),
+        Source::new("socket", Subjects::SOCKETS.with(Subjects::TABLES), move |asked| {
+            sockets.read(asked.intersects(Subjects::SOCKETS))
+        })
+        .partial(None),
+        Source::new("address", Subjects::INTERFACES, move |_| address::read(&of_address)),
         Source::new("hwmon", Subjects::SENSORS, move |_| hwmon::read(&of_hwmon)),
         Source::new("thermal", Subjects::SENSORS, move |_| thermal::read(&of_thermal)),
         Source::new("power_supply", Subjects::TABLES, move |_| power_supply::read(&of_power)),
@@ -261,7 +261,6 @@ fn tables(paths: &Paths) -> Vec<Source> {
     let mut sockstat = sockstat::Reader::new(paths);
     let mut timex = timex::Reader::default();
     let mut udev = udev::Reader::new(paths);
-    let mut udp_queues = udp_queues::Reader::new(paths);
     let mut uname = uname::Reader::new(paths);
     let mut softnet = softnet::reader(paths);
     let mut arp = arp::reader(paths);
@@ -286,7 +285,6 @@ fn tables(paths: &Paths) -> Vec<Source> {
         Source::new("sockstat", all, move |_| sockstat.read()),
         Source::new("timex", all, move |_| timex.read()),
         Source::new("udev", all, move |_| udev.read()),
-        Source::new("udp_queues", all, move |_| udp_queues.read()),
         Source::new("uname", all, move |_| uname.read()),
         Source::counters(
             "softnet",

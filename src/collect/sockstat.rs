@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use crate::collect::Paths;
-use crate::collect::file::{KeptFile, optional, parse_error};
+use super::Paths;
+use super::file::{KeptFile, optional, parse_error};
 use crate::model::Reading;
 use crate::model::network::SockstatField;
 

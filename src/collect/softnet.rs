@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use crate::collect::Paths;
-use crate::collect::file::{FileReader, parse_error};
+use super::Paths;
+use super::file::{FileReader, parse_error};
 use crate::model::Reading;
 use crate::model::network::SoftnetRow;
 

@@ -33,11 +33,11 @@ use cpu::{Cpu, RawClocks, RawCpu};
 use hardware::{HwmonChip, Sensors, Thermal};
 use load::{Load, RawLoad};
 use memory::{Memory, RawMemory, RawVmstat, Swap};
-use network::{Interface, RawInterfaceCounters, RawLink, RawWireless, Wireless};
+use network::{Interface, NetClass, RawAddresses, RawInterfaceCounters, RawWireless, Wireless};
 use pressure::{Pressure, RawPressure};
 use process::{Processes, RawProcesses};
-use socket::RawSockets;
-use storage::{Disk, Filesystem, RawDisk, RawFilesystem};
+use socket::{RawSocketTables, RawSockets};
+use storage::{Disk, Filesystem, RawDisk, RawMount};
 use system::{HostFacts, RawHost, RawUptime};
 
 pub use average::{AverageRing, Averages};
@@ -135,7 +135,8 @@ pub fn derive(sample: &Sample) -> Snapshot {
     let cpu = readings.pair::<RawCpu>();
     let memory = readings.value::<RawMemory>();
     let clocks = readings.value::<RawClocks>().map(|raw| cpu::frequencies(raw)).unwrap_or_default();
-    let links = readings.value::<Vec<RawLink>>().map(|links| &links[..]);
+    let addresses = readings.value::<RawAddresses>().map(|addresses| &**addresses);
+    let links = readings.value::<Vec<NetClass>>().map(|classes| (&classes[..], addresses));
     let chips = readings.value::<Vec<HwmonChip>>().map_or(&[][..], |chips| chips);
     let sensors = hardware::sensors(chips, readings.value::<Thermal>().map(|thermal| &**thermal));
     Snapshot {
@@ -153,13 +154,13 @@ pub fn derive(sample: &Sample) -> Snapshot {
         pressure: readings.value::<RawPressure>().map(|raw| pressure::derive(raw)),
         disks: readings.pair::<Vec<RawDisk>>().map(|pair| storage::disk::derive(&pair)),
         filesystems: readings
-            .value::<Vec<RawFilesystem>>()
-            .map(|list| list.iter().map(storage::filesystem::derive).collect()),
+            .value::<Vec<RawMount>>()
+            .map(|mounts| mounts.iter().filter_map(storage::filesystem::derive).collect()),
         interfaces: readings.pair::<Vec<RawInterfaceCounters>>().map(|pair| network::interface::derive(&pair, links)),
         wireless: readings.value::<Vec<RawWireless>>().map(|list| list.iter().map(network::wireless::derive).collect()),
         sensors,
         processes: readings.pair::<RawProcesses>().map(|pair| process::derive(&pair, sample)),
-        sockets: readings.value::<RawSockets>().cloned(),
+        sockets: readings.value::<RawSocketTables>().and_then(|tables| tables.sockets.clone()),
         // Two readings do not tell of minutes: the sampler, which sees them all, fills these in.
         averages: Averages::default(),
         readers: sample.runs.clone(),

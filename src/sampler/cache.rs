@@ -48,6 +48,9 @@ pub(super) struct Done {
     answer: Option<Answer>,
 }
 
+/// A lane and what its job brought, if it came back.
+type Finished = (&'static str, Option<Vec<Done>>);
+
 /// One source.
 struct Slot {
     name: &'static str,
@@ -73,7 +76,7 @@ struct Slot {
 
 pub(super) struct Cache {
     slots: Vec<Slot>,
-    running: FuturesUnordered<BoxFuture<'static, (&'static str, Option<Vec<Done>>)>>,
+    running: FuturesUnordered<BoxFuture<'static, Finished>>,
     factory: Factory,
     launch: Launch,
     epoch: Instant,
@@ -246,8 +249,8 @@ impl Cache {
         std::array::from_fn(|bit| {
             let subject = Subjects::from_bit(bit);
             let serving = self.slots.iter().filter(|slot| slot.serves.contains(subject));
-            let answers = serving.map(|slot| Some(slot.answered.filter(|(_, to)| to.contains(subject))?.0));
-            answers.fold(Some(now), |oldest, answer| Some(oldest?.min(answer?)))
+            let mut answers = serving.map(|slot| Some(slot.answered.filter(|(_, to)| to.contains(subject))?.0));
+            answers.try_fold(now, |oldest, answer| Some(oldest.min(answer?)))
         })
     }
 }

@@ -17,14 +17,17 @@ struct Script {
     /// How long each lane takes. Shared with the readers, as the rest.
     takes: Arc<Mutex<HashMap<&'static str, Duration>>>,
     /// When each reader read, and for whom.
-    reads: Arc<Mutex<Vec<(&'static str, Duration, Subjects)>>>,
+    reads: Arc<Mutex<Vec<Read>>>,
     panics: Arc<Mutex<Vec<&'static str>>>,
 }
+
+/// Which reader, when, and for whom.
+type Read = (&'static str, Duration, Subjects);
 
 /// What the scripted readers count: one more at each reading.
 struct Vital(u64);
 struct Slow(u64);
-struct Processes(u64);
+struct Processes;
 
 impl Script {
     fn takes(&self, lane: &'static str, time: Duration) {
@@ -54,7 +57,7 @@ impl Script {
     fn sources(&self) -> Vec<Source> {
         vec![
             self.source("vital", Subjects::VITALS, Vital).each_tick(),
-            self.source("process", Subjects::ALL_PROCESSES, Processes).in_tick().partial(None),
+            self.source("process", Subjects::ALL_PROCESSES, |_| Processes).in_tick().partial(None),
             self.source("slow", Subjects::SENSORS, Slow).may_hang(),
         ]
     }

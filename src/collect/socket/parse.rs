@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::collect::file::parse_error;
 use crate::model::Reading;
+use crate::model::network::UdpQueue;
 use crate::model::socket::{RawSocket, SocketEnd, SocketKind};
 
 /// `sun_path` of unix(7) has 108 bytes; each of them may have become a U+FFFD of three.
@@ -120,6 +121,21 @@ fn unix_line(line: &str) -> Option<(u16, u8, u64, &str)> {
     Some((kind, state, inode, rest))
 }
 
+/// Bytes that wait in the queues of the UDP sockets of one family: the fifth column `tx:rx` in hexadecimal, summed.
+pub(super) fn sum_queues(path: &Path, text: &str, family: &'static str) -> Reading<UdpQueue> {
+    let mut queue = UdpQueue { family, receive_bytes: 0, transmit_bytes: 0 };
+    for (index, line) in text.lines().enumerate().skip(1) {
+        let pair = line.split_ascii_whitespace().nth(4).and_then(|column| {
+            let (tx, rx) = column.split_once(':')?;
+            Some((u64::from_str_radix(tx, 16).ok()?, u64::from_str_radix(rx, 16).ok()?))
+        });
+        let (tx, rx) = pair.ok_or_else(|| parse_error(path, index + 1, "expected a fifth column tx:rx"))?;
+        queue.transmit_bytes = queue.transmit_bytes.saturating_add(tx);
+        queue.receive_bytes = queue.receive_bytes.saturating_add(rx);
+    }
+    Ok(queue)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,5 +226,17 @@ mod tests {
         }
         // Nothing can go on where there is no path.
         assert!(matches!(unix(&format!("{UNIX_HEAD}{}x\n", line(""))), Err(ReadError::Parse { line: 3, .. })));
+    }
+
+    #[test]
+    fn queues_are_summed() {
+        let text = "  sl  local_address rem_address   st tx_queue rx_queue tr\n\
+                    1: 0100007F:0035 00000000:0000 07 00000001:0000000A 00:0 0 0\n\
+                    2: 0100007F:0036 00000000:0000 07 00000002:00000010 00:0 0 0\n";
+        assert_eq!(
+            sum_queues(Path::new("u"), text, "v4").unwrap(),
+            UdpQueue { family: "v4", receive_bytes: 26, transmit_bytes: 3 }
+        );
+        assert!(sum_queues(Path::new("u"), "head\n1: a b c\n", "v4").is_err());
     }
 }

@@ -24,7 +24,11 @@ use crate::model::own::OwnStats;
 use crate::model::{Snapshot, Subjects};
 
 /// What the page is made of, beyond the vitals.
-pub const NEEDS: Subjects = Subjects::TABLES.with(Subjects::SENSORS).with(Subjects::FREQUENCY).with(Subjects::FILESYSTEMS).with(Subjects::INTERFACES);
+pub const NEEDS: Subjects = Subjects::TABLES
+    .with(Subjects::SENSORS)
+    .with(Subjects::FREQUENCY)
+    .with(Subjects::FILESYSTEMS)
+    .with(Subjects::INTERFACES);
 
 /// One collector: its name, the readers whose runs count for it, and what writes its families.
 struct Collector {
@@ -51,7 +55,7 @@ const COLLECTORS: [Collector; 29] = [
     row("hwmon", &["hwmon"], hwmon::hwmon),
     row("loadavg", &["load"], system::loadavg),
     row("meminfo", &["memory"], memory::meminfo),
-    row("netclass", &["netclass"], network::netclass),
+    row("netclass", &["link"], network::netclass),
     row("netdev", &["network"], network::netdev),
     row("netstat", &["netstat"], netstack::netstat),
     row("os", &["os_release"], system::os),
@@ -65,7 +69,7 @@ const COLLECTORS: [Collector; 29] = [
     row("thermal_zone", &["thermal"], hardware::thermal_zone),
     row("time", &["clock"], clock::time),
     row("timex", &["timex"], clock::timex),
-    row("udp_queues", &["udp_queues"], netstack::udp_queues),
+    row("udp_queues", &["socket"], netstack::udp_queues),
     row("uname", &["uname"], system::uname),
     row("vmstat", &["vmstat"], memory::vmstat),
 ];

@@ -2,7 +2,8 @@
 
 use super::writer::{Kind, Writer};
 use crate::model::Snapshot;
-use crate::model::network::{ArpEntries, Conntrack, NetstatField, SockstatField, SoftnetRow, UdpQueue};
+use crate::model::network::{ArpEntries, Conntrack, NetstatField, SockstatField, SoftnetRow};
+use crate::model::socket::RawSocketTables;
 
 /// ARP entries by device.
 pub fn arp(writer: &mut Writer, snapshot: &Snapshot) {
@@ -74,7 +75,7 @@ pub fn softnet(writer: &mut Writer, snapshot: &Snapshot) {
 
 /// Bytes that wait in UDP sockets.
 pub fn udp_queues(writer: &mut Writer, snapshot: &Snapshot) {
-    let Some(queues) = snapshot.raw::<Vec<UdpQueue>>() else { return };
+    let Some(RawSocketTables { udp_queues: queues, .. }) = snapshot.raw() else { return };
     let mut family = writer.family("node_udp_queues", Kind::Gauge, "Bytes that wait in the queues of UDP sockets.");
     for queue in queues {
         family.sample(&[("ip", queue.family), ("queue", "rx")], queue.receive_bytes);

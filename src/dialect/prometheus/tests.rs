@@ -10,7 +10,7 @@ use crate::model::cpu::Cpu;
 use crate::model::hardware::{HwmonChip, HwmonSensor, PowerSupply};
 use crate::model::network::Interface;
 use crate::model::storage::Disk;
-use crate::model::storage::MountRow;
+use crate::model::storage::RawMount;
 use crate::model::{Gathered, Run};
 
 fn snapshot() -> Snapshot {
@@ -19,12 +19,12 @@ fn snapshot() -> Snapshot {
         Gathered { at: Duration::ZERO, value: Ok(Arc::new(value)), previous: None }
     }
     let stuck = |path: &str| Some(Err(crate::model::ReadError::Stuck { path: path.to_owned() }));
-    let mount = |mount_point: &str, usage| MountRow {
+    let mount = |mount_point: &str, usage| RawMount {
         device: "/dev/vda".to_owned(),
         mount_point: mount_point.to_owned(),
         kind: "ext4".to_owned(),
-        read_only: false,
         usage,
+        ..RawMount::default()
     };
     readings.put(reading(vec![mount("/", stuck("/")), mount("/bind", stuck("/")), mount("/net", None)]));
     readings.put(reading(vec![HwmonChip {
@@ -36,6 +36,7 @@ fn snapshot() -> Snapshot {
             label: Some("Package \"0\"".to_owned()),
             elements: vec![("input".to_owned(), 42_000.0)],
         }],
+        ..HwmonChip::default()
     }]));
     readings.put(reading(vec![PowerSupply {
         name: "BAT0".to_owned(),

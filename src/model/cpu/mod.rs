@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::{Machine, Pair};
 
-pub(super) use processor::{frequencies, mean_frequency};
 pub use processor::{Frequency, FrequencyLimits, RawClocks, RawCpuModel, Throttles};
+pub(super) use processor::{frequencies, mean_frequency};
 
 /// CPU time by mode in clock ticks, one line of `/proc/stat` (`proc_stat(5)`). Fields that an old kernel lacks are 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
