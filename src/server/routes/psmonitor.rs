@@ -1,10 +1,8 @@
 //! Carries psmonitor's words: workers, the two routes, the stream.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_ws::CloseCode;
 use bytestring::ByteString;
@@ -12,16 +10,17 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::connection::Connection;
-use super::gate::{Kind, Pass};
-use super::state::State;
-use super::websocket::{self, Event, Gone, Socket};
-use super::{body, json_response};
 use crate::config::parse_time;
 use crate::dialect::psmonitor as words;
-use crate::error::ApiError;
-use crate::sampler::{Encoding, Stride};
-use crate::worker::Worker;
+use crate::limits::Limits;
+use crate::sampler::{Encoding, Sampler, Stride};
+use crate::server::error::ApiError;
+use crate::server::http::connection::Connection;
+use crate::server::http::{body, is_upgrade, json_response};
+use crate::server::stream::Streams;
+use crate::server::stream::stream_limits::{Kind, Pass};
+use crate::server::stream::websocket::{self, Event, Gone, Socket};
+use crate::worker::{Registry, Worker};
 
 /// Why a stream is refused to somebody else than the worker's user.
 const INVALID_SUBSCRIBER: &str = "Invalid worker id for this subscriber";
@@ -30,10 +29,11 @@ const INVALID_SUBSCRIBER: &str = "Invalid worker id for this subscriber";
 pub async fn create(
     req: HttpRequest,
     payload: web::Payload,
-    state: web::Data<State>,
+    limits: web::Data<Limits>,
+    workers: web::Data<Registry>,
 ) -> Result<HttpResponse, ApiError> {
-    body::read(&req, payload, &state.limits).await?;
-    Ok(match state.workers.create(None) {
+    body::read(&req, payload, &limits).await?;
+    Ok(match workers.create(None) {
         Ok(id) => HttpResponse::Ok().json(json!({ "id": id.to_string(), "status": null })),
         Err(full) => HttpResponse::ServiceUnavailable()
             .insert_header(("Retry-After", full.retry_after.as_secs().to_string()))
@@ -42,14 +42,14 @@ pub async fn create(
 }
 
 /// `GET /system`.
-pub async fn system(state: web::Data<State>) -> Result<HttpResponse, ApiError> {
-    let frame = state.sampler.latest(words::SYSTEM_NEEDS).await?;
+pub async fn system(sampler: web::Data<Sampler>) -> Result<HttpResponse, ApiError> {
+    let frame = sampler.latest(words::SYSTEM_NEEDS).await?;
     Ok(json_response(frame.encoded(Encoding::PsmonitorSystem, words::system)))
 }
 
 /// `GET /network`.
-pub async fn network(state: web::Data<State>) -> Result<HttpResponse, ApiError> {
-    let frame = state.sampler.latest(words::NETWORK_NEEDS).await?;
+pub async fn network(sampler: web::Data<Sampler>) -> Result<HttpResponse, ApiError> {
+    let frame = sampler.latest(words::NETWORK_NEEDS).await?;
     Ok(json_response(frame.encoded(Encoding::PsmonitorNetwork, words::network)))
 }
 
@@ -66,27 +66,28 @@ pub async fn connect(
     req: HttpRequest,
     payload: web::Payload,
     query: web::Query<Connect>,
-    state: web::Data<State>,
+    sampler: web::Data<Sampler>,
+    workers: web::Data<Registry>,
+    streams: web::Data<Streams>,
 ) -> Result<HttpResponse, ApiError> {
-    if !websocket::is_upgrade(&req) {
+    if !is_upgrade(&req) {
         return Err(ApiError::UpgradeRequired);
     }
     let Some(id) = query.id.as_deref().filter(|id| !id.is_empty()) else {
         return Err(ApiError::BadRequest("name the worker: POST / gives an id, connect to /connect?id=ID".to_owned()));
     };
     let interval = match query.interval.as_deref() {
-        None => state.sampler.interval(),
+        None => sampler.interval(),
         Some(text) => parse_time(text).map_err(|why| ApiError::BadRequest(format!("interval={text}: {why}")))?,
     };
     let address = req.conn_data::<Rc<Connection>>().map_or([0, 0, 0, 0].into(), |connection| connection.peer_ip());
-    let (response, mut socket) = websocket::accept(&req, &mut payload.into_inner(), &state)?;
-    let pass = state.gate.enter(Kind::Psmonitor, address);
-    let claim = || id.parse::<Uuid>().ok().and_then(|id| state.workers.claim(&id));
+    let (response, mut socket) = websocket::accept(&req, &mut payload.into_inner(), &streams)?;
+    let pass = streams.gate.enter(Kind::Psmonitor, address);
+    let claim = || id.parse::<Uuid>().ok().and_then(|id| workers.claim(&id));
     let worker = if pass.is_ok() { claim().ok_or("Invalid worker id") } else { Err("at capacity") };
     // A worker that a user asked for serves that user only.
     let is_theirs = |worker: &Worker| worker.owner.is_none() || worker.owner.as_deref() == query.subscriber.as_deref();
     let worker = worker.and_then(|worker| is_theirs(&worker).then_some(worker).ok_or(INVALID_SUBSCRIBER));
-    let state = state.into_inner();
     actix_rt::spawn(async move {
         match (pass, worker) {
             (Err(_), _) => {
@@ -97,7 +98,7 @@ pub async fn connect(
                 socket.close_with(CloseCode::Policy, reason);
             }
             (Ok(pass), Ok(_)) => {
-                let _ = stream(&mut socket, &state, interval, pass).await;
+                let _ = stream(&mut socket, &sampler, interval, pass).await;
             }
         }
     });
@@ -105,8 +106,8 @@ pub async fn connect(
 }
 
 // By reference: a socket that is moved in would have its place twice in each stream's memory.
-async fn stream(socket: &mut Socket, state: &Arc<State>, interval: Duration, _pass: Pass) -> Result<(), Gone> {
-    let mut watch = state.sampler.watch(words::SYSTEM_NEEDS);
+async fn stream(socket: &mut Socket, sampler: &Sampler, interval: Duration, _pass: Pass) -> Result<(), Gone> {
+    let mut watch = sampler.watch(words::SYSTEM_NEEDS);
     socket.say(ByteString::from_static(words::GREETING)).await?;
     // A server that stops before the first frame closes the socket too, so that is listened for from the start.
     let first = loop {
@@ -119,7 +120,7 @@ async fn stream(socket: &mut Socket, state: &Arc<State>, interval: Duration, _pa
         socket.close_with(CloseCode::Error, "the sampler does not answer");
         return Err(Gone);
     };
-    let stride = Stride::new(first.tick(), interval, state.sampler.interval());
+    let stride = Stride::new(first.tick(), interval, sampler.interval());
     socket.frame(first.encoded(Encoding::PsmonitorFrame, words::frame)).await?;
     drop(first);
     loop {
@@ -140,6 +141,3 @@ async fn answer(socket: &mut Socket, event: Event) -> Result<(), Gone> {
         Event::Binary(bytes) => socket.say(words::received(&String::from_utf8_lossy(&bytes))).await,
     }
 }
-
-/// Header of a JSON answer.
-pub const JSON: (actix_web::http::header::HeaderName, &str) = (CONTENT_TYPE, "application/json");

@@ -1,18 +1,29 @@
-//! What was typed, validated: flags before `PSMONITOR_*` variables before defaults, into one [`Config`].
+//! What was typed, validated: flags before `PSMONITOR_*` variables before [`defaults`], into one [`Config`].
 //!
-//! Every complaint names the flag and says what would be right.
+//! Called by `main`. Every complaint names the flag and says what would be right.
+
+pub mod defaults;
+mod listen;
+mod names;
+mod time;
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
+
+use clap::{CommandFactory, FromArgMatches};
+
+pub use listen::Listen;
+pub use names::AllowOrigins;
+pub use time::parse_time;
 
 use crate::auth::{Secret, Sources};
 use crate::cli::Args;
 use crate::collect::Paths;
 use crate::error::StartupError;
 use crate::limits::Limits;
-use crate::origin::host_name;
+use listen::{parse_listen, resolve};
+use names::{parse_host, parse_origins};
 
 /// Shortest and longest `--interval`.
 const INTERVALS: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
@@ -44,15 +55,6 @@ pub struct Config {
     pub paths: Paths,
 }
 
-/// One `--listen`, or the pair of `--address` and `--port`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listen {
-    /// As typed, for messages.
-    pub host: String,
-    /// All addresses of the host, each with the port.
-    pub addresses: Vec<SocketAddr>,
-}
-
 /// Where the server's certificate is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
@@ -62,63 +64,76 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
-/// Which foreign pages may read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AllowOrigins {
-    /// These, lower case, without a trailing slash.
-    Listed(Vec<String>),
-    /// All.
-    Any,
+/// The flags with their texts, and their defaults beside them.
+#[must_use]
+pub fn command() -> clap::Command {
+    defaults::shown().into_iter().fold(Args::command(), |command, (flag, default)| {
+        command.mut_arg(flag, |arg| {
+            let text = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            arg.help(format!("{text} [default: {default}]"))
+        })
+    })
+}
+
+/// What this process was started with. Prints nothing: clap's answer, `--help` included, is an error here.
+pub fn typed() -> Result<Args, clap::Error> {
+    Args::from_arg_matches(&command().try_get_matches()?)
 }
 
 impl Config {
     /// What `args` mean.
     pub fn from_args(args: &Args) -> Result<Self, StartupError> {
-        let listen = if args.listen.is_empty() {
-            vec![resolve("--address", &args.address, args.port)?]
+        let listen = if let Some(all) = &args.listen {
+            all.iter().map(|text| parse_listen(text)).collect::<Result<_, _>>()?
         } else {
-            args.listen.iter().map(|text| parse_listen(text)).collect::<Result<_, _>>()?
+            let address = args.address.as_deref().unwrap_or(defaults::ADDRESS);
+            vec![resolve("--address", address, args.port.unwrap_or(defaults::PORT))?]
         };
-        let interval = parse_time(&args.interval).map_err(|reason| complaint("--interval", &args.interval, &reason))?;
+        let typed = args.interval.as_deref().unwrap_or(defaults::INTERVAL);
+        let interval = parse_time(typed).map_err(|reason| complaint("--interval", typed, &reason))?;
         if !INTERVALS.contains(&interval) {
-            return Err(complaint("--interval", &args.interval, "it must be between 100ms and 1h"));
+            return Err(complaint("--interval", typed, "it must be between 100ms and 1h"));
         }
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let workers = args.workers.unwrap_or_else(|| cores.min(4));
+        let workers = args.workers.unwrap_or_else(defaults::workers);
         if !(1..=256).contains(&workers) {
             return Err(complaint("--workers", &workers.to_string(), "it must be between 1 and 256"));
         }
+        let bounds = Limits::default();
         let limits = Limits {
-            streams: at_least_one("--max-connections", args.max_connections)?,
-            streams_per_address: at_least_one("--max-per-address", args.max_per_address)?,
-            unclaimed_workers: at_least_one("--max-unclaimed", args.max_unclaimed)?,
-            ..Limits::default()
+            streams: at_least_one("--max-connections", args.max_connections.unwrap_or(bounds.streams))?,
+            streams_per_address: at_least_one(
+                "--max-per-address",
+                args.max_per_address.unwrap_or(bounds.streams_per_address),
+            )?,
+            unclaimed_workers: at_least_one("--max-unclaimed", args.max_unclaimed.unwrap_or(bounds.unclaimed_workers))?,
+            ..bounds
         };
-        for (flag, folder) in [("--sysfs", &args.sysfs), ("--rootfs", &args.rootfs)] {
+        let host = Paths::host();
+        let paths = Paths {
+            procfs: args.procfs.clone().unwrap_or(host.procfs),
+            sysfs: args.sysfs.clone().unwrap_or(host.sysfs),
+            rootfs: args.rootfs.clone().unwrap_or(host.rootfs),
+            ..host
+        };
+        for (flag, folder) in [("--sysfs", &paths.sysfs), ("--rootfs", &paths.rootfs)] {
             if !folder.is_dir() {
                 return Err(complaint(flag, &folder.display().to_string(), "there is no such folder"));
             }
         }
-        let paths = Paths {
-            procfs: args.procfs.clone(),
-            sysfs: args.sysfs.clone(),
-            rootfs: args.rootfs.clone(),
-            ..Paths::host()
-        };
         let config = Self {
             secrets: secrets(args, std::env::var_os("PSMONITOR_TOKEN"))?,
             tls: tls_files(args)?,
-            allow_kill: args.allow_kill,
+            allow_kill: args.allow_kill.unwrap_or(false),
             listen,
             interval,
             limits,
             data_dir: args.data_dir.clone(),
             workers,
-            allow_hosts: args.allow_host.iter().map(|host| parse_host(host)).collect::<Result<_, _>>()?,
-            allow_origins: parse_origins(&args.allow_origin)?,
+            allow_hosts: args.allow_host.iter().flatten().map(|host| parse_host(host)).collect::<Result<_, _>>()?,
+            allow_origins: parse_origins(args.allow_origin.as_deref().unwrap_or_default())?,
             paths,
         };
-        config.check_exposure(args.no_auth)?;
+        config.check_exposure(args.no_auth.unwrap_or(false))?;
         if config.allow_kill && !config.secrets.is_any() {
             log::warn!("--allow-kill changes nothing without --token-file or --users-file: process.kill needs a token");
         }
@@ -190,84 +205,11 @@ fn at_least_one(flag: &str, value: usize) -> Result<usize, StartupError> {
     if value == 0 { Err(complaint(flag, "0", "it must be at least 1")) } else { Ok(value) }
 }
 
-/// `ADDRESS:PORT`, with IPv6 addresses in brackets.
-fn parse_listen(text: &str) -> Result<Listen, StartupError> {
-    let wrong = || complaint("--listen", text, "it must be ADDRESS:PORT, as 127.0.0.1:4500 or [::1]:4500");
-    let (host, port) = text.trim().rsplit_once(':').ok_or_else(wrong)?;
-    let port = port.parse().map_err(|_| wrong())?;
-    if host.is_empty() || (host.contains(':') && !host.starts_with('[')) {
-        return Err(wrong());
-    }
-    resolve("--listen", host, port)
-}
-
-/// All addresses of a host, IPv4 first. `localhost` means both loopback addresses, whatever the resolver says.
-fn resolve(flag: &str, host: &str, port: u16) -> Result<Listen, StartupError> {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let mut ips: Vec<IpAddr> = if bare.eq_ignore_ascii_case("localhost") {
-        vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
-    } else if let Ok(ip) = bare.parse() {
-        vec![ip]
-    } else if bare.is_empty() {
-        return Err(complaint(flag, host, "it must be an address or a host name"));
-    } else {
-        (bare, port)
-            .to_socket_addrs()
-            .map_err(|error| StartupError::Resolve { host: bare.to_owned(), reason: error.to_string() })?
-            .map(|address| address.ip())
-            .collect()
-    };
-    ips.sort_by_key(IpAddr::is_ipv6);
-    ips.dedup();
-    if ips.is_empty() {
-        return Err(StartupError::Resolve { host: bare.to_owned(), reason: "it has none".to_owned() });
-    }
-    Ok(Listen { host: bare.to_owned(), addresses: ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect() })
-}
-
-/// A host name without a port; a port that was typed is ignored, as it is in requests.
-fn parse_host(text: &str) -> Result<String, StartupError> {
-    let host = text.trim().to_ascii_lowercase();
-    let name =
-        host_name(&host).ok_or_else(|| complaint("--allow-host", text, "it must be a host name or an address"))?;
-    Ok(name.to_owned())
-}
-
-fn parse_origins(origins: &[String]) -> Result<AllowOrigins, StartupError> {
-    if origins.iter().any(|origin| origin.trim() == "*") {
-        return Ok(AllowOrigins::Any);
-    }
-    let parse = |text: &String| {
-        let origin = text.trim().trim_end_matches('/').to_ascii_lowercase();
-        let scheme = origin.split_once("://").filter(|(scheme, host)| {
-            matches!(*scheme, "http" | "https") && !host.is_empty() && !host.contains(['/', '?', '#', '@'])
-        });
-        scheme.map(|_| origin.clone()).ok_or_else(|| {
-            complaint("--allow-origin", text, "it must be an origin such as https://dash.example.com, or *")
-        })
-    };
-    Ok(AllowOrigins::Listed(origins.iter().map(parse).collect::<Result<_, _>>()?))
-}
-
-/// A number of seconds, or a number with a unit: `60`, `2.5`, `500ms`, `5s`, `1m`, `1h`.
-pub fn parse_time(text: &str) -> Result<Duration, String> {
-    let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let scale = match unit.trim() {
-        "" | "s" => 1.0,
-        "ms" => 0.001,
-        "m" => 60.0,
-        "h" => 3_600.0,
-        _ => return Err(format!("{unit:?} is no unit; use ms, s, m or h")),
-    };
-    let number: f64 = number.parse().map_err(|_| "it must be a number of seconds, or as 500ms, 5s, 1m".to_owned())?;
-    Duration::try_from_secs_f64(number * scale).map_err(|_| "it is too long".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::SocketAddr;
+
     use clap::Parser;
 
     fn config(args: &[&str]) -> Result<Config, StartupError> {
@@ -337,6 +279,34 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_typed_leaves_room_for_others() {
+        for flag in command().get_arguments().filter(|flag| !matches!(flag.get_id().as_str(), "help" | "version")) {
+            assert!(
+                flag.get_default_values().is_empty(),
+                "{} has a default that looks as if it was typed",
+                flag.get_id()
+            );
+        }
+        let args = |args: &[&str]| Args::parse_from(std::iter::once(&"psmonitor").chain(args));
+        assert_eq!((args(&[]).no_auth, args(&[]).allow_kill), (None, None));
+        let said = args(&["--no-auth", "--allow-kill=false"]);
+        assert_eq!((said.no_auth, said.allow_kill), (Some(true), Some(false)));
+    }
+
+    #[test]
+    fn the_help_tells_every_default_as_it_is() {
+        let help = command().render_long_help().to_string();
+        let lines: Vec<&str> = help.lines().map(str::trim).collect();
+        for (flag, default) in defaults::shown() {
+            let long = format!("--{}", flag.replace('_', "-"));
+            let at = lines.iter().position(|line| line.split([' ', ',']).any(|word| word == long)).unwrap();
+            let text = lines[at..].iter().take_while(|line| !line.is_empty()).copied().collect::<Vec<_>>().join(" ");
+            assert!(text.contains(&format!("[default: {default}]")), "{long}: {text}");
+        }
+        assert_eq!(config(&[]).unwrap().interval, parse_time(defaults::INTERVAL).unwrap());
+    }
+
+    #[test]
     fn a_wide_address_needs_tokens_users_or_a_word() {
         let error = config(&["--listen", "0.0.0.0:0"]).unwrap_err();
         let text = error.to_string();
@@ -355,22 +325,5 @@ mod tests {
         assert!(config(&["--tls-key", "k"]).unwrap_err().to_string().contains("--tls-cert"));
         let tls = config(&["--tls-cert", "c", "--tls-key", "k"]).unwrap().tls;
         assert_eq!(tls, Some(TlsFiles { cert: "c".into(), key: "k".into() }));
-    }
-
-    #[test]
-    fn times_are_seconds_or_carry_a_unit() {
-        for (text, milliseconds) in [("60", 60_000), ("500ms", 500), ("5s", 5_000), ("1m", 60_000), ("0.5", 500)] {
-            assert_eq!(parse_time(text), Ok(Duration::from_millis(milliseconds)), "{text}");
-        }
-        for text in ["", "s", "1d2", "..", "1e3"] {
-            assert!(parse_time(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn one_star_allows_every_origin() {
-        assert_eq!(config(&["--allow-origin", "*"]).unwrap().allow_origins, AllowOrigins::Any);
-        let listed = config(&["--allow-origin", "HTTPS://Dash.Example.com/"]).unwrap().allow_origins;
-        assert_eq!(listed, AllowOrigins::Listed(vec!["https://dash.example.com".into()]));
     }
 }

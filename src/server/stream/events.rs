@@ -17,12 +17,12 @@ use futures_util::stream;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
-use super::connection::Connection;
-use super::gate::{Kind, Pass};
-use super::state::State;
-use crate::error::ApiError;
+use super::Streams;
+use super::stream_limits::{Kind, Pass};
 use crate::model::Subjects;
 use crate::sampler::{Frame, Sampler, StandsStill, Stride, Watch};
+use crate::server::error::ApiError;
+use crate::server::http::connection::Connection;
 
 /// A comment goes out this often, so that proxies keep the connection open however rare the events are.
 const COMMENT_EVERY: Duration = Duration::from_secs(12);
@@ -69,7 +69,8 @@ enum Source {
 
 struct Stream {
     events: Events,
-    state: Arc<State>,
+    streams: Arc<Streams>,
+    sampler: Sampler,
     source: Source,
     stopping: watch::Receiver<bool>,
     /// When there was a comment, or the stream began.
@@ -78,14 +79,19 @@ struct Stream {
 }
 
 /// The streaming answer.
-pub fn respond(req: &HttpRequest, state: &web::Data<State>, events: Events) -> Result<HttpResponse, ApiError> {
+pub fn respond(
+    req: &HttpRequest,
+    streams: &web::Data<Streams>,
+    sampler: &Sampler,
+    events: Events,
+) -> Result<HttpResponse, ApiError> {
     // `HEAD` asks for the head alone; a stream behind it would keep the connection and a place for ever.
     if req.method() == Method::HEAD {
         return Ok(HttpResponse::Ok().insert_header(KIND).finish());
     }
     let connection = req.conn_data::<Rc<Connection>>();
     let address = connection.map_or([0, 0, 0, 0].into(), |connection| connection.peer_ip());
-    let pass = state.gate.enter(events.kind, address).map_err(|_| ApiError::Unavailable {
+    let pass = streams.gate.enter(events.kind, address).map_err(|_| ApiError::Unavailable {
         message: "the server is at full capacity; try again later".to_owned(),
         retry_after: RETRY_AFTER,
     })?;
@@ -98,13 +104,14 @@ pub fn respond(req: &HttpRequest, state: &web::Data<State>, events: Events) -> R
             ticker.set_missed_tick_behavior(MissedTickBehavior::Skip);
             Source::Timer { ticker, due: false }
         }
-        Pace::Ticks(wanted) => Source::Ticks { watch: state.sampler.watch(events.needs), wanted, stride: None },
+        Pace::Ticks(wanted) => Source::Ticks { watch: sampler.watch(events.needs), wanted, stride: None },
     };
     let stream = Stream {
         events,
-        state: Arc::clone(state),
+        streams: Arc::clone(streams),
+        sampler: sampler.clone(),
         source,
-        stopping: state.stopping.clone(),
+        stopping: streams.stopping.clone(),
         commented: Instant::now(),
         _pass: pass,
     };
@@ -162,9 +169,9 @@ impl Stream {
                 drop(stopping);
                 return None;
             }
-            frame = self.source.next(&self.state.sampler, self.events.needs) => match frame {
+            frame = self.source.next(&self.sampler, self.events.needs) => match frame {
                 Ok(frame) => {
-                    self.state.gate.sent.fetch_add(1, Ordering::Relaxed);
+                    self.streams.gate.sent.fetch_add(1, Ordering::Relaxed);
                     (self.events.event)(&frame).into_bytes()
                 }
                 Err(error) => Bytes::from(format!(": {error}\n\n")),

@@ -17,11 +17,11 @@ use futures_util::StreamExt;
 use futures_util::future::{FutureExt, LocalBoxFuture};
 use tokio::time::{Instant, Sleep, timeout};
 
-use super::connection::Connection;
+use super::Streams;
 use super::frame_guard::{FrameGuard, Verdict};
-use super::gate::Gate;
-use super::state::State;
-use crate::error::ApiError;
+use super::stream_limits::Gate;
+use crate::server::error::ApiError;
+use crate::server::http::connection::Connection;
 
 /// Time between two pings. With the stalled time of 10 s, a client that never reads is cut within 14 s.
 const PING_EVERY: Duration = Duration::from_secs(4);
@@ -83,46 +83,37 @@ struct Link {
 pub fn accept(
     req: &HttpRequest,
     payload: &mut dev::Payload,
-    state: &State,
+    streams: &Streams,
 ) -> Result<(HttpResponse, Socket), ApiError> {
     let inner = std::mem::replace(payload, dev::Payload::None);
-    let (guarded, verdict) = FrameGuard::new(inner, &state.limits);
+    let (guarded, verdict) = FrameGuard::new(inner, &streams.limits);
     let mut guarded = dev::Payload::Stream { payload: guarded.boxed_local() };
     let body = Payload::from_request(req, &mut guarded).into_inner().map_err(refused)?;
     let (response, session, messages) = actix_ws::handle(req, body).map_err(refused)?;
     let messages = messages
-        .max_frame_size(state.limits.message_bytes)
+        .max_frame_size(streams.limits.message_bytes)
         .aggregate_continuations()
-        .max_continuation_size(state.limits.message_bytes);
+        .max_continuation_size(streams.limits.message_bytes);
     let connection = req.conn_data::<Rc<Connection>>().cloned();
     if let Some(connection) = &connection {
         connection.bound_send_buffer();
     }
-    let mut stopping = state.stopping.clone();
+    let mut stopping = streams.stopping.clone();
     let now = Instant::now();
     let socket = Socket {
         link: Some(Link { session, messages }),
         owed_pong: None,
         verdict,
         connection,
-        gate: Arc::clone(&state.gate),
+        gate: Arc::clone(&streams.gate),
         stopping: async move { drop(stopping.wait_for(|stopping| *stopping).await) }.boxed_local(),
         timer: Box::pin(tokio::time::sleep_until(now)),
-        stalled_time: state.limits.stalled_time,
+        stalled_time: streams.limits.stalled_time,
         next_ping: now,
         unanswered_since: None,
         ping: 0,
     };
     Ok((response, socket))
-}
-
-/// Whether the request asks for a WebSocket.
-#[must_use]
-pub fn is_upgrade(req: &HttpRequest) -> bool {
-    let asks = |value: &actix_web::http::header::HeaderValue| {
-        value.to_str().is_ok_and(|value| value.split(',').any(|word| word.trim().eq_ignore_ascii_case("websocket")))
-    };
-    req.headers().get_all(actix_web::http::header::UPGRADE).any(asks)
 }
 
 fn refused(error: actix_web::Error) -> ApiError {

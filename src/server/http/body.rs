@@ -5,8 +5,8 @@ use actix_web::web::{Bytes, BytesMut, Payload};
 use actix_web::{HttpRequest, error::PayloadError};
 use futures_util::StreamExt;
 
-use crate::error::ApiError;
 use crate::limits::Limits;
+use crate::server::error::ApiError;
 
 /// The whole body, at most the bytes that a body may have and at most for the request time.
 pub async fn read(req: &HttpRequest, payload: Payload, limits: &Limits) -> Result<Bytes, ApiError> {

@@ -11,16 +11,15 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::connection::Connection;
-use super::json_response;
-use super::state::State;
 use crate::auth::Identity;
-use crate::collect::process;
 use crate::dialect::heartbeat as words;
 use crate::dialect::json_text;
-use crate::error::ApiError;
 use crate::model::{ReadError, Snapshot, Subjects, redact};
-use crate::sampler::Encoding;
+use crate::sampler::{Encoding, Sampler};
+use crate::server::error::ApiError;
+use crate::server::http::connection::Connection;
+use crate::server::http::json_response;
+use crate::server::machine::Machine;
 
 type Answer = Result<HttpResponse, ApiError>;
 
@@ -34,50 +33,57 @@ const PROCESS_READS: usize = 4;
 const ANOTHER_LOOK: Duration = Duration::from_millis(20);
 
 /// `GET /api/cpu`.
-pub async fn cpu(state: web::Data<State>) -> Answer {
-    answer(&state, words::CPU_NEEDS, Encoding::HeartbeatCpu, |snapshot| json_text(&words::cpu(snapshot))).await
+pub async fn cpu(sampler: web::Data<Sampler>) -> Answer {
+    answer(&sampler, words::CPU_NEEDS, Encoding::HeartbeatCpu, |snapshot| json_text(&words::cpu(snapshot))).await
 }
 
 /// `GET /api/memory`.
-pub async fn memory(state: web::Data<State>) -> Answer {
-    answer(&state, words::MEMORY_NEEDS, Encoding::HeartbeatMemory, |snapshot| json_text(&words::memory(snapshot))).await
+pub async fn memory(sampler: web::Data<Sampler>) -> Answer {
+    answer(&sampler, words::MEMORY_NEEDS, Encoding::HeartbeatMemory, |snapshot| json_text(&words::memory(snapshot)))
+        .await
 }
 
 /// `GET /api/disk`.
-pub async fn disk(state: web::Data<State>) -> Answer {
-    answer(&state, words::DISK_NEEDS, Encoding::HeartbeatDisk, |snapshot| json_text(&words::disk(snapshot))).await
+pub async fn disk(sampler: web::Data<Sampler>) -> Answer {
+    answer(&sampler, words::DISK_NEEDS, Encoding::HeartbeatDisk, |snapshot| json_text(&words::disk(snapshot))).await
 }
 
 /// `GET /api/diskio`.
-pub async fn diskio(state: web::Data<State>) -> Answer {
-    answer(&state, words::DISKIO_NEEDS, Encoding::HeartbeatDiskio, |snapshot| json_text(&words::diskio(snapshot))).await
+pub async fn diskio(sampler: web::Data<Sampler>) -> Answer {
+    answer(&sampler, words::DISKIO_NEEDS, Encoding::HeartbeatDiskio, |snapshot| json_text(&words::diskio(snapshot)))
+        .await
 }
 
 /// `GET /api/network`.
-pub async fn network(state: web::Data<State>) -> Answer {
-    answer(&state, words::NETWORK_NEEDS, Encoding::HeartbeatNetwork, |snapshot| json_text(&words::network(snapshot)))
+pub async fn network(sampler: web::Data<Sampler>) -> Answer {
+    answer(&sampler, words::NETWORK_NEEDS, Encoding::HeartbeatNetwork, |snapshot| json_text(&words::network(snapshot)))
         .await
 }
 
 /// `GET /api/uptime`.
-pub async fn uptime(state: web::Data<State>) -> Answer {
-    answer(&state, words::UPTIME_NEEDS, Encoding::HeartbeatUptime, |snapshot| json_text(&words::uptime(snapshot))).await
+pub async fn uptime(sampler: web::Data<Sampler>) -> Answer {
+    answer(&sampler, words::UPTIME_NEEDS, Encoding::HeartbeatUptime, |snapshot| json_text(&words::uptime(snapshot)))
+        .await
 }
 
 /// `GET /api/platform`.
-pub async fn platform(state: web::Data<State>) -> Answer {
-    answer(&state, words::PLATFORM_NEEDS, Encoding::HeartbeatPlatform, |snapshot| json_text(&words::platform(snapshot)))
-        .await
+pub async fn platform(sampler: web::Data<Sampler>) -> Answer {
+    answer(&sampler, words::PLATFORM_NEEDS, Encoding::HeartbeatPlatform, |snapshot| {
+        json_text(&words::platform(snapshot))
+    })
+    .await
 }
 
 /// `GET /api/cpumodel`.
-pub async fn cpumodel(state: web::Data<State>) -> Answer {
-    answer(&state, words::CPUMODEL_NEEDS, Encoding::HeartbeatCpumodel, |snapshot| json_text(&words::cpumodel(snapshot)))
-        .await
+pub async fn cpumodel(sampler: web::Data<Sampler>) -> Answer {
+    answer(&sampler, words::CPUMODEL_NEEDS, Encoding::HeartbeatCpumodel, |snapshot| {
+        json_text(&words::cpumodel(snapshot))
+    })
+    .await
 }
 
-async fn answer(state: &State, needs: Subjects, encoding: Encoding, encode: fn(&Snapshot) -> String) -> Answer {
-    let frame = state.sampler.latest(needs).await?;
+async fn answer(sampler: &Sampler, needs: Subjects, encoding: Encoding, encode: fn(&Snapshot) -> String) -> Answer {
+    let frame = sampler.latest(needs).await?;
     Ok(json_response(frame.encoded(encoding, encode)))
 }
 
@@ -136,7 +142,12 @@ pub struct Wanted {
 }
 
 /// `GET /api/process?pid=`. The command line is shown on this machine or to whoever proved who they are.
-pub async fn process(req: HttpRequest, query: web::Query<Wanted>, state: web::Data<State>) -> Answer {
+pub async fn process(
+    req: HttpRequest,
+    query: web::Query<Wanted>,
+    machine: web::Data<dyn Machine>,
+    reads: web::Data<ProcessReads>,
+) -> Answer {
     let Some(asked) = query.pid.as_deref().map(str::trim).filter(|pid| !pid.is_empty()) else {
         return Err(ApiError::BadRequest("name the process: /api/process?pid=PID".to_owned()));
     };
@@ -147,16 +158,18 @@ pub async fn process(req: HttpRequest, query: web::Query<Wanted>, state: web::Da
     let pid: u32 = asked.parse().map_err(|_| gone())?;
     let is_local = req.conn_data::<Rc<Connection>>().is_some_and(|connection| connection.peer_ip().is_loopback());
     let may_see = is_local || req.extensions().get::<Identity>().is_some();
-    let paths = state.paths.clone();
-    let reading = state.process_reads.begin(pid, move || {
-        let name = match process::name(&paths, pid) {
+    let machine = machine.into_inner();
+    let reading = reads.begin(pid, move || {
+        let name = match machine.process_name(pid) {
             // There is such a process, whatever keeps its name from us: `hidepid=1` of proc(5), most often.
             Err(ReadError::Denied { .. } | ReadError::Parse { .. }) => None,
             name => Some(name?),
         };
-        Ok::<_, ReadError>((name, may_see.then(|| process::command_line(&paths, pid)).transpose().unwrap_or(None)))
+        // The process chose this text: it is masked here, off the threads that serve everybody.
+        let arguments = may_see.then(|| machine.command_line(pid)).transpose().unwrap_or(None);
+        Ok::<_, ReadError>((name, arguments.map(|arguments| redact::redact(&arguments).join(" "))))
     });
-    let (name, arguments) = match tokio::time::timeout(COMMAND_LINE_TIME, reading).await {
+    let (name, command_line) = match tokio::time::timeout(COMMAND_LINE_TIME, reading).await {
         Ok(Some(Ok(found))) => found,
         Ok(Some(Err(ReadError::Vanished { .. } | ReadError::Unsupported { .. }))) => return Err(gone()),
         Ok(Some(Err(error))) => {
@@ -169,7 +182,6 @@ pub async fn process(req: HttpRequest, query: web::Query<Wanted>, state: web::Da
             });
         }
     };
-    let command_line = arguments.map(|arguments| redact::redact(&arguments).join(" "));
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(json_text(&words::process(
         pid,
         name.as_deref(),

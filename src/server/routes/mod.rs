@@ -1,24 +1,26 @@
-//! Every route on one screen.
+//! Every route on one screen; the handlers of each dialect are a file of their own.
+
+mod heartbeat;
+mod login;
+mod metrics;
+mod native;
+mod openapi;
+mod process_monitor;
+mod psiod;
+mod psmonitor;
 
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, Route, guard, web};
 
-use super::state::State;
-use super::{assets, heartbeat, login, metrics, native, openapi, process_monitor, psiod, psmonitor, websocket};
-use crate::error::ApiError;
-
-/// Who may use a route once tokens are set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Everybody: it tells nothing about the machine.
-    Open,
-    /// Whoever holds a token.
-    Token,
-    /// Whoever holds a token, or a worker id as `?ticket=`, which works once.
-    Stream,
-    /// Whoever holds a worker id as `?id=`; the route itself takes it.
-    Worker,
-}
+use crate::sampler::Sampler;
+use crate::server::error::ApiError;
+use crate::server::http::assets;
+pub use crate::server::http::guard::Access;
+use crate::server::http::is_upgrade;
+use crate::server::stream::Streams;
+pub use heartbeat::ProcessReads;
+pub use native::HistoryQueries;
+pub use psiod::Psiod;
 
 /// One route: method, path, who may use it, and what answers.
 pub struct Endpoint {
@@ -94,13 +96,13 @@ pub fn configure(app: &mut web::ServiceConfig) {
 
 /// Who may use a path with a method. A path that does not exist is for those with a token: a stranger learns nothing.
 #[must_use]
-pub fn access(method: &Method, path: &str, is_upgrade: bool) -> Access {
+pub fn access(method: &Method, path: &str, asks_upgrade: bool) -> Access {
     let is = |endpoint: &&Endpoint| endpoint.path == path || fits(endpoint.path, path);
     let method = if *method == Method::HEAD { &Method::GET } else { method };
     let found = ENDPOINTS.iter().filter(is).find(|endpoint| endpoint.method == *method);
     match found.map(|endpoint| endpoint.access) {
         // The dashboard's address is also psiod's.
-        Some(Open) if is_upgrade && *method == Method::GET => Stream,
+        Some(Open) if asks_upgrade && *method == Method::GET => Stream,
         Some(access) => access,
         None => Token,
     }
@@ -119,16 +121,21 @@ fn fits(pattern: &str, path: &str) -> bool {
 }
 
 /// `GET /`: the dashboard, or psiod's WebSocket.
-async fn index(req: HttpRequest, payload: web::Payload, state: web::Data<State>) -> Result<HttpResponse, ApiError> {
-    if websocket::is_upgrade(&req) {
-        return psiod::connect(req, payload, state).await;
+async fn index(
+    req: HttpRequest,
+    payload: web::Payload,
+    psiod: web::Data<Psiod>,
+    streams: web::Data<Streams>,
+) -> Result<HttpResponse, ApiError> {
+    if is_upgrade(&req) {
+        return psiod::connect(&req, payload, psiod, &streams);
     }
     assets::index(&req)
 }
 
 /// `GET /healthz`: whether the sampler is alive, and nothing else.
-async fn health(state: web::Data<State>) -> HttpResponse {
-    if state.sampler.is_alive() {
+async fn health(sampler: web::Data<Sampler>) -> HttpResponse {
+    if sampler.is_alive() {
         HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n")
     } else {
         HttpResponse::ServiceUnavailable().content_type("text/plain; charset=utf-8").body("the sampler stands still\n")

@@ -21,8 +21,7 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::Bytes;
 use rustix::net::Shutdown;
 
-use crate::collect::limit::descriptor_limit;
-use crate::collect::process::descriptor_budget;
+use crate::server::machine::Machine;
 
 /// Keep-alive of actix: how long it waits for another head on a quiet connection.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(7);
@@ -118,9 +117,9 @@ pub fn on_connect(io: &dyn Any, data: &mut Extensions, user_timeout: Duration) {
 }
 
 /// How many connections one of `workers` threads takes before accepting pauses. What the readers need stays free.
-pub fn limit_per_worker(workers: usize) -> usize {
-    let all = usize::try_from(descriptor_limit()).unwrap_or(usize::MAX);
-    share(all, descriptor_budget(), workers)
+pub fn limit_per_worker(machine: &dyn Machine, workers: usize) -> usize {
+    let (all, kept_by_readers) = machine.descriptors();
+    share(usize::try_from(all).unwrap_or(usize::MAX), kept_by_readers, workers)
 }
 
 fn share(descriptors: usize, kept_by_readers: usize, workers: usize) -> usize {

@@ -4,28 +4,33 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::events::{self, Events, Pace};
-use super::gate::Kind;
-use super::json_response;
-use super::state::State;
 use crate::dialect::json_text;
 use crate::dialect::process_monitor as words;
-use crate::error::ApiError;
 use crate::model::Snapshot;
-use crate::sampler::Encoding;
+use crate::sampler::{Encoding, Sampler};
+use crate::server::error::ApiError;
+use crate::server::http::json_response;
+use crate::server::stream::Streams;
+use crate::server::stream::events::{self, Events, Pace};
+use crate::server::stream::stream_limits::Kind;
 
 /// Time between two events.
 const PERIOD: Duration = Duration::from_secs(3);
 
 /// `GET /api/processes`.
-pub async fn processes(req: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, ApiError> {
+pub async fn processes(
+    req: HttpRequest,
+    sampler: web::Data<Sampler>,
+    streams: web::Data<Streams>,
+) -> Result<HttpResponse, ApiError> {
     if events::wants_json_once(&req) {
-        let frame = state.sampler.latest(words::NEEDS).await?;
+        let frame = sampler.latest(words::NEEDS).await?;
         return Ok(json_response(frame.encoded(Encoding::ProcessMonitorObject, object)));
     }
     events::respond(
         &req,
-        &state,
+        &streams,
+        &sampler,
         Events {
             kind: Kind::ProcessMonitor,
             needs: words::NEEDS,

@@ -7,12 +7,12 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::connection::Connection;
-use super::state::State;
-use super::{body, guard};
-use crate::auth::{Identity, Refused};
-use crate::error::ApiError;
-use crate::worker::LIFETIME;
+use crate::auth::{Auth, Identity, Refused};
+use crate::limits::Limits;
+use crate::server::error::ApiError;
+use crate::server::http::connection::Connection;
+use crate::server::http::{body, host_of};
+use crate::worker::{LIFETIME, Registry};
 
 /// Body of `POST /authenticate`.
 #[derive(Deserialize)]
@@ -25,14 +25,15 @@ struct Credentials {
 pub async fn authenticate(
     req: HttpRequest,
     payload: web::Payload,
-    state: web::Data<State>,
+    limits: web::Data<Limits>,
+    auth: web::Data<Auth>,
 ) -> Result<HttpResponse, ApiError> {
-    let body = body::read(&req, payload, &state.limits).await?;
+    let body = body::read(&req, payload, &limits).await?;
     let Ok(Credentials { username, password }) = serde_json::from_slice(&body) else {
         return Err(ApiError::BadRequest("send JSON: {\"username\": \"...\", \"password\": \"...\"}".to_owned()));
     };
     let address = req.conn_data::<Rc<Connection>>().map_or([0, 0, 0, 0].into(), |connection| connection.peer_ip());
-    let (token, name) = state.auth.log_in(&username, password, address).await?;
+    let (token, name) = auth.log_in(&username, password, address).await?;
     Ok(HttpResponse::Ok().json(json!({ "token": token, "user_id": &*name })))
 }
 
@@ -40,20 +41,20 @@ pub async fn authenticate(
 pub async fn worker(
     req: HttpRequest,
     payload: web::Payload,
-    state: web::Data<State>,
+    limits: web::Data<Limits>,
+    workers: web::Data<Registry>,
 ) -> Result<HttpResponse, ApiError> {
-    body::read(&req, payload, &state.limits).await?;
+    body::read(&req, payload, &limits).await?;
     let owner = match req.extensions().get::<Identity>() {
         Some(Identity::User(name)) => Some(name.clone()),
         Some(Identity::Token) | None => None,
     };
     let subscriber = owner.as_deref().map(|name| format!("&subscriber={name}")).unwrap_or_default();
-    let id = state
-        .workers
+    let id = workers
         .create(owner)
         .map_err(|full| ApiError::Unavailable { message: full.to_string(), retry_after: full.retry_after })?;
     let scheme = if req.app_config().secure() { "wss" } else { "ws" };
-    let host = guard::host_of(req.headers())?;
+    let host = host_of(req.headers())?;
     Ok(HttpResponse::Ok().json(json!({
         "id": id.to_string(),
         "url": format!("{scheme}://{host}/connect?id={id}{subscriber}"),

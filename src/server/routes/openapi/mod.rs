@@ -11,7 +11,7 @@ use actix_web::http::header::{CACHE_CONTROL, ETAG};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{assets, psmonitor};
+use crate::server::http::{self, assets};
 
 const DOCUMENT: &str = include_str!("document.json");
 const PATHS: &str = include_str!("paths.json");
@@ -58,7 +58,7 @@ pub async fn document(req: HttpRequest) -> HttpResponse {
         return HttpResponse::NotModified().insert_header((ETAG, tag)).finish();
     }
     HttpResponse::Ok()
-        .insert_header(psmonitor::JSON)
+        .insert_header(http::JSON)
         .insert_header((ETAG, tag))
         .insert_header((CACHE_CONTROL, "no-cache"))
         .body(SERVED.text.clone())

@@ -5,7 +5,7 @@ use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use rust_embed::{Embed, EmbeddedFile};
 
-use crate::error::ApiError;
+use crate::server::error::ApiError;
 
 #[derive(Embed)]
 #[folder = "static/"]

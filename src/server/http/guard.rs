@@ -15,12 +15,12 @@ use actix_web::{HttpMessage, HttpResponse, ResponseError, web};
 use uuid::Uuid;
 
 use super::connection::{AnsweringBody, Connection};
-use super::routes::{self, Access};
-use super::state::State;
-use super::websocket;
+use super::{bearer, host_of, is_upgrade};
+use crate::auth::Auth;
 use crate::config::{AllowOrigins, Config};
-use crate::error::ApiError;
 use crate::origin::{self, Origin};
+use crate::server::error::ApiError;
+use crate::worker::Registry;
 
 /// Methods that a foreign page may use.
 const CORS_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
@@ -39,6 +39,33 @@ const CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
+
+/// Who may use a route once tokens are set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody: it tells nothing about the machine.
+    Open,
+    /// Whoever holds a token.
+    Token,
+    /// Whoever holds a token, or a worker id as `?ticket=`, which works once.
+    Stream,
+    /// Whoever holds a worker id as `?id=`; the route itself takes it.
+    Worker,
+}
+
+/// What the guard asks. One instance for all worker threads.
+pub struct Doors {
+    /// Names and pages.
+    pub policy: Policy,
+    /// Who somebody is.
+    pub auth: web::Data<Auth>,
+    /// Whose ids are tickets.
+    pub workers: web::Data<Registry>,
+    /// Most bytes of a request's head.
+    pub head_bytes: usize,
+    /// Who may use a path with a method; whether the request asks for a WebSocket comes last. The table of routes knows.
+    pub access: fn(&Method, &str, bool) -> Access,
+}
 
 /// By which names we are known and which foreign pages may read. Made once from the configuration.
 #[derive(Clone, Debug)]
@@ -107,12 +134,12 @@ pub async fn guard(
         Ok(()) => next.call(req).await?.map_into_boxed_body(),
     };
     let is_any =
-        response.request().app_data::<web::Data<State>>().is_some_and(|s| s.policy.origins == AllowOrigins::Any);
+        response.request().app_data::<web::Data<Doors>>().is_some_and(|d| d.policy.origins == AllowOrigins::Any);
     dress(response.headers_mut(), origin, is_any);
-    let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    let is_upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     // Whoever offers another protocol (h2c, as some clients do) is answered in this one. actix takes all that follows for
     // that protocol's, so the connection ends, and the answer must say so.
-    if response.request().head().upgrade() && !is_upgrade {
+    if response.request().head().upgrade() && !is_upgraded {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     if let Some(connection) = &connection
@@ -128,22 +155,21 @@ pub async fn guard(
         let peer = connection.map_or_else(|| "-".to_owned(), |connection| connection.peer.to_string());
         log::info!(target: ACCESS_LOG, "{peer} {method} {path} {status} {milliseconds:.1} ms");
     }
-    Ok(response.map_body(|_, body| AnsweringBody::new(body, answering, is_upgrade)))
+    Ok(response.map_body(|_, body| AnsweringBody::new(body, answering, is_upgraded)))
 }
 
 /// Head size, host and origin. The origin of the page that the answer is for comes back, if a page asks.
 fn admit(req: &ServiceRequest, connection: Option<&Connection>) -> Result<Option<HeaderValue>, ApiError> {
-    let state = req.app_data::<web::Data<State>>();
-    let Some(state) = state else { return Ok(None) };
+    let Some(doors) = req.app_data::<web::Data<Doors>>() else { return Ok(None) };
     let head: usize = req.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if head + req.uri().path_and_query().map_or(0, |target| target.as_str().len()) > state.limits.head_bytes {
-        return Err(ApiError::HeadTooLarge { limit: state.limits.head_bytes });
+    if head + req.uri().path_and_query().map_or(0, |target| target.as_str().len()) > doors.head_bytes {
+        return Err(ApiError::HeadTooLarge { limit: doors.head_bytes });
     }
     let local = connection.map(|connection| connection.local.ip().to_canonical());
     let host = host_of(req.headers())?;
     // A request in absolute form names the host a second time; both must be ours.
     let in_target = req.uri().authority().map(actix_web::http::uri::Authority::as_str);
-    if let Some(foreign) = std::iter::once(host).chain(in_target).find(|name| !state.policy.knows(name, local)) {
+    if let Some(foreign) = std::iter::once(host).chain(in_target).find(|name| !doors.policy.knows(name, local)) {
         return Err(ApiError::Misdirected(format!(
             "this server is not known as {foreign:?}; if it should be, start it with --allow-host NAME"
         )));
@@ -152,7 +178,7 @@ fn admit(req: &ServiceRequest, connection: Option<&Connection>) -> Result<Option
     let Some(origin) = origins.next() else { return Ok(None) };
     let scheme = if req.app_config().secure() { "https" } else { "http" };
     let text = origin.to_str().unwrap_or_default();
-    if origins.next().is_some() || !state.policy.admits(text, scheme, host, local) {
+    if origins.next().is_some() || !doors.policy.admits(text, scheme, host, local) {
         return Err(ApiError::Forbidden(format!(
             "pages from {text:?} may not read from this server; if they should, start it with --allow-origin ORIGIN"
         )));
@@ -163,21 +189,20 @@ fn admit(req: &ServiceRequest, connection: Option<&Connection>) -> Result<Option
 /// Where anybody must prove who they are: a token in the header, or for streams a ticket that works once. Who it is goes
 /// into the request's extensions.
 fn authorize(req: &ServiceRequest) -> Result<(), ApiError> {
-    let Some(state) = req.app_data::<web::Data<State>>() else { return Ok(()) };
-    if !state.auth.is_on() {
+    let Some(doors) = req.app_data::<web::Data<Doors>>() else { return Ok(()) };
+    if !doors.auth.is_on() {
         return Ok(());
     }
-    let header = req.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if let Some(identity) = state.auth.identify(header) {
+    if let Some(identity) = doors.auth.identify(bearer(req.headers())) {
         req.extensions_mut().insert(identity);
         return Ok(());
     }
-    let access = routes::access(req.method(), req.path(), websocket::is_upgrade(req.request()));
+    let access = (doors.access)(req.method(), req.path(), is_upgrade(req.request()));
     let is_admitted = match access {
         Access::Open | Access::Worker => true,
         // A preflight carries no token by design and is answered with nothing but permissions.
         _ if req.method() == Method::OPTIONS => true,
-        Access::Stream => ticket(req.query_string()).is_some_and(|id| state.workers.claim(&id).is_some()),
+        Access::Stream => ticket(req.query_string()).is_some_and(|id| doors.workers.claim(&id).is_some()),
         Access::Token => false,
     };
     if is_admitted {
@@ -189,16 +214,6 @@ fn authorize(req: &ServiceRequest) -> Result<(), ApiError> {
 /// The worker id of `?ticket=`.
 fn ticket(query: &str) -> Option<Uuid> {
     query.split('&').find_map(|pair| pair.strip_prefix("ticket="))?.parse().ok()
-}
-
-/// The raw `Host`, exactly one. `X-Forwarded-Host` is whatever somebody wrote and is never looked at.
-pub fn host_of(headers: &HeaderMap) -> Result<&str, ApiError> {
-    let mut all = headers.get_all(header::HOST);
-    let host = all.next().and_then(|host| host.to_str().ok()).filter(|host| !host.is_empty());
-    match (host, all.next()) {
-        (Some(host), None) => Ok(host),
-        _ => Err(ApiError::BadRequest("send exactly one Host header".to_owned())),
-    }
 }
 
 fn preflight(asked: &HeaderMap, is_cors: bool) -> HttpResponse {
