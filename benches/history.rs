@@ -106,9 +106,9 @@ fn side_by_side(seconds: u64) {
 fn snapshot(time: i64, noise: &mut impl FnMut() -> f64) -> Snapshot {
     let mut stall = || Stall { avg10_ratio: noise() * 0.1, ..Stall::default() };
     let pressure = Pressure {
-        cpu: Some(Stalls { some: stall(), full: None }),
-        memory: Some(Stalls { some: stall(), full: Some(stall()) }),
-        io: Some(Stalls { some: stall(), full: Some(stall()) }),
+        cpu: Some(Stalls { some: Some(stall()), full: None }),
+        memory: Some(Stalls { some: Some(stall()), full: Some(stall()) }),
+        io: Some(Stalls { some: Some(stall()), full: Some(stall()) }),
     };
     let mut cpu_time = || {
         let (user, system, iowait, irq) = (noise() * 0.5, noise() * 0.2, noise() * 0.1, noise() * 0.01);
@@ -153,10 +153,14 @@ fn snapshot(time: i64, noise: &mut impl FnMut() -> f64) -> Snapshot {
     Snapshot {
         time_unix_seconds: time as f64,
         interval_seconds: Some(10.0),
-        cpu: Some(Cpu { total, cores, ..Cpu::default() }),
-        memory: Some(Memory { used_bytes: used as u64, available_bytes: (8e9 - used) as u64, ..Memory::default() }),
+        cpu: Some(Cpu { total: Some(total), cores, ..Cpu::default() }),
+        memory: Some(Memory {
+            used_bytes: Some(used as u64),
+            available_bytes: Some((8e9 - used) as u64),
+            ..Memory::default()
+        }),
         swap: Some(Swap {
-            used_bytes: (noise() * 1e8) as u64,
+            used_bytes: Some((noise() * 1e8) as u64),
             in_bytes_per_second: Some(noise() * 4096.0),
             out_bytes_per_second: Some(noise() * 4096.0),
             ..Swap::default()

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use psmonitor::collect::{Collector, Paths, limit, load, process};
 use psmonitor::dialect::psmonitor as words;
-use psmonitor::model::{Subjects, derive};
+use psmonitor::model::{Faults, Subjects, derive};
 
 const ROUNDS: usize = 60;
 
@@ -51,7 +51,7 @@ fn main() {
     let mut reader = process::Reader::new(&paths);
     let mut bare = Bare::open(of_all("statm"));
     let mut loadavg = load::reader(&paths);
-    let mut newest_pid = || loadavg.read().ok().and_then(|read| read.newest_pid);
+    let mut newest_pid = || loadavg.read(&mut Faults::default()).ok().and_then(|read| read.newest_pid);
     let ten = || {
         reader.note_newest_pid(newest_pid());
         drop(black_box(reader.read_top()));

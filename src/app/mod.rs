@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use crate::collect::{file, limit};
+use crate::collect::{self, limit};
 use crate::config::Config;
 use crate::error::StartupError;
 use crate::history::History;
@@ -67,7 +67,7 @@ fn listen_for(kind: SignalKind) -> Result<Signal, StartupError> {
 impl App {
     /// Starts everything, and says on stdout where to find it. What can be refused comes first and leaves nothing behind.
     fn start(config: &Config) -> Result<Self, StartupError> {
-        file::read_text(&config.paths.proc("stat")).map_err(StartupError::Unreadable)?;
+        collect::probe(&config.paths).map_err(StartupError::Unreadable)?;
         let bound = server::bind(config)?;
         let history = Arc::new(History::open(config.data_dir.as_deref(), config.interval)?);
         log::info!("{}", history.describe());

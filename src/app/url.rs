@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::collect::{Paths, address, link};
 use crate::config::Listen;
+use crate::model::Faults;
 use crate::model::network::{Link, RawAddresses};
 
 /// Most addresses that are told; a host of containers has hundreds.
@@ -34,7 +35,7 @@ pub fn outside(scheme: &str, addresses: &[SocketAddr]) -> Vec<String> {
         let classes = link::Reader::new(&paths).read()?;
         Ok(classes.iter().filter_map(|class| Link::of(class, Some(&told))).collect::<Vec<_>>())
     };
-    match address::read(&paths).and_then(links) {
+    match address::read(&paths, &mut Faults::default()).and_then(links) {
         Ok(links) => urls(scheme, addresses, &links),
         Err(error) => {
             log::debug!("this machine's addresses are unknown: {error}");

@@ -10,13 +10,14 @@ use std::path::Path;
 use nix::sys::socket::SockaddrStorage;
 
 use super::Paths;
-use super::file::{optional, parse_error, read_error, read_text};
-use crate::model::Reading;
+use super::file::{optional, read_error, read_text};
+use super::lines::{Bad, Taken, walk};
 use crate::model::network::{RawAddress, RawAddresses};
+use crate::model::{Faults, Reading};
 
 /// Every address, in the kernel's order.
-pub fn read(paths: &Paths) -> Reading<RawAddresses> {
-    let list = if paths.is_live() { live_addresses() } else { file_addresses(&paths.proc("net/if_inet6")) };
+pub fn read(paths: &Paths, faults: &mut Faults) -> Reading<RawAddresses> {
+    let list = if paths.is_live() { live_addresses() } else { file_addresses(&paths.proc("net/if_inet6"), faults) };
     Ok(RawAddresses(list?))
 }
 
@@ -50,54 +51,61 @@ fn ip_of(address: &SockaddrStorage) -> Option<IpAddr> {
 }
 
 /// `/proc/net/if_inet6`, absent on a kernel without IPv6.
-fn file_addresses(path: &Path) -> Reading<Vec<(String, RawAddress)>> {
-    optional(read_text(path))?.map_or_else(|| Ok(Vec::new()), |text| parse_inet6(path, &text))
+fn file_addresses(path: &Path, faults: &mut Faults) -> Reading<Vec<(String, RawAddress)>> {
+    optional(read_text(path))?.map_or_else(|| Ok(Vec::new()), |text| parse_inet6(path, &text, faults))
 }
 
 /// Lines of `address index prefix scope flags name`, all but the name hexadecimal:
-/// `fe8000000000000000fc00fffe000001 04 40 20 80     eth0`.
-fn parse_inet6(path: &Path, text: &str) -> Reading<Vec<(String, RawAddress)>> {
+/// `fe8000000000000000fc00fffe000001 04 40 20 80     eth0`. Without an address the file is empty.
+fn parse_inet6(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<(String, RawAddress)>> {
     let mut list = Vec::new();
-    for (at, line) in text.lines().enumerate() {
+    if text.trim_ascii().is_empty() {
+        return Ok(list);
+    }
+    walk(path, text, faults, |_, line| {
         let words: Vec<_> = line.split_ascii_whitespace().collect();
         let [address, _, prefix, _, _, name] = words[..] else {
-            return Err(parse_error(path, at + 1, "expected an address, four numbers and a name"));
+            return Err(Bad::found("an address, four numbers and a name", line));
         };
         let bits = u128::from_str_radix(address, 16).ok().filter(|_| address.len() == 32);
         let length = u8::from_str_radix(prefix, 16).ok().filter(|length| *length <= 128);
         let (Some(bits), Some(prefix_length)) = (bits, length) else {
-            return Err(parse_error(path, at + 1, "expected 32 hexadecimal digits and a prefix length of at most 80"));
+            return Err(Bad::found("32 hexadecimal digits and a prefix length of at most 80", line));
         };
         list.push((name.to_owned(), RawAddress { ip: Ipv6Addr::from_bits(bits).into(), prefix_length }));
-    }
+        Ok(Taken::Value)
+    })?;
     Ok(list)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::testing::laptop;
+    use crate::collect::testing::{laptop, partial, whole};
     use crate::model::ReadError;
 
     #[test]
     fn inet6_lines_are_read() {
         let text = "fe8000000000000000fc00fffe000001 04 40 20 80     eth0\n00000000000000000000000000000001 01 80 10 80       lo\n";
-        let list = parse_inet6(Path::new("if_inet6"), text).unwrap();
+        let list = whole(|faults| parse_inet6(Path::new("if_inet6"), text, faults)).unwrap();
         assert_eq!(
             list[0],
             ("eth0".into(), RawAddress { ip: "fe80::fc:ff:fe00:1".parse().unwrap(), prefix_length: 64 })
         );
         assert_eq!(list[1], ("lo".into(), RawAddress { ip: "::1".parse().unwrap(), prefix_length: 128 }));
-        assert_eq!(parse_inet6(Path::new("if_inet6"), ""), Ok(Vec::new()));
+        assert_eq!(whole(|faults| parse_inet6(Path::new("if_inet6"), "", faults)), Ok(Vec::new()));
     }
 
     #[test]
-    fn inet6_garbage_is_told_with_its_line() {
+    fn a_bad_line_of_inet6_costs_its_own_address() {
         for bad in ["garbage", "fe80 04 40 20 80 eth0", "fe8000000000000000fc00fffe000001 04 81 20 80 eth0", "\u{fffd}"]
         {
             let text = format!("00000000000000000000000000000001 01 80 10 80       lo\n{bad}\n");
-            let error = parse_inet6(Path::new("if_inet6"), &text).unwrap_err();
-            assert!(matches!(error, ReadError::Parse { line: 2, .. }), "{bad}: {error}");
+            let (list, told) = partial(|faults| parse_inet6(Path::new("if_inet6"), &text, faults));
+            assert_eq!(list.len(), 1);
+            assert!(told.starts_with("if_inet6:2: "), "{bad}: {told}");
+            let alone = whole(|faults| parse_inet6(Path::new("if_inet6"), bad, faults));
+            assert!(matches!(alone, Err(ReadError::Parse { line: 1, .. })), "{bad}: {alone:?}");
         }
     }
 
@@ -106,15 +114,18 @@ mod tests {
         let has = |list: &RawAddresses, name: &str, ip: &str, prefix_length| {
             list.0.contains(&(name.to_owned(), RawAddress { ip: ip.parse().unwrap(), prefix_length }))
         };
-        let list = read(&Paths::host()).unwrap();
+        let list = read(&Paths::host(), &mut Faults::default()).unwrap();
         assert!(has(&list, "lo", "127.0.0.1", 8), "{list:?}");
         // An interface may come or go between the two readings.
         let agree = || {
-            let list = read(&Paths::host()).unwrap().0;
-            file_addresses(Path::new("/proc/net/if_inet6")).unwrap().iter().all(|address| list.contains(address))
+            let list = read(&Paths::host(), &mut Faults::default()).unwrap().0;
+            whole(|faults| file_addresses(Path::new("/proc/net/if_inet6"), faults))
+                .unwrap()
+                .iter()
+                .all(|address| list.contains(address))
         };
         assert!((0..20).any(|_| agree()));
-        let list = read(&laptop()).unwrap();
+        let list = read(&laptop(), &mut Faults::default()).unwrap();
         assert!(has(&list, "eth0", "2001:db8:0:1::10", 64) && has(&list, "eth0", "fe80::ff:fe12:3401", 64), "{list:?}");
     }
 }

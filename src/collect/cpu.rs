@@ -6,9 +6,10 @@
 use std::path::Path;
 
 use super::Paths;
-use super::file::{KeptFile, number, parse_error};
-use crate::model::Reading;
+use super::file::KeptFile;
+use super::lines::{Bad, Taken, number, walk};
 use crate::model::cpu::{RawCpu, RawCpuTicks};
+use crate::model::{Faults, Reading};
 
 /// Keeps `/proc/stat` open.
 #[derive(Debug)]
@@ -26,9 +27,10 @@ impl Reader {
     }
 
     /// The counters now.
-    pub fn read(&mut self) -> Reading<RawCpu> {
+    pub fn read(&mut self, faults: &mut Faults) -> Reading<RawCpu> {
         let capacity = self.cores;
-        let cpu = self.stat.read_text_with(|path, text| parse_into(path, text, Vec::with_capacity(capacity)))?;
+        let parse = |path: &Path, text: &str| parse_into(path, text, Vec::with_capacity(capacity), faults);
+        let cpu = self.stat.read_text_with(parse)?;
         self.cores = cpu.cores.len();
         Ok(cpu)
     }
@@ -49,26 +51,27 @@ impl Reader {
 /// ```
 ///
 /// Ticks that an old kernel lacks are 0: steal came with Linux 2.6.11, guest with 2.6.24, `guest_nice` with 2.6.33. Lines
-/// that it lacks are `None`. Columns and lines that are not known here are skipped.
-pub fn parse_stat(path: &Path, text: &str) -> Reading<RawCpu> {
-    parse_into(path, text, Vec::new())
+/// that it lacks, or that are bad, are `None`. Columns and lines that are not known here are skipped.
+pub fn parse_stat(path: &Path, text: &str, faults: &mut Faults) -> Reading<RawCpu> {
+    parse_into(path, text, Vec::new(), faults)
 }
 
-fn parse_into(path: &Path, text: &str, cores: Vec<(u32, RawCpuTicks)>) -> Reading<RawCpu> {
+/// More cores than any kernel is built for (`CONFIG_NR_CPUS` ends at 8192): a higher number is a number and what stands
+/// behind it with the blank lost.
+const MOST_CORES: u32 = 1 << 16;
+
+fn parse_into(path: &Path, text: &str, cores: Vec<(u32, RawCpuTicks)>, faults: &mut Faults) -> Reading<RawCpu> {
     let mut cpu = RawCpu { cores, ..RawCpu::default() };
-    let mut has_total = false;
-    for (index, line) in text.lines().enumerate() {
-        let line_number = index + 1;
-        let Some((key, rest)) = line.split_once(' ') else { continue };
+    walk(path, text, faults, |_, line| {
+        let (key, rest) = line.split_once(' ').unwrap_or((line, ""));
         if let Some(core) = key.strip_prefix("cpu") {
-            let ticks = parse_ticks(path, line_number, rest)?;
             if core.is_empty() {
-                cpu.total = ticks;
-                has_total = true;
+                cpu.total = Some(parse_ticks(rest)?);
             } else {
-                cpu.cores.push((number(path, line_number, Some(core), "the number of a core")?, ticks));
+                let number = parse_core(core, &cpu.cores)?;
+                cpu.cores.push((number, parse_ticks(rest)?));
             }
-            continue;
+            return Ok(Taken::Value);
         }
         let slot = match key {
             // This line has a column for each interrupt there is, thousands on a large machine; the first is their sum.
@@ -78,22 +81,32 @@ fn parse_into(path: &Path, text: &str, cores: Vec<(u32, RawCpuTicks)>) -> Readin
             "processes" => &mut cpu.forks,
             "procs_running" => &mut cpu.running,
             "procs_blocked" => &mut cpu.blocked,
-            _ => continue,
+            _ => return Ok(Taken::Nothing),
         };
-        *slot = Some(number(path, line_number, rest.split_ascii_whitespace().next(), key)?);
-    }
-    if has_total { Ok(cpu) } else { Err(parse_error(path, 0, "no line \"cpu\"")) }
+        *slot = Some(number(rest.split_ascii_whitespace().next(), "a count")?);
+        Ok(Taken::Value)
+    })?;
+    Ok(cpu)
 }
 
-fn parse_ticks(path: &Path, line: usize, columns: &str) -> Reading<RawCpuTicks> {
+/// The number of a core, which no line before had. The kernel goes through them in order.
+fn parse_core<'a>(word: &'a str, before: &[(u32, RawCpuTicks)]) -> Result<u32, Bad<'a>> {
+    let bad = Bad::found("the number of a core", word);
+    let core: u32 = number(Some(word), "the number of a core")?;
+    let is_plain = core < MOST_CORES && (word.len() == 1 || !word.starts_with(['0', '+']));
+    let is_new = before.last().is_none_or(|(last, _)| *last < core) || before.iter().all(|(other, _)| *other != core);
+    if is_plain && is_new { Ok(core) } else { Err(bad) }
+}
+
+fn parse_ticks(columns: &str) -> Result<RawCpuTicks, Bad<'_>> {
     let mut ticks = [0_u64; 10];
     let mut count = 0;
     for (slot, word) in ticks.iter_mut().zip(columns.split_ascii_whitespace()) {
-        *slot = number(path, line, Some(word), "ticks")?;
+        *slot = number(Some(word), "ticks")?;
         count += 1;
     }
     if count < 4 {
-        return Err(parse_error(path, line, format!("expected at least 4 columns of ticks, found {count}")));
+        return Err(Bad::found("at least 4 columns of ticks", columns));
     }
     let [user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice] = ticks;
     Ok(RawCpuTicks { user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice })
@@ -102,10 +115,11 @@ fn parse_ticks(path: &Path, line: usize, columns: &str) -> Reading<RawCpuTicks> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::testing::{partial, whole};
     use crate::model::ReadError;
 
     fn parse(text: &str) -> Reading<RawCpu> {
-        parse_stat(Path::new("stat"), text)
+        whole(|faults| parse_stat(Path::new("stat"), text, faults))
     }
 
     fn wrong_line(text: &str) -> usize {
@@ -130,7 +144,7 @@ mod tests {
             guest: 840,
             guest_nice: 0,
         };
-        assert_eq!(cpu.total, total);
+        assert_eq!(cpu.total, Some(total));
         assert_eq!(cpu.cores.iter().map(|core| core.0).collect::<Vec<_>>(), [0, 1, 2, 3]);
         assert_eq!(cpu.cores[3].1.idle, 4_390_051);
         assert_eq!(cpu.cores.iter().map(|core| core.1.user).sum::<u64>(), total.user);
@@ -145,7 +159,7 @@ mod tests {
     #[test]
     fn an_old_kernel_has_fewer_columns_and_lines() {
         let cpu = parse("cpu  10 2 3 400 5 6 7\ncpu0 10 2 3 400 5 6 7\ncpu2 1 2 3 4\nctxt 12\n").unwrap();
-        assert_eq!(cpu.total, RawCpuTicks { softirq: 7, irq: 6, iowait: 5, ..ticks(10, 2, 3, 400) });
+        assert_eq!(cpu.total, Some(RawCpuTicks { softirq: 7, irq: 6, iowait: 5, ..ticks(10, 2, 3, 400) }));
         assert_eq!(cpu.cores[1], (2, ticks(1, 2, 3, 4)));
         assert_eq!((cpu.context_switches, cpu.running, cpu.interrupts), (Some(12), None, None));
     }
@@ -156,29 +170,53 @@ mod tests {
 
     #[test]
     fn a_newer_kernel_may_add_columns() {
-        assert_eq!(parse("cpu  1 2 3 4 0 0 0 0 0 0 99 98\n").unwrap().total, ticks(1, 2, 3, 4));
+        assert_eq!(parse("cpu  1 2 3 4 0 0 0 0 0 0 99 98\n").unwrap().total, Some(ticks(1, 2, 3, 4)));
     }
 
     #[test]
-    fn complaints_name_the_line() {
+    fn a_file_without_a_good_line_has_failed() {
         assert_eq!(wrong_line(""), 0);
         assert_eq!(wrong_line("garbage\n"), 0);
         assert_eq!(wrong_line("cpu  1 2 3\n"), 1);
-        assert_eq!(wrong_line("cpu  1 2 3 4\ncpu0 1 x 3 4\n"), 2);
-        assert_eq!(wrong_line("cpu  1 2 3 4\ncpux 1 2 3 4\n"), 2);
-        assert_eq!(wrong_line("cpu  1 2 3 4\ncpu0 1 2 3 4\nctxt -1\n"), 3);
         assert_eq!(wrong_line("cpu  1 2 3 18446744073709551616\n"), 1);
-        assert_eq!(parse("cpu  1 2 3 18446744073709551615\n").unwrap().total.idle, u64::MAX);
+        assert_eq!(parse("cpu  1 2 3 18446744073709551615\n").unwrap().total, Some(ticks(1, 2, 3, u64::MAX)));
+    }
+
+    #[test]
+    fn a_bad_line_costs_its_own_value() {
+        let good = "cpu  1 2 3 4\ncpu0 1 2 3 4\ncpu1 5 6 7 8\nctxt 12\nbtime 99\nprocesses 7\n";
+        let whole = parse(good).unwrap();
+        let spoil = |from: &str, to: &str| {
+            assert!(good.contains(from));
+            let (cpu, told) = partial(|faults| parse_stat(Path::new("stat"), &good.replace(from, to), faults));
+            assert!(told.starts_with("stat:") && !told.contains("more"), "{told}");
+            cpu
+        };
+        // After 2^31 forks some kernels print a negative number.
+        assert_eq!(spoil("processes 7", "processes -2049562273"), RawCpu { forks: None, ..whole.clone() });
+        assert_eq!(spoil("btime 99", "btime"), RawCpu { boot_time_unix_seconds: None, ..whole.clone() });
+        assert_eq!(spoil("ctxt 12", "ctxt 18446744073709551616"), RawCpu { context_switches: None, ..whole.clone() });
+        assert_eq!(spoil("cpu  1 2 3 4\n", "cpu  1 x 3 4\n"), RawCpu { total: None, ..whole.clone() });
+        let first = RawCpu { cores: vec![(0, ticks(1, 2, 3, 4))], ..whole };
+        assert_eq!(spoil("cpu1 5 6 7 8", "cpu1 5 6"), first);
+        assert_eq!(spoil("cpu1 5", "cpux 5"), first);
+        // Lines and words that grew together: never a core of another number.
+        assert_eq!(spoil("cpu1 5 6 7 8", "cpu15 6 7"), first);
+        for glued in ["cpu01 5 6 7 8", "cpu0 5 6 7 8", "cpu1271104 5 6 7 8", "cpu+1 5 6 7 8"] {
+            assert_eq!(spoil("cpu1 5 6 7 8", glued), first, "{glued}");
+        }
+        let second = RawCpu { cores: Vec::new(), ..whole };
+        assert_eq!(spoil("cpu0 1 2 3 4\ncpu1", "cpu0 1 2 3 4cpu1"), second);
     }
 
     #[test]
     fn this_machine_has_the_cores_that_it_says() {
         let mut reader = Reader::new(&Paths::host());
-        let first = reader.read().unwrap();
-        let second = reader.read().unwrap();
+        let first = reader.read(&mut Faults::default()).unwrap();
+        let second = reader.read(&mut Faults::default()).unwrap();
         assert!(!first.cores.is_empty());
         assert_eq!(first.cores.len(), second.cores.len());
         assert!(second.context_switches >= first.context_switches && first.context_switches > Some(0));
-        assert!(second.total.user >= first.total.user);
+        assert!(second.total.unwrap().user >= first.total.unwrap().user);
     }
 }

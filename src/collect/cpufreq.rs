@@ -4,6 +4,7 @@
 //! A reader of our own because sysinfo tells neither limits nor the clock of another root. Asking a core for its clock may
 //! wait for that core.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use super::Paths;
@@ -55,8 +56,8 @@ impl Reader {
     /// The clocks now, by number of the core. They can be switched off and on.
     pub fn read(&mut self) -> Reading<RawClocks> {
         let online = self.online.read().ok();
-        if online.is_none() || online != self.listed.as_deref() {
-            self.listed = online.map(str::to_owned);
+        if online.is_none() || online.as_deref() != self.listed.as_deref() {
+            self.listed = online.map(Cow::into_owned);
             let core = |(number, name): (u32, String)| Core::open(number, &self.root.join(name).join("cpufreq"));
             self.cores = numbered_in(&self.root, "cpu").into_iter().filter_map(core).collect();
         }

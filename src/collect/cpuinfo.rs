@@ -26,15 +26,17 @@ pub fn models(text: &str) -> Vec<RawCpuModel> {
     let mut common_name = "";
     // The flags of the last core as text: the list is the same for all cores of nearly every machine, and long.
     let mut last_flags = "";
+    let mut is_in_block = false;
     for (key, value) in pairs(text) {
-        if key == "processor"
-            && let Ok(core) = value.parse()
-        {
+        if let ("processor", Ok(core)) = (key, value.parse()) {
             cores.push(RawCpuModel { core, ..RawCpuModel::default() });
+            is_in_block = true;
             continue;
         }
-        let Some((core, before)) = cores.split_last_mut() else {
-            if key == "Processor" || key == "model name" {
+        // A block ends with a blank line: one whose own number is bad is no other core's.
+        is_in_block &= !key.is_empty();
+        let Some((core, before)) = cores.split_last_mut().filter(|_| is_in_block) else {
+            if cores.is_empty() && (key == "Processor" || key == "model name") {
                 common_name = value;
             }
             continue;
@@ -74,6 +76,7 @@ pub fn clocks(text: &str) -> Vec<(u32, f64)> {
     for (key, value) in pairs(text) {
         match key {
             "processor" => core = value.parse().ok(),
+            "" => core = None,
             "cpu MHz" => clocks.extend(core.zip(megahertz(value))),
             _ => {}
         }
@@ -81,8 +84,10 @@ pub fn clocks(text: &str) -> Vec<(u32, f64)> {
     clocks
 }
 
+/// Key and value of each line that has a colon; a blank line is a pair of nothing.
 fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    text.lines().filter_map(|line| line.split_once(':')).map(|(key, value)| (key.trim_end(), value.trim()))
+    let lines = text.lines().map(|line| if line.trim_ascii().is_empty() { ":" } else { line });
+    lines.filter_map(|line| line.split_once(':')).map(|(key, value)| (key.trim_end(), value.trim()))
 }
 
 fn megahertz(value: &str) -> Option<f64> {
@@ -139,6 +144,17 @@ mod tests {
         let cores = models("Processor\t: ARMv7 rev 4 (v7l)\nprocessor\t: 0\n\nprocessor\t: 1\nFeatures\t: neon\n");
         assert_eq!(cores.len(), 2);
         assert!(cores.iter().all(|core| core.model_name == "ARMv7 rev 4 (v7l)"));
+    }
+
+    #[test]
+    fn a_block_without_its_number_is_no_other_cores() {
+        for bad in ["garbage", "processor\t: -1", "processor\t: 99999999999"] {
+            let text = LAPTOP.replace("processor\t: 2", bad);
+            let mut expected = models(LAPTOP);
+            expected.remove(2);
+            assert_eq!(models(&text), expected, "{bad}");
+            assert_eq!(clocks(&text), [(0, 1800.204), (1, 2399.998), (3, 1100.5)], "{bad}");
+        }
     }
 
     #[test]

@@ -8,9 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Paths;
-use super::file::{KeptFile, number, parse_error, read_word};
-use crate::model::Reading;
+use super::file::{KeptFile, read_word};
+use super::lines::{Bad, Taken, number, walk};
 use crate::model::storage::RawDisk;
+use crate::model::{Faults, Reading};
 
 /// Keeps `/proc/diskstats` open, and what does not change about each device.
 #[derive(Debug)]
@@ -39,15 +40,20 @@ impl Reader {
         Self { diskstats: KeptFile::new(paths.proc("diskstats")), paths: paths.clone(), known: Vec::new() }
     }
 
-    /// The counters now, in the kernel's order, without the `ram` and `loop` devices that nobody ever used.
-    pub fn read(&mut self) -> Reading<Vec<RawDisk>> {
+    /// The counters now, in the kernel's order, without the `ram` and `loop` devices that nobody ever used. A machine without
+    /// block devices has an empty file.
+    pub fn read(&mut self, faults: &mut Faults) -> Reading<Vec<RawDisk>> {
         let (known, paths) = (&mut self.known, &self.paths);
         self.diskstats.read_text_with(|path, text| {
             let mut disks = Vec::with_capacity(known.len());
-            for (index, line) in text.lines().enumerate() {
-                let line = parse_line(path, index + 1, line)?;
+            if text.trim_ascii().is_empty() {
+                known.clear();
+                return Ok(disks);
+            }
+            walk(path, text, faults, |_, line| {
+                let line = parse_line(line)?;
                 if line.is_unused_placeholder() {
-                    continue;
+                    return Ok(Taken::Value);
                 }
                 let row = disks.len();
                 let is_this = |known: &Known| known.major_minor == line.major_minor && *known.name == *line.name;
@@ -58,7 +64,8 @@ impl Reader {
                     None => known.insert(row, look_up(paths, line.name, line.major_minor)),
                 }
                 disks.push(line.into_disk(&known[row]));
-            }
+                Ok(Taken::Value)
+            })?;
             known.truncate(disks.len());
             Ok(disks)
         })
@@ -103,19 +110,23 @@ impl Line<'_> {
 
 /// A line such as ` 259  0 nvme0n1 11771 5591 3946818 9168 4599 34625 9086768 25936 0 5108 35391 3818 45 66376 279 162 6`:
 /// device number, name and 11 columns; 4 about discards since Linux 4.18; 2 about flushes since 5.5.
-fn parse_line<'a>(path: &Path, number_of_line: usize, line: &'a str) -> Reading<Line<'a>> {
+fn parse_line(line: &str) -> Result<Line<'_>, Bad<'_>> {
     let mut words = line.split_ascii_whitespace();
-    let major = number(path, number_of_line, words.next(), "a major device number")?;
-    let minor = number(path, number_of_line, words.next(), "a minor device number")?;
-    let name = words.next().ok_or_else(|| parse_error(path, number_of_line, "the name of the device is missing"))?;
+    let major = number(words.next(), "a major device number")?;
+    let minor = number(words.next(), "a minor device number")?;
+    let name = words.next().ok_or(Bad::missing("the name of the device"))?;
     let mut columns = [0; 17];
     let mut count = 0;
-    for (slot, word) in columns.iter_mut().zip(words) {
-        *slot = number(path, number_of_line, Some(word), "a counter")?;
+    for (slot, word) in columns.iter_mut().zip(&mut words) {
+        *slot = number(Some(word), "a counter")?;
         count += 1;
     }
     if count < 11 {
-        return Err(parse_error(path, number_of_line, format!("expected at least 11 counters, found {count}")));
+        return Err(Bad::found("at least 11 counters", line));
+    }
+    // A later kernel may add counters, but no name: two rows that grew together.
+    for word in words {
+        number::<u64>(Some(word), "a counter")?;
     }
     Ok(Line { name, major_minor: (major, minor), columns, count })
 }
@@ -145,13 +156,13 @@ fn scsi_serial(directory: &Path) -> Option<Arc<str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::testing::laptop;
+    use crate::collect::testing::{laptop, machine_of, partial};
     use crate::model::ReadError;
     use std::fs;
 
     #[test]
     fn a_laptop() {
-        let disks = Reader::new(&laptop()).read().unwrap();
+        let disks = Reader::new(&laptop()).read(&mut Faults::default()).unwrap();
         let names: Vec<&str> = disks.iter().map(|disk| &*disk.name).collect();
         assert_eq!(names, ["nvme0n1", "nvme0n1p1", "nvme0n1p2", "nvme0n1p3", "dm-0"]);
         let expected = RawDisk {
@@ -173,36 +184,47 @@ mod tests {
         assert_eq!((disks[4].whole, disks[4].label.as_deref()), (true, Some("vg0-root")));
     }
 
-    fn parse(line: &str) -> Reading<Line<'_>> {
-        parse_line(Path::new("diskstats"), 7, line)
-    }
-
     #[test]
     fn an_old_kernel_has_fewer_columns() {
         let known = Known { name: "sda".into(), major_minor: (8, 0), serial: None, label: None, whole: true };
-        let disk = parse("   8       0 sda 1 2 3 4 5 6 7 8 9 10 11").unwrap().into_disk(&known);
+        let disk = parse_line("   8       0 sda 1 2 3 4 5 6 7 8 9 10 11").unwrap().into_disk(&known);
         assert_eq!((disk.reads, disk.writes, disk.in_progress), ([1, 2, 3, 4], [5, 6, 7, 8], 9));
         assert_eq!((disk.busy_milliseconds, disk.weighted_milliseconds), (10, 11));
         assert_eq!((disk.discards, disk.flushes), (None, None));
-        let disk = parse("8 0 sda 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15").unwrap().into_disk(&known);
+        let disk = parse_line("8 0 sda 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15").unwrap().into_disk(&known);
         assert_eq!((disk.discards, disk.flushes), (Some([12, 13, 14, 15]), None));
     }
 
     #[test]
-    fn complaints_name_the_line() {
-        let lines = [
-            "",
+    fn a_bad_row_costs_itself() {
+        let good = "8 0 sda 1 2 3 4 5 6 7 8 9 10 11\n";
+        let rows = [
             "garbage",
             "8",
             "8 0",
-            "8 0 sda 1 2 3 4 5 6 7 8 9 10",
-            "8 0 sda 1 2 3 4 5 6 7 8 9 10 x",
-            "8 -1 sda 1 2 3 4 5 6 7 8 9 10 11",
-            "8 0 sda 18446744073709551616 2 3 4 5 6 7 8 9 10 11",
+            "8 0 sdb 1 2 3 4 5 6 7 8 9 10",
+            "8 0 sdb 1 2 3 4 5 6 7 8 9 10 x",
+            "8 -1 sdb 1 2 3 4 5 6 7 8 9 10 11",
+            "8 0 sdb 18446744073709551616 2 3 4 5 6 7 8 9 10 11",
+            // Partition rows of an old kernel, and a count that went below nothing.
+            "   3       1 hda1 35486 38030 38030 38030",
+            "8 0 sdb 1 2 3 4 5 6 7 8 -1 10 11",
+            "8 0 sdb 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17   8 1 sdb1 1 2 3 4 5 6 7 8 9 10 11",
         ];
-        for line in lines {
-            assert!(matches!(parse(line), Err(ReadError::Parse { line: 7, .. })), "{line:?}");
+        for row in rows {
+            let (_dir, paths) =
+                machine_of(&[("proc/diskstats", format!("{good}{row}\n8 1 sda1 1 2 3 4 5 6 7 8 9 10 11\n"))]);
+            let (disks, told) = partial(|faults| Reader::new(&paths).read(faults));
+            assert_eq!(disks.iter().map(|disk| &*disk.name).collect::<Vec<_>>(), ["sda", "sda1"], "{row}");
+            assert!(told.contains("diskstats:2: "), "{told}");
+            let (_dir, paths) = machine_of(&[("proc/diskstats", row)]);
+            let reading = Reader::new(&paths).read(&mut Faults::default());
+            assert!(matches!(reading, Err(ReadError::Parse { line: 1, .. })), "{row}: {reading:?}");
         }
+        let (_dir, paths) = machine_of(&[("proc/diskstats", format!("{good}\n"))]);
+        let mut faults = Faults::default();
+        assert_eq!(Reader::new(&paths).read(&mut faults).map(|disks| disks.len()), Ok(1));
+        assert!(faults.is_empty(), "a blank line is nothing: {faults}");
     }
 
     #[test]
@@ -219,7 +241,7 @@ mod tests {
             let line = |(minor, name): &(u32, &str)| format!("8 {minor} {name} 1 2 3 4 5 6 7 8 9 10 11\n");
             fs::write(paths.proc("diskstats"), rows.iter().map(line).collect::<String>()).unwrap();
             let serial = |disk: RawDisk| format!("{}={}", disk.name, disk.serial.as_deref().unwrap_or("?"));
-            reader.read().unwrap().into_iter().map(serial).collect::<Vec<_>>()
+            reader.read(&mut Faults::default()).unwrap().into_iter().map(serial).collect::<Vec<_>>()
         };
         let (sda, sdb, raid) = ((0, "sda"), (16, "sdb"), (32, "cciss/c0d0"));
         assert_eq!(serials(&[sda, raid]), ["sda=A", "cciss/c0d0=C"]);
@@ -258,7 +280,8 @@ mod tests {
     #[test]
     fn this_machine() {
         let mut reader = Reader::new(&Paths::host());
-        let (first, second) = (reader.read().unwrap(), reader.read().unwrap());
+        let (first, second) =
+            (reader.read(&mut Faults::default()).unwrap(), reader.read(&mut Faults::default()).unwrap());
         assert_eq!(first.len(), second.len());
         assert!(first.iter().zip(&second).all(|(a, b)| a.name == b.name && Arc::ptr_eq(&a.name, &b.name)));
     }

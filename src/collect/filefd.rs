@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use super::Paths;
-use super::file::{FileReader, parse_error};
-use crate::model::Reading;
+use crate::collect::Paths;
+use crate::collect::file::FileReader;
+use crate::collect::lines::{number, one};
 use crate::model::system::FileHandles;
+use crate::model::{Faults, Reading};
 
 /// First and third number.
 #[must_use]
@@ -13,12 +14,12 @@ pub fn reader(paths: &Paths) -> FileReader<FileHandles> {
     FileReader::new(paths.proc("sys/fs/file-nr"), parse_file_nr)
 }
 
-fn parse_file_nr(path: &Path, text: &str) -> Reading<FileHandles> {
-    let mut numbers = text.split_ascii_whitespace().map(|word| word.parse::<u64>().ok());
-    match (numbers.next().flatten(), numbers.nth(1).flatten()) {
-        (Some(allocated), Some(maximum)) => Ok(FileHandles { allocated, maximum }),
-        _ => Err(parse_error(path, 1, "expected three numbers")),
-    }
+fn parse_file_nr(path: &Path, text: &str, _: &mut Faults) -> Reading<FileHandles> {
+    one(path, text, |line| {
+        let mut words = line.split_ascii_whitespace();
+        let allocated = number(words.next(), "the number of open files")?;
+        Ok(FileHandles { allocated, maximum: number(words.nth(1), "the most open files that there may be")? })
+    })
 }
 
 #[cfg(test)]
@@ -28,7 +29,7 @@ mod tests {
     #[test]
     fn first_and_third() {
         let handles = FileHandles { allocated: 637, maximum: 2_466_177 };
-        assert_eq!(parse_file_nr(Path::new("f"), "637\t0\t2466177\n").unwrap(), handles);
-        assert!(parse_file_nr(Path::new("f"), "637 0\n").is_err());
+        assert_eq!(parse_file_nr(Path::new("f"), "637\t0\t2466177\n", &mut Faults::default()).unwrap(), handles);
+        assert!(parse_file_nr(Path::new("f"), "637 0\n", &mut Faults::default()).is_err());
     }
 }

@@ -18,7 +18,7 @@ use crate::collect::mount_table::{MountTable, also_at, choose};
 use crate::collect::mountinfo::Mount;
 use crate::collect::statvfs::{self, Asker, Call};
 use crate::model::storage::{MountPlace, RawFilesystemUsage, RawMount};
-use crate::model::{ReadError, Reading};
+use crate::model::{Faults, ReadError, Reading};
 
 /// Types that live in memory.
 const MEMORY_TYPES: [&str; 4] = ["tmpfs", "ramfs", "rootfs", "efivarfs"];
@@ -33,8 +33,9 @@ const FULL_READING: u32 = 16;
 #[derive(Debug)]
 pub struct Reader {
     table: MountTable,
-    /// The table as it was read.
+    /// The table as it was read, and what was bad in it.
     plan: Plan,
+    faults: Faults,
     asker: Asker,
     pass: u32,
 }
@@ -89,23 +90,26 @@ impl Reader {
 
     fn made(paths: &Paths, call: Call, limit: std::time::Duration) -> Self {
         let asker = Asker::new(call, limit);
-        Self { table: MountTable::new(paths), plan: Plan::default(), asker, pass: 0 }
+        Self { table: MountTable::new(paths), plan: Plan::default(), faults: Faults::default(), asker, pass: 0 }
     }
 
     /// All mounts in the order of the table.
-    pub fn read(&mut self) -> Reading<Vec<RawMount>> {
+    pub fn read(&mut self, faults: &mut Faults) -> Reading<Vec<RawMount>> {
         let quiet = self.table.was_quiet();
         let full = self.plan.mounts.is_empty() || self.plan.is_blind || self.pass.is_multiple_of(FULL_READING);
         self.pass = self.pass.wrapping_add(1);
         if quiet && !full {
             let answers = self.ask();
             if self.plan.agrees(&answers) {
+                faults.append(self.faults.clone());
                 return Ok(self.plan.rows(&answers));
             }
         }
         // Nothing is kept should this fail.
         self.plan = Plan::default();
-        let mounts = self.table.read()?;
+        self.faults = Faults::default();
+        let mounts = self.table.read(&mut self.faults)?;
+        faults.append(self.faults.clone());
         self.plan = Plan::new(mounts, |mount| self.table.path_of(mount));
         let answers = self.ask();
         Ok(self.plan.rows(&answers))
@@ -214,7 +218,7 @@ mod tests {
 
     /// The mounts at which devices are shown.
     fn shown(reader: &mut Reader) -> Vec<RawMount> {
-        reader.read().unwrap().into_iter().filter(|row| row.also_at.is_some()).collect()
+        reader.read(&mut Faults::default()).unwrap().into_iter().filter(|row| row.also_at.is_some()).collect()
     }
 
     fn read(table: &str, call: Call) -> (tempfile::TempDir, Vec<RawMount>) {
@@ -224,7 +228,7 @@ mod tests {
         fs::create_dir(dir.path().join("tmp")).unwrap();
         fs::write(place.join("mountinfo"), table).unwrap();
         let paths = Paths { procfs: dir.path().join("proc"), rootfs: dir.path().into(), ..Paths::host() };
-        let rows = Reader::with_statvfs(&paths, call).read().unwrap();
+        let rows = Reader::with_statvfs(&paths, call).read(&mut Faults::default()).unwrap();
         (dir, rows)
     }
 
@@ -283,16 +287,17 @@ mod tests {
     #[test]
     fn a_table_is_kept_while_no_change_is_announced() {
         let mut reader = Reader::new(&Paths::host());
-        let real = reader.read().unwrap();
+        let real = reader.read(&mut Faults::default()).unwrap();
         // One that can be told from what is read, and that nothing on this machine gives a reason to doubt.
         let kept = (0..50).any(|_| {
             reader.plan.mounts[0].source = "as it was read".to_owned();
             reader.plan.is_blind = false;
             reader.plan.on_thread.iter_mut().chain(&mut reader.plan.at_once).for_each(|asked| asked.is_on_top = false);
-            reader.read().unwrap()[0].device == "as it was read"
+            reader.read(&mut Faults::default()).unwrap()[0].device == "as it was read"
         });
         assert!(kept);
-        let renewed = (0..FULL_READING).any(|_| reader.read().unwrap()[0].device == real[0].device);
+        let renewed =
+            (0..FULL_READING).any(|_| reader.read(&mut Faults::default()).unwrap()[0].device == real[0].device);
         assert!(renewed, "it is kept for ever");
     }
 
@@ -301,7 +306,7 @@ mod tests {
         let table = "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:9 / /tmp rw - tmpfs tmpfs rw\n\
                      3 1 0:8 / /tmp ro - tmpfs tmpfs rw\n4 1 8:2 / /opt ro - squashfs /dev/loop0 ro\n";
         let plan = |text: &str| {
-            let mounts = parse_mountinfo(Path::new("mountinfo"), text.as_bytes()).unwrap();
+            let mounts = parse_mountinfo(Path::new("mountinfo"), text.as_bytes(), &mut Faults::default()).unwrap();
             Plan::new(mounts, |mount| mount.mount_point.clone())
         };
         let says = |read_only: bool| Ok(RawFilesystemUsage { read_only, ..RawFilesystemUsage::default() });
@@ -356,7 +361,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths { procfs: dir.path().into(), rootfs: "/host".into(), ..Paths::host() };
         let mut reader = Reader::with_limit(&paths, Duration::from_secs(10), |_| Ok(RawFilesystemUsage::default()));
-        assert!(matches!(reader.read(), Err(ReadError::Unsupported { .. })));
+        assert!(matches!(reader.read(&mut Faults::default()), Err(ReadError::Unsupported { .. })));
         let mut points = || shown(&mut reader).into_iter().map(|row| row.mount_point).collect::<Vec<_>>();
         fs::create_dir(dir.path().join("self")).unwrap();
         let own = "1 1 8:9 / / rw - ext4 /dev/sdc rw\n2 1 8:1 / /host rw - ext4 /dev/sda1 rw\n\
@@ -367,7 +372,7 @@ mod tests {
         fs::write(dir.path().join("1/mountinfo"), "1 1 8:1 / / rw - ext4 /dev/sda1 rw\n").unwrap();
         assert_eq!(points(), ["/"], "the table of the host's first process");
         fs::write(dir.path().join("1/mountinfo"), "garbage\n").unwrap();
-        assert!(matches!(reader.read(), Err(ReadError::Parse { line: 1, .. })));
+        assert!(matches!(reader.read(&mut Faults::default()), Err(ReadError::Parse { line: 1, .. })));
     }
 
     #[test]

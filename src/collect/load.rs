@@ -5,9 +5,10 @@
 use std::path::Path;
 
 use super::Paths;
-use super::file::{FileReader, fraction, number, parse_error};
-use crate::model::Reading;
+use super::file::FileReader;
+use super::lines::{Bad, fraction, number, one};
 use crate::model::load::RawLoad;
+use crate::model::{Faults, Reading};
 
 /// What the file says: for the sample, and for the reader of the processes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,23 +26,25 @@ pub fn reader(paths: &Paths) -> FileReader<Loadavg> {
 }
 
 /// The text of `/proc/loadavg`, `0.20 0.18 0.12 1/80 11206`.
-pub fn parse_loadavg(path: &Path, text: &str) -> Reading<Loadavg> {
-    let mut words = text.split_ascii_whitespace();
-    let one = fraction(path, 1, words.next(), "the load of 1 minute")?;
-    let five = fraction(path, 1, words.next(), "the load of 5 minutes")?;
-    let fifteen = fraction(path, 1, words.next(), "the load of 15 minutes")?;
-    let (runnable, total) = words
-        .next()
-        .and_then(|word| word.split_once('/'))
-        .ok_or_else(|| parse_error(path, 1, "expected runnable and existing tasks as \"1/80\""))?;
-    let load = RawLoad {
-        one,
-        five,
-        fifteen,
-        runnable: number(path, 1, Some(runnable), "the number of runnable tasks")?,
-        total: number(path, 1, Some(total), "the number of tasks")?,
-    };
-    Ok(Loadavg { load, newest_pid: words.next().and_then(|word| word.parse().ok()) })
+pub fn parse_loadavg(path: &Path, text: &str, _: &mut Faults) -> Reading<Loadavg> {
+    one(path, text, |line| {
+        let mut words = line.split_ascii_whitespace();
+        let one = fraction(words.next(), "the load of 1 minute")?;
+        let five = fraction(words.next(), "the load of 5 minutes")?;
+        let fifteen = fraction(words.next(), "the load of 15 minutes")?;
+        let (runnable, total) = words
+            .next()
+            .and_then(|word| word.split_once('/'))
+            .ok_or(Bad::found("runnable and existing tasks as 1/80", line))?;
+        let load = RawLoad {
+            one,
+            five,
+            fifteen,
+            runnable: number(Some(runnable), "the number of runnable tasks")?,
+            total: number(Some(total), "the number of tasks")?,
+        };
+        Ok(Loadavg { load, newest_pid: words.next().and_then(|word| word.parse().ok()) })
+    })
 }
 
 #[cfg(test)]
@@ -53,9 +56,15 @@ mod tests {
     fn a_laptop() {
         let text = include_str!("../../tests/fixtures/machine/proc/loadavg");
         let load = RawLoad { one: 0.72, five: 0.58, fifteen: 0.44, runnable: 2, total: 1187 };
-        assert_eq!(parse_loadavg(Path::new("loadavg"), text), Ok(Loadavg { load, newest_pid: Some(187_342) }));
+        assert_eq!(
+            parse_loadavg(Path::new("loadavg"), text, &mut Faults::default()),
+            Ok(Loadavg { load, newest_pid: Some(187_342) })
+        );
         let short = "0.1 0.2 0.3 1/80\n";
-        assert_eq!(parse_loadavg(Path::new("loadavg"), short).map(|read| read.newest_pid), Ok(None));
+        assert_eq!(
+            parse_loadavg(Path::new("loadavg"), short, &mut Faults::default()).map(|read| read.newest_pid),
+            Ok(None)
+        );
     }
 
     #[test]
@@ -72,14 +81,14 @@ mod tests {
             "0.1 0.2 0.3 1/18446744073709551616 1\n",
         ];
         for text in texts {
-            let reading = parse_loadavg(Path::new("loadavg"), text);
+            let reading = parse_loadavg(Path::new("loadavg"), text, &mut Faults::default());
             assert!(matches!(reading, Err(ReadError::Parse { line: 1, .. })), "{text:?}: {reading:?}");
         }
     }
 
     #[test]
     fn this_machine_has_at_least_this_task() {
-        let load = reader(&Paths::host()).read().unwrap().load;
+        let load = reader(&Paths::host()).read(&mut Faults::default()).unwrap().load;
         assert!(load.runnable >= 1 && load.total >= load.runnable);
     }
 }

@@ -6,14 +6,19 @@
 use std::path::Path;
 
 use super::Paths;
-use super::file::{FileReader, number, parse_error};
-use crate::model::Reading;
-use crate::model::memory::{MeminfoLine, RawMemory};
+use super::file::FileReader;
+use super::lines::{Bad, Taken, number, walk};
+use crate::model::memory::{MeminfoLine, RawMeminfo, RawMemory};
+use crate::model::{Faults, Reading};
 
 /// Memory now.
 #[must_use]
-pub fn reader(paths: &Paths) -> FileReader<RawMemory> {
-    FileReader::new(paths.proc("meminfo"), parse_meminfo)
+pub fn reader(paths: &Paths) -> FileReader<RawMeminfo> {
+    FileReader::new(paths.proc("meminfo"), |path, text, faults| {
+        let lines = parse_lines(path, text, faults)?;
+        // Its bad lines are those of all lines, and told already.
+        Ok(RawMeminfo { memory: parse_meminfo(path, text, &mut Faults::default())?, lines })
+    })
 }
 
 /// The lines of `/proc/meminfo` that are used, in the order of the slots of [`parse_meminfo`].
@@ -36,34 +41,36 @@ const KEYS: [&str; 14] = [
 
 /// The text of `/proc/meminfo`, lines such as `MemTotal:       24684092 kB`; a kB of the kernel is 1024 bytes.
 ///
-/// `MemTotal` and `MemFree` must be there. `MemAvailable` came with Linux 3.14; without it free + buffers + cached stands in.
-pub fn parse_meminfo(path: &Path, text: &str) -> Reading<RawMemory> {
+/// A line that is missing, bad or not true is `None`. `MemAvailable` came with Linux 3.14; without it, and where a container
+/// says 0 or more than there is, free + buffers + cached stands in.
+pub fn parse_meminfo(path: &Path, text: &str, faults: &mut Faults) -> Reading<RawMemory> {
+    // `Some(None)`: a line that is there and bad.
     let mut slots = [None; KEYS.len()];
     // The kernel prints in the order of KEYS, so the next line that matters is nearly always the next key.
     let mut expected = 0;
-    let mut missing = KEYS.len();
-    for (index, line) in text.lines().enumerate() {
-        let Some((key, value)) = line.split_once(':') else { continue };
+    walk(path, text, faults, |_, line| {
+        let Some((key, value)) = line.split_once(':') else { return Ok(Taken::Nothing) };
         let found = if KEYS[expected] == key { Some(expected) } else { KEYS.iter().position(|known| *known == key) };
-        let Some(found) = found else { continue };
-        if slots[found].replace(parse_kilobytes(path, index + 1, key, value)?).is_none() {
-            missing -= 1;
-        }
-        if missing == 0 {
-            break;
-        }
+        let Some(found) = found else { return Ok(Taken::Nothing) };
         expected = (found + 1) % KEYS.len();
-    }
-    let [total, free, available, buffers, cached, swap_cached, active, inactive, swap_total, swap_free, ..] = slots;
-    let [.., dirty, shared, slab, slab_reclaimable] = slots;
-    let (Some(total_bytes), Some(free_bytes)) = (total, free) else {
-        return Err(parse_error(path, 0, "no MemTotal or no MemFree"));
+        let kilobytes = parse_kilobytes(value);
+        slots[found] = Some(kilobytes.ok());
+        kilobytes.map(|_| Taken::Value)
+    })?;
+    let estimate = || {
+        let [_, free, _, buffers, cached, ..] = slots;
+        let bytes = free.flatten()?.checked_add(buffers.unwrap_or(Some(0))?)?;
+        bytes.checked_add(cached.unwrap_or(Some(0))?)
     };
-    let estimate = || free_bytes.saturating_add(buffers.unwrap_or(0)).saturating_add(cached.unwrap_or(0));
+    let fits = |bytes: &u64, total: Option<u64>| total.is_none_or(|total| *bytes <= total);
+    let [total, free, available, buffers, cached, swap_cached, active, inactive, swap_total, swap_free, ..] =
+        slots.map(Option::flatten);
+    let [.., dirty, shared, slab, slab_reclaimable] = slots.map(Option::flatten);
+    let available = available.filter(|bytes| *bytes > 0).or_else(estimate).filter(|bytes| fits(bytes, total));
     Ok(RawMemory {
-        total_bytes,
-        free_bytes,
-        available_bytes: available.unwrap_or_else(estimate),
+        total_bytes: total,
+        free_bytes: free,
+        available_bytes: available,
         buffers_bytes: buffers,
         cached_bytes: cached,
         active_bytes: active,
@@ -73,44 +80,47 @@ pub fn parse_meminfo(path: &Path, text: &str) -> Reading<RawMemory> {
         slab_reclaimable_bytes: slab_reclaimable,
         dirty_bytes: dirty,
         swap_total_bytes: swap_total,
-        swap_free_bytes: swap_free,
+        swap_free_bytes: swap_free.filter(|bytes| fits(bytes, swap_total)),
         swap_cached_bytes: swap_cached,
-        lines: parse_lines(text),
     })
 }
 
-fn parse_kilobytes(path: &Path, line: usize, key: &str, value: &str) -> Reading<u64> {
-    let value = value.trim();
-    let kilobytes: u64 = number(path, line, Some(value.strip_suffix(" kB").unwrap_or(value)), key)?;
-    kilobytes.checked_mul(1024).ok_or_else(|| parse_error(path, line, format!("{key} is too large: {value}")))
+fn parse_kilobytes(value: &str) -> Result<u64, Bad<'_>> {
+    let value = value.trim_ascii();
+    let kilobytes: u64 = number(Some(value.strip_suffix(" kB").unwrap_or(value)), "kB")?;
+    kilobytes.checked_mul(1024).ok_or(Bad::found("kB of a memory that can be", value))
 }
 
-/// Every line: `MemTotal:  49368188 kB` in bytes, `HugePages_Total:  0` as a count. A line that is neither is left out.
-fn parse_lines(text: &str) -> Vec<MeminfoLine> {
-    let line = |line: &str| {
-        let (name, rest) = line.split_once(':')?;
-        let mut words = rest.split_ascii_whitespace();
-        let value: u64 = words.next()?.parse().ok()?;
-        Some(match words.next() {
-            Some("kB") => MeminfoLine { name: name.into(), value: value.checked_mul(1024)?, is_bytes: true },
-            _ => MeminfoLine { name: name.into(), value, is_bytes: false },
-        })
-    };
+/// Every line: `MemTotal:  49368188 kB` in bytes, `HugePages_Total:  0` as a count.
+fn parse_lines(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<MeminfoLine>> {
     let mut lines = Vec::with_capacity(64);
-    lines.extend(text.lines().filter_map(line));
-    lines
+    walk(path, text, faults, |_, line| {
+        let bad = Bad::found("a name, a colon and a number, with or without kB", line);
+        let (name, rest) = line.split_once(':').ok_or(bad)?;
+        let mut words = rest.split_ascii_whitespace();
+        let value: u64 = number(words.next(), "a number")?;
+        let (value, is_bytes) = match (words.next(), words.next()) {
+            (Some("kB"), None) => (value.checked_mul(1024).ok_or(bad)?, true),
+            (None, _) => (value, false),
+            _ => return Err(bad),
+        };
+        lines.push(MeminfoLine { name: name.into(), value, is_bytes });
+        Ok(Taken::Value)
+    })?;
+    Ok(lines)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::testing::{partial, whole};
     use crate::model::ReadError;
 
     const MEMINFO: &str = include_str!("../../tests/fixtures/machine/proc/meminfo");
     const KIB: u64 = 1024;
 
     fn parse(text: &str) -> Reading<RawMemory> {
-        parse_meminfo(Path::new("meminfo"), text)
+        whole(|faults| parse_meminfo(Path::new("meminfo"), text, faults))
     }
 
     fn wrong_line<T: std::fmt::Debug>(reading: Reading<T>) -> usize {
@@ -123,9 +133,9 @@ mod tests {
     #[test]
     fn a_laptop() {
         let expected = RawMemory {
-            total_bytes: 16_223_648 * KIB,
-            free_bytes: 3_118_204 * KIB,
-            available_bytes: 9_874_512 * KIB,
+            total_bytes: Some(16_223_648 * KIB),
+            free_bytes: Some(3_118_204 * KIB),
+            available_bytes: Some(9_874_512 * KIB),
             buffers_bytes: Some(412_380 * KIB),
             cached_bytes: Some(6_518_904 * KIB),
             active_bytes: Some(5_230_116 * KIB),
@@ -137,7 +147,6 @@ mod tests {
             swap_total_bytes: Some(8_388_604 * KIB),
             swap_free_bytes: Some(8_126_460 * KIB),
             swap_cached_bytes: Some(10_244 * KIB),
-            lines: parse_lines(MEMINFO),
         };
         assert_eq!(parse(MEMINFO), Ok(expected));
     }
@@ -145,41 +154,94 @@ mod tests {
     #[test]
     fn the_order_of_the_lines_does_not_matter() {
         let reversed: Vec<&str> = MEMINFO.lines().rev().collect();
-        let (mut reversed, memory) = (parse(&reversed.join("\n")).unwrap(), parse(MEMINFO).unwrap());
-        reversed.lines.reverse();
-        assert_eq!(reversed, memory);
+        assert_eq!(parse(&reversed.join("\n")), parse(MEMINFO));
     }
 
     #[test]
     fn an_old_kernel_does_not_say_what_is_available() {
         let memory = parse("MemTotal: 100 kB\nMemFree: 10 kB\nBuffers: 2 kB\nCached: 30 kB\n").unwrap();
-        assert_eq!((memory.available_bytes, memory.total_bytes), (42 * KIB, 100 * KIB));
+        assert_eq!((memory.available_bytes, memory.total_bytes), (Some(42 * KIB), Some(100 * KIB)));
         assert_eq!((memory.swap_total_bytes, memory.slab_bytes), (None, None));
     }
 
     #[test]
-    fn complaints_name_the_line() {
-        assert_eq!(wrong_line(parse("")), 0);
-        assert_eq!(wrong_line(parse("garbage\n")), 0);
-        assert_eq!(wrong_line(parse("MemFree: 10 kB\n")), 0);
-        assert_eq!(wrong_line(parse("MemTotal: lots kB\nMemFree: 10 kB\n")), 1);
-        assert_eq!(wrong_line(parse("MemTotal: 10 kB\nMemFree: -1 kB\n")), 2);
-        assert_eq!(wrong_line(parse("MemTotal: 18014398509481984 kB\nMemFree: 10 kB\n")), 1);
-        assert_eq!(wrong_line(parse("MemTotal:\nMemFree: 10 kB\n")), 1);
+    fn a_file_without_a_good_line_has_failed() {
+        for text in ["", "garbage\n", "        total:    used:\n"] {
+            assert_eq!(wrong_line(parse(text)), 0, "{text}");
+        }
+        assert_eq!(wrong_line(parse("x\nMemTotal: lots kB\n")), 2);
     }
 
     #[test]
-    fn every_line_is_kept_under_its_name() {
-        let lines = parse_lines("Active(anon):   1576 kB\nwhat\nHugePages_Total:       3\n");
-        let line = |name: &str, value, is_bytes| MeminfoLine { name: name.into(), value, is_bytes };
-        assert_eq!(lines, [line("Active(anon)", 1576 * 1024, true), line("HugePages_Total", 3, false)]);
+    fn a_bad_line_costs_its_own_value() {
+        let whole = parse(MEMINFO).unwrap();
+        let spoil = |from: &str, to: &str| {
+            assert!(MEMINFO.contains(from));
+            let text = MEMINFO.replace(from, to);
+            partial(|faults| parse_meminfo(Path::new("meminfo"), &text, faults)).0
+        };
+        let total = "MemTotal:       16223648 kB";
+        for bad in ["MemTotal: lots kB", "MemTotal: -1 kB", "MemTotal:", "MemTotal: 18014398509481984 kB"] {
+            assert_eq!(spoil(total, bad), RawMemory { total_bytes: None, ..whole }, "{bad}");
+        }
+        // lxcfs, beside a SwapTotal of 0.
+        let swap_free = spoil("SwapFree:        8126460 kB", "SwapFree: 18446744073709346016 kB");
+        assert_eq!(swap_free, RawMemory { swap_free_bytes: None, ..whole });
+        // Two lines grown together: neither is told.
+        let glued = spoil("Cached:          6518904 kB\n", "Cached:          6518904 kB");
+        assert_eq!(glued, RawMemory { cached_bytes: None, swap_cached_bytes: None, ..whole });
+        // The estimate stands in for the line, and is none where one of its own lines is bad.
+        let estimate = Some((3_118_204 + 412_380 + 6_518_904) * KIB);
+        let available = "MemAvailable:    9874512 kB";
+        assert_eq!(spoil(available, "MemAvailable: x kB"), RawMemory { available_bytes: estimate, ..whole });
+        let text = MEMINFO.replace(available, "").replace("Cached:          6518904", "Cached: x");
+        let (memory, _) = partial(|faults| parse_meminfo(Path::new("meminfo"), &text, faults));
+        assert_eq!((memory.available_bytes, memory.cached_bytes), (None, None));
+    }
+
+    #[test]
+    fn what_cannot_be_true_is_not_told() {
+        let with = |from: &str, to: &str| {
+            assert!(MEMINFO.contains(from));
+            parse(&MEMINFO.replace(from, to)).unwrap()
+        };
+        let whole = parse(MEMINFO).unwrap();
+        let estimate = Some((3_118_204 + 412_380 + 6_518_904) * KIB);
+        let zero = with("MemAvailable:    9874512 kB", "MemAvailable: 0 kB");
+        assert_eq!(zero, RawMemory { available_bytes: estimate, ..whole });
+        let of_the_host = with("MemTotal:       16223648 kB", "MemTotal: 5000000 kB");
+        assert_eq!((of_the_host.available_bytes, of_the_host.free_bytes), (None, whole.free_bytes));
+        let swap = with("SwapTotal:       8388604 kB", "SwapTotal: 0 kB");
+        assert_eq!((swap.swap_total_bytes, swap.swap_free_bytes), (Some(0), None));
+    }
+
+    #[test]
+    fn kilobytes_become_bytes_and_counts_stay() {
+        let lines = all("Active(anon):   1576 kB\nHugePages_Total:       3\n").unwrap();
+        assert_eq!(lines[0], MeminfoLine { name: "Active(anon)".into(), value: 1576 * 1024, is_bytes: true });
+        assert_eq!(lines[1], MeminfoLine { name: "HugePages_Total".into(), value: 3, is_bytes: false });
+    }
+
+    fn all(text: &str) -> Reading<Vec<MeminfoLine>> {
+        whole(|faults| parse_lines(Path::new("m"), text, faults))
+    }
+
+    #[test]
+    fn a_bad_line_of_all_costs_itself() {
+        for bad in ["what", "SwapFree: 18446744073709346016 kB", "A: -1 kB", "A: 1 kBB: 2 kB", "  total:  used:"] {
+            let text = format!("MemTotal: 5 kB\n{bad}\nMemFree: 3 kB\n");
+            let (lines, told) = partial(|faults| parse_lines(Path::new("m"), &text, faults));
+            assert_eq!(lines.iter().map(|line| &*line.name).collect::<Vec<_>>(), ["MemTotal", "MemFree"], "{bad}");
+            assert!(told.starts_with("m:2: "), "{told}");
+        }
+        assert!(all("").is_err() && all("what\n").is_err());
     }
 
     #[test]
     fn this_machine_has_no_more_available_than_there_is() {
         let paths = Paths::host();
-        let memory = reader(&paths).read().unwrap();
-        assert!(memory.total_bytes > 0 && memory.available_bytes <= memory.total_bytes);
+        let memory = reader(&paths).read(&mut Faults::default()).unwrap().memory;
+        assert!(memory.total_bytes > Some(0) && memory.available_bytes <= memory.total_bytes);
         assert!(memory.free_bytes <= memory.total_bytes);
     }
 }

@@ -22,6 +22,7 @@ pub mod host;
 pub mod hwmon;
 mod judge;
 pub mod limit;
+pub mod lines;
 pub mod link;
 mod link_watch;
 pub mod load;
@@ -66,7 +67,23 @@ pub use judge::Judge;
 pub use paths::Paths;
 pub use registry::{Answer, Every, Registry, Source};
 
-use crate::model::{Machine, Readings, Run, Sample, Subjects};
+use crate::model::{Machine, Reading, Readings, Run, Sample, Subjects};
+
+/// Whether there is a machine to watch below these roots: one file of its `/proc` that can be read is enough, as each
+/// stands for itself.
+///
+/// # Errors
+/// What the first of them says, when none can be read.
+pub fn probe(paths: &Paths) -> Reading<()> {
+    let mut first = None;
+    for file in ["stat", "meminfo", "vmstat", "loadavg", "uptime", "diskstats", "net/dev"] {
+        match file::read_text(&paths.proc(file)) {
+            Ok(_) => return Ok(()),
+            Err(error) => drop(first.get_or_insert(error)),
+        }
+    }
+    first.map_or(Ok(()), Err)
+}
 
 /// Seconds since 1970.
 #[must_use]
@@ -108,9 +125,9 @@ impl Collector {
             let is_fact = matches!(source.every, Every::Span(_));
             if source.every == Every::Tick || asked != Subjects::VITALS || is_fact && is_first {
                 let begin = self.epoch.elapsed();
-                let Answer { reading, error } = source.read(begin, asked);
+                let Answer { reading, error, faults } = source.read(begin, asked);
                 let seconds = (self.epoch.elapsed() - begin).as_secs_f64();
-                sample.runs.push(Run { reader: source.name, seconds, error });
+                sample.runs.push(Run { reader: source.name, seconds, error, faults });
                 if is_fact {
                     self.facts.put(reading.clone());
                 }

@@ -12,7 +12,7 @@ use super::Paths;
 use super::file::KeptFile;
 use super::mountinfo::{Mount, parse_mountinfo};
 use crate::model::storage::MountPlace;
-use crate::model::{ReadError, Reading};
+use crate::model::{Faults, ReadError, Reading};
 
 /// The machine's mount table, kept open.
 #[derive(Debug)]
@@ -35,15 +35,15 @@ impl MountTable {
     }
 
     /// Every mount in the order of the table.
-    pub(super) fn read(&mut self) -> Reading<Vec<Mount>> {
+    pub(super) fn read(&mut self, faults: &mut Faults) -> Reading<Vec<Mount>> {
         if let Some(first_process) = &mut self.first_process {
-            match first_process.read_with(parse_mountinfo) {
+            match first_process.read_with(|path, text| parse_mountinfo(path, text, faults)) {
                 // Hidden from us, or a procfs without it: the next best is what we see ourselves.
                 Err(ReadError::Unsupported { .. } | ReadError::Denied { .. } | ReadError::Vanished { .. }) => {}
                 reading => return reading,
             }
         }
-        let mounts = self.own.read_with(parse_mountinfo)?;
+        let mounts = self.own.read_with(|path, text| parse_mountinfo(path, text, faults))?;
         Ok(below(&self.rootfs, mounts))
     }
 
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     fn table(text: &[u8]) -> Vec<Mount> {
-        parse_mountinfo(Path::new("mountinfo"), text).unwrap()
+        parse_mountinfo(Path::new("mountinfo"), text, &mut Faults::default()).unwrap()
     }
 
     fn chosen_mounts(text: &str) -> Vec<Mount> {

@@ -6,10 +6,11 @@
 
 use std::path::Path;
 
-use super::Paths;
-use super::file::{KeptFile, optional, parse_error};
-use crate::model::Reading;
+use crate::collect::Paths;
+use crate::collect::file::KeptFile;
+use crate::collect::lines::{Bad, Taken, number, walk, walk_each};
 use crate::model::network::NetstatField;
+use crate::model::{Faults, ReadError, Reading};
 
 /// Keeps the three files open.
 #[derive(Debug)]
@@ -28,13 +29,22 @@ impl Reader {
         }
     }
 
-    /// The kept fields of all three; `snmp6` is missing on a kernel without IPv6.
-    pub fn read(&mut self) -> Reading<Vec<NetstatField>> {
+    /// The kept fields of all three, each for itself; `snmp6` is missing on a kernel without IPv6.
+    pub fn read(&mut self, faults: &mut Faults) -> Reading<Vec<NetstatField>> {
         let mut fields = Vec::with_capacity(48);
+        let mut failed = Faults::default();
+        let mut is_there = false;
         for file in &mut self.paired {
-            file.read_text_with(|path, text| parse_pairs(path, text, &mut fields))?;
+            let table = file.read_text_with(|path, text| parse_pairs(path, text, &mut fields, faults));
+            is_there |= failed.part(table).is_some();
         }
-        optional(self.snmp6.read_text_with(|path, text| parse_snmp6(path, text, &mut fields)))?;
+        let table = self.snmp6.read_text_with(|path, text| parse_snmp6(path, text, &mut fields, faults));
+        is_there |= failed.part(table).is_some();
+        if !is_there {
+            let absent = || ReadError::Unsupported { path: self.paired[0].path().display().to_string() };
+            return Err(failed.into_first().unwrap_or_else(absent));
+        }
+        faults.append(failed);
         Ok(fields)
     }
 }
@@ -63,48 +73,64 @@ fn is_kept(protocol: &str, field: &str) -> bool {
     }
 }
 
-fn parse_pairs(path: &Path, text: &str, fields: &mut Vec<NetstatField>) -> Reading<()> {
-    let mut lines = text.lines().enumerate();
-    while let Some((index, names)) = lines.next() {
-        let wrong = |reason: &str| parse_error(path, index + 2, reason);
-        let (protocol, names) = names.split_once(':').ok_or_else(|| wrong("expected a protocol and a colon"))?;
-        let (_, values) = lines.next().ok_or_else(|| wrong("names without a line of numbers"))?;
-        let values = values
-            .strip_prefix(protocol)
-            .and_then(|rest| rest.strip_prefix(':'))
-            .ok_or_else(|| wrong("the line of numbers is of another protocol"))?;
-        let mut values = values.split_ascii_whitespace();
-        for field in names.split_ascii_whitespace() {
-            let value = values.next().ok_or_else(|| wrong("fewer numbers than names"))?;
-            if is_kept(protocol, field) {
-                let value = value.parse().map_err(|_| wrong("expected a number"))?;
-                fields.push(NetstatField { protocol: protocol.into(), field: field.into(), value });
+/// The names of a protocol and the numbers below them belong together, whatever the lines around them are.
+fn parse_pairs(path: &Path, text: &str, fields: &mut Vec<NetstatField>, faults: &mut Faults) -> Reading<()> {
+    let mut lines = text.lines().enumerate().peekable();
+    let pairs = std::iter::from_fn(|| {
+        let (index, names) = lines.next()?;
+        let protocol = names.split_once(':').map(|(protocol, _)| protocol);
+        let values = lines.next_if(|(_, line)| protocol.is_some() && line.split(':').next() == protocol);
+        Some((index + 1 + usize::from(values.is_some()), (names, values.map(|(_, line)| line))))
+    });
+    walk_each(path, pairs, faults, |_, (names, values)| {
+        let pair = Bad::found("a line of names and a line of numbers of one protocol", names);
+        let (protocol, names) = names.split_once(':').ok_or(pair)?;
+        let (_, numbers) = values.and_then(|line| line.split_once(':')).ok_or(pair)?;
+        let (mut names, mut words) = (names.split_ascii_whitespace(), numbers.split_ascii_whitespace());
+        if names.clone().count() != words.clone().count() {
+            return Err(Bad::found("as many numbers as names", numbers));
+        }
+        let (before, mut wrong) = (fields.len(), None);
+        while let (Some(field), Some(word)) = (names.next(), words.next()) {
+            if !is_kept(protocol, field) {
+                continue;
+            }
+            match number(Some(word), "a number") {
+                Ok(value) => fields.push(NetstatField { protocol: protocol.into(), field: field.into(), value }),
+                Err(bad) => wrong = wrong.or(Some(bad)),
             }
         }
-    }
-    Ok(())
+        match wrong {
+            Some(wrong) if fields.len() > before => Ok(Taken::Part(wrong)),
+            Some(wrong) => Err(wrong),
+            None => Ok(Taken::Value),
+        }
+    })
 }
 
-fn parse_snmp6(path: &Path, text: &str, fields: &mut Vec<NetstatField>) -> Reading<()> {
-    for (index, line) in text.lines().enumerate() {
-        let Some((protocol, field)) = line.find('6').and_then(|six| {
-            let name = line.split_ascii_whitespace().next()?;
-            name.split_at_checked(six + 1)
-        }) else {
-            continue;
+/// An empty file has no field: a kernel that was started without IPv6.
+fn parse_snmp6(path: &Path, text: &str, fields: &mut Vec<NetstatField>, faults: &mut Faults) -> Reading<()> {
+    if text.trim_ascii().is_empty() {
+        return Ok(());
+    }
+    walk(path, text, faults, |_, line| {
+        let mut words = line.split_ascii_whitespace();
+        let name = words.next().unwrap_or_default();
+        let Some((protocol, field)) = name.find('6').and_then(|six| name.split_at_checked(six + 1)) else {
+            return Err(Bad::found("a field of a protocol that ends with 6", line));
         };
         if is_kept(protocol, field) {
-            let value = line.split_ascii_whitespace().nth(1).and_then(|value| value.parse().ok());
-            let value = value.ok_or_else(|| parse_error(path, index + 1, "expected a name and a number"))?;
+            let value = number(words.next(), "a number")?;
             fields.push(NetstatField { protocol: protocol.into(), field: field.into(), value });
         }
-    }
-    Ok(())
+        Ok(Taken::Value)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::testing::{partial, whole};
 
     fn field(protocol: &str, field: &str, value: i64) -> NetstatField {
         NetstatField { protocol: protocol.into(), field: field.into(), value }
@@ -114,7 +140,7 @@ mod tests {
     fn pairs_are_matched_and_selected() {
         let text = "Ip: Forwarding DefaultTTL\nIp: 2 64\nTcp: MaxConn InSegs InErrs\nTcp: -1 7 0\n";
         let mut fields = Vec::new();
-        parse_pairs(Path::new("n"), text, &mut fields).unwrap();
+        whole(|faults| parse_pairs(Path::new("n"), text, &mut fields, faults)).unwrap();
         assert_eq!(fields, [field("Ip", "Forwarding", 2), field("Tcp", "InSegs", 7), field("Tcp", "InErrs", 0)]);
     }
 
@@ -122,14 +148,32 @@ mod tests {
     fn snmp6_splits_at_the_six() {
         let text = "Ip6InReceives   1\nIp6InOctets  \t72\nUdpLite6InErrors  4\nIcmp6InType134 5\n";
         let mut fields = Vec::new();
-        parse_snmp6(Path::new("s"), text, &mut fields).unwrap();
+        whole(|faults| parse_snmp6(Path::new("s"), text, &mut fields, faults)).unwrap();
         assert_eq!(fields, [field("Ip6", "InOctets", 72), field("UdpLite6", "InErrors", 4)]);
     }
 
     #[test]
-    fn lines_that_do_not_match_are_an_error() {
-        for text in ["Ip: Forwarding\n", "Ip: Forwarding\nTcp: 1\n", "Ip: Forwarding A\nIp: 1\n", "Ip\nIp\n"] {
-            assert!(parse_pairs(Path::new("n"), text, &mut Vec::new()).is_err(), "{text:?}");
+    fn a_bad_line_costs_its_own_protocol() {
+        let bad = ["Ip: Forwarding A\nIp: 1", "Ip: Forwarding", "Ip: 2", "Ip", "", "Ip: Forwarding\nIp: x", "x\ny"];
+        for bad in bad {
+            let (text, mut fields) = (format!("Udp: NoPorts\nUdp: 3\n{bad}\nTcp: InSegs\nTcp: 7\n"), Vec::new());
+            let mut faults = Faults::default();
+            parse_pairs(Path::new("n"), &text, &mut fields, &mut faults).unwrap();
+            assert_eq!(fields, [field("Udp", "NoPorts", 3), field("Tcp", "InSegs", 7)], "{bad:?}");
+            assert!(faults.to_string().starts_with(if bad.contains('\n') { "n:" } else { "n:3: " }), "{bad}: {faults}");
+            let alone = whole(|faults| parse_pairs(Path::new("n"), bad, &mut Vec::new(), faults));
+            assert!(alone.is_err(), "{bad:?}");
         }
+        let mut fields = Vec::new();
+        let parse = |faults: &mut Faults| {
+            parse_pairs(Path::new("n"), "Tcp: InSegs OutSegs InErrs\nTcp: 7 x 9\n", &mut fields, faults)
+        };
+        let ((), told) = partial(parse);
+        assert!(told.starts_with("n:2: "), "{told}");
+        assert_eq!(fields, [field("Tcp", "InSegs", 7), field("Tcp", "InErrs", 9)]);
+        let (text, mut fields) = ("Ip6InOctets x\nUdp6NoPorts 4\n", Vec::new());
+        let ((), told) = partial(|faults| parse_snmp6(Path::new("s"), text, &mut fields, faults));
+        assert_eq!(fields, [field("Udp6", "NoPorts", 4)]);
+        assert!(told.starts_with("s:1: "), "{told}");
     }
 }

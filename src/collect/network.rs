@@ -7,18 +7,18 @@
 //! `/proc/net` is a link to `self/net`, so the counters are those of the network namespace that this process is in, under
 //! another root as well. The file is opened once; a kept descriptor stays with the namespace it was opened in.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Paths;
-use super::file::{KeptFile, parse_error, read_text};
+use super::file::KeptFile;
+use super::lines::{Bad, Taken, number, walk};
 use crate::model::network::RawInterfaceCounters;
-use crate::model::{ReadError, Reading};
+use crate::model::{Faults, Reading};
 
 /// Reads `/proc/net/dev`. Keeps the file open and the names shared from one pass to the next.
 #[derive(Debug)]
 pub struct Reader {
-    path: PathBuf,
     file: KeptFile,
     names: Vec<Arc<str>>,
 }
@@ -27,18 +27,14 @@ impl Reader {
     /// Opens nothing yet.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
-        let path = paths.proc("net/dev");
-        Self { file: KeptFile::new(path.clone()), path, names: Vec::new() }
+        Self { file: KeptFile::new(paths.proc("net/dev")), names: Vec::new() }
     }
 
     /// The counters of every interface, in the kernel's order.
-    pub fn read(&mut self) -> Reading<Vec<RawInterfaceCounters>> {
-        let list = match self.file.read() {
-            Ok(text) => parse(&self.path, text, &self.names)?,
-            // An interface may be named with any bytes but white space, slash and colon.
-            Err(ReadError::Parse { line: 0, .. }) => parse(&self.path, &read_text(&self.path)?, &self.names)?,
-            Err(error) => return Err(error),
-        };
+    pub fn read(&mut self, faults: &mut Faults) -> Reading<Vec<RawInterfaceCounters>> {
+        let names = &self.names;
+        // An interface may be named with any bytes but white space, slash and colon; those that are no text are replaced.
+        let list = self.file.read_text_with(|path, text| parse(path, text, names, faults))?;
         if list.len() != self.names.len()
             || list.iter().zip(&self.names).any(|(now, kept)| !Arc::ptr_eq(&now.name, kept))
         {
@@ -52,33 +48,35 @@ impl Reader {
 ///
 /// The colon that ends the name is the last one of the line, because an alias has one in its name (`eth0:1`); a number may
 /// follow it without a space. `names` are those of the last pass, most often the same in the same places.
-fn parse(path: &Path, text: &str, names: &[Arc<str>]) -> Reading<Vec<RawInterfaceCounters>> {
+fn parse(path: &Path, text: &str, names: &[Arc<str>], faults: &mut Faults) -> Reading<Vec<RawInterfaceCounters>> {
     let mut list = Vec::with_capacity(names.len());
-    let mut lines = text.lines().enumerate();
-    // The head tells the columns apart. Kernels before 2.2 had fewer; no such kernel runs this program.
-    let head = lines.nth(1).map(|(_, line)| line);
-    if !head.is_some_and(|line| line.contains("bytes") && line.contains("compressed")) {
-        return Err(parse_error(path, 2, "expected the head line that names the columns"));
-    }
-    for (at, line) in lines {
-        if line.trim().is_empty() {
-            continue;
+    walk(path, text, faults, |at, line| {
+        // The head tells the columns apart. Kernels before 2.2 had fewer; no such kernel runs this program.
+        if at == 1 {
+            return Ok(Taken::Nothing);
         }
-        let Some((name, numbers)) = line.rsplit_once(':') else {
-            return Err(parse_error(path, at + 1, "expected a name, a colon and numbers"));
-        };
+        if at == 2 && line.contains("bytes") && line.contains("compressed") {
+            return Ok(Taken::Head);
+        }
+        let bad = Bad::found("a name, a colon and numbers", line);
+        let (name, numbers) = line.rsplit_once(':').ok_or(bad)?;
+        let name = name.trim_ascii();
+        // Two lines that grew together.
+        if name.contains(|c: char| c.is_ascii_whitespace()) {
+            return Err(bad);
+        }
         let mut columns = [0_u64; 16];
         let mut words = numbers.split_ascii_whitespace();
         for column in &mut columns {
-            let word = words.next().ok_or_else(|| parse_error(path, at + 1, "expected 16 numbers"))?;
-            *column = word.parse().map_err(|_| parse_error(path, at + 1, format!("not a counter: {word:?}")))?;
+            *column = number(words.next(), "a counter")?;
         }
         let mut received = [0; 8];
         let mut sent = [0; 8];
         received.copy_from_slice(&columns[..8]);
         sent.copy_from_slice(&columns[8..]);
-        list.push(RawInterfaceCounters { name: shared(name.trim(), names, list.len()), received, sent });
-    }
+        list.push(RawInterfaceCounters { name: shared(name, names, list.len()), received, sent });
+        Ok(Taken::Value)
+    })?;
     Ok(list)
 }
 
@@ -91,12 +89,13 @@ fn shared(name: &str, names: &[Arc<str>], place: usize) -> Arc<str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::testing;
+    use crate::collect::testing::{self, partial, whole};
+    use crate::model::ReadError;
 
     const HEAD: &str = "Inter-|   Receive                                                |  Transmit\n face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n";
 
     fn read(text: &str) -> Reading<Vec<RawInterfaceCounters>> {
-        parse(Path::new("dev"), &format!("{HEAD}{text}"), &[])
+        whole(|faults| parse(Path::new("dev"), &format!("{HEAD}{text}"), &[], faults))
     }
 
     #[test]
@@ -124,16 +123,31 @@ mod tests {
 
     #[test]
     fn what_is_not_the_file_is_an_error_with_its_line() {
-        let line = |text: &str| match parse(Path::new("dev"), text, &[]) {
+        let line = |text: &str| match whole(|faults| parse(Path::new("dev"), text, &[], faults)) {
             Err(ReadError::Parse { line, .. }) => line,
             other => panic!("{other:?}"),
         };
-        assert_eq!(line(""), 2);
+        assert_eq!(line(""), 0);
         assert_eq!(line("garbage\nmore garbage\n"), 2);
-        assert_eq!(line(&format!("{HEAD} eth0: 1 2 3\n")), 3);
-        assert_eq!(line(&format!("{HEAD} eth0\n")), 3);
-        let overflow = "18446744073709551616 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0";
-        assert_eq!(line(&format!("{HEAD} lo: 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n eth0: {overflow}\n")), 4);
+    }
+
+    #[test]
+    fn a_bad_line_costs_its_own_interface() {
+        let zeros = "0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0";
+        for bad in [
+            "eth0: 1 2 3",
+            "eth0",
+            "eth0: 18446744073709551616 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0",
+            "eth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16  eth2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16",
+            "eth0: -1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0",
+        ] {
+            let text = format!("{HEAD} lo: {zeros}\n {bad}\n eth1: {zeros}\n");
+            let (list, told) = partial(|faults| parse(Path::new("dev"), &text, &[], faults));
+            assert_eq!(list.iter().map(|row| &*row.name).collect::<Vec<_>>(), ["lo", "eth1"], "{bad}");
+            assert!(told.starts_with("dev:4: "), "{told}");
+        }
+        let (list, told) = partial(|faults| parse(Path::new("dev"), &format!("x\ny\nlo: {zeros}\n"), &[], faults));
+        assert!(list.len() == 1 && told.starts_with("dev:2: "), "{told}");
     }
 
     #[test]
@@ -141,7 +155,13 @@ mod tests {
         let zeros = "0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0";
         let first = read(&format!("a: {zeros}\nb: {zeros}\n")).unwrap();
         let names: Vec<_> = first.iter().map(|i| Arc::clone(&i.name)).collect();
-        let second = parse(Path::new("dev"), &format!("{HEAD}b: {zeros}\na: {zeros}\nc: {zeros}\n"), &names).unwrap();
+        let second = parse(
+            Path::new("dev"),
+            &format!("{HEAD}b: {zeros}\na: {zeros}\nc: {zeros}\n"),
+            &names,
+            &mut Faults::default(),
+        )
+        .unwrap();
         assert!(Arc::ptr_eq(&second[0].name, &first[1].name));
         assert!(Arc::ptr_eq(&second[1].name, &first[0].name));
         assert_eq!(&*second[2].name, "c");
@@ -156,15 +176,15 @@ mod tests {
         let mut bytes = HEAD.as_bytes().to_vec();
         bytes.extend_from_slice(b" w\xff: 7 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n");
         std::fs::write(dir.path().join("net/dev"), bytes).unwrap();
-        let list = Reader::new(&paths).read().unwrap();
+        let list = Reader::new(&paths).read(&mut Faults::default()).unwrap();
         assert_eq!((&*list[0].name, list[0].received[0]), ("w\u{fffd}", 7));
     }
 
     #[test]
     fn this_machine_agrees_with_sysfs() {
         let mut reader = Reader::new(&Paths::host());
-        reader.read().unwrap();
-        let list = reader.read().unwrap();
+        reader.read(&mut Faults::default()).unwrap();
+        let list = reader.read(&mut Faults::default()).unwrap();
         assert!(list.iter().zip(&reader.names).all(|(now, kept)| Arc::ptr_eq(&now.name, kept)));
         for interface in list {
             let file = format!("/sys/class/net/{}/statistics/rx_packets", interface.name);
@@ -177,7 +197,7 @@ mod tests {
 
     #[test]
     fn the_laptop_has_five_interfaces() {
-        let list = Reader::new(&testing::laptop()).read().unwrap();
+        let list = Reader::new(&testing::laptop()).read(&mut Faults::default()).unwrap();
         let told: Vec<_> = list.iter().map(|i| (&*i.name, i.received[0], i.sent[0])).collect();
         assert_eq!(told[1], ("eth0", 9_821_734_412, 1_203_948_210));
         assert_eq!((list[1].received[3], list[1].sent[6]), (12, 1), "dropped, carrier");

@@ -95,4 +95,12 @@ mod tests {
             assert_eq!(reader.read().unwrap().get("ID"), id, "as kept");
         }
     }
+
+    #[test]
+    fn any_text_takes_time_by_its_length() {
+        crate::model::hostile_text::assert_linear("os-release", |text| {
+            let text = String::from_utf8_lossy(text);
+            drop(parse_os_release(&format!("{text}\nID=\"{text}\nNAME={text}")));
+        });
+    }
 }

@@ -6,9 +6,10 @@
 use std::path::Path;
 
 use super::Paths;
-use super::file::{KeptFile, fraction, number, optional, parse_error};
-use crate::model::pressure::{RawPressure, RawStall};
-use crate::model::{ReadError, Reading};
+use super::file::KeptFile;
+use super::lines::{Bad, Taken, fraction, number, walk};
+use crate::model::pressure::{RawPressure, RawStall, RawStalls};
+use crate::model::{Faults, ReadError, Reading};
 
 /// Keeps the three files open.
 #[derive(Debug)]
@@ -31,16 +32,20 @@ impl Reader {
         }
     }
 
-    /// The three now. A file that this kernel lacks is `None`; without any of them there is no pressure at all.
-    pub fn read(&mut self) -> Reading<RawPressure> {
-        let pressure = RawPressure {
-            cpu: optional(self.cpu.read_text_with(parse_pressure))?,
-            memory: optional(self.memory.read_text_with(parse_pressure))?,
-            io: optional(self.io.read_text_with(parse_pressure))?,
+    /// The three now, each for itself. A file that this kernel lacks, or that cannot be read, is `None`; without any of them
+    /// there is no pressure at all.
+    pub fn read(&mut self, faults: &mut Faults) -> Reading<RawPressure> {
+        let mut failed = Faults::default();
+        let mut read = |file: &mut KeptFile| {
+            let reading = file.read_text_with(|path, text| parse_pressure(path, text, faults));
+            failed.part(reading)
         };
+        let pressure = RawPressure { cpu: read(&mut self.cpu), memory: read(&mut self.memory), io: read(&mut self.io) };
         if pressure == RawPressure::default() {
-            return Err(ReadError::Unsupported { path: self.directory.clone() });
+            let absent = || ReadError::Unsupported { path: self.directory.clone() };
+            return Err(failed.into_first().unwrap_or_else(absent));
         }
+        faults.append(failed);
         Ok(pressure)
     }
 }
@@ -51,19 +56,20 @@ impl Reader {
 /// some avg10=0.00 avg60=0.12 avg300=0.05 total=123456
 /// full avg10=0.00 avg60=0.00 avg300=0.00 total=0
 /// ```
-pub fn parse_pressure(path: &Path, text: &str) -> Reading<(RawStall, Option<RawStall>)> {
-    let (mut some, mut full) = (None, None);
-    for (index, line) in text.lines().enumerate() {
+pub fn parse_pressure(path: &Path, text: &str, faults: &mut Faults) -> Reading<RawStalls> {
+    let mut stalls = RawStalls::default();
+    walk(path, text, faults, |_, line| {
         match line.split_once(' ') {
-            Some(("some", rest)) => some = Some(parse_stall(path, index + 1, rest)?),
-            Some(("full", rest)) => full = Some(parse_stall(path, index + 1, rest)?),
-            _ => return Err(parse_error(path, index + 1, "expected \"some\" or \"full\" and their averages")),
+            Some(("some", rest)) => stalls.some = Some(parse_stall(rest)?),
+            Some(("full", rest)) => stalls.full = Some(parse_stall(rest)?),
+            _ => return Err(Bad::found("\"some\" or \"full\" and their averages", line)),
         }
-    }
-    Ok((some.ok_or_else(|| parse_error(path, 0, "no line \"some\""))?, full))
+        Ok(Taken::Value)
+    })?;
+    Ok(stalls)
 }
 
-fn parse_stall(path: &Path, line: usize, columns: &str) -> Reading<RawStall> {
+fn parse_stall(columns: &str) -> Result<RawStall, Bad<'_>> {
     let [mut avg10, mut avg60, mut avg300, mut total] = [None; 4];
     for (key, value) in columns.split_ascii_whitespace().filter_map(|column| column.split_once('=')) {
         match key {
@@ -75,19 +81,20 @@ fn parse_stall(path: &Path, line: usize, columns: &str) -> Reading<RawStall> {
         }
     }
     Ok(RawStall {
-        avg10: fraction(path, line, avg10, "avg10")?,
-        avg60: fraction(path, line, avg60, "avg60")?,
-        avg300: fraction(path, line, avg300, "avg300")?,
-        total_microseconds: number(path, line, total, "total")?,
+        avg10: fraction(avg10, "avg10")?,
+        avg60: fraction(avg60, "avg60")?,
+        avg300: fraction(avg300, "avg300")?,
+        total_microseconds: number(total, "total")?,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::testing::{machine_of, partial, whole};
 
-    fn parse(text: &str) -> Reading<(RawStall, Option<RawStall>)> {
-        parse_pressure(Path::new("io"), text)
+    fn parse(text: &str) -> Reading<RawStalls> {
+        whole(|faults| parse_pressure(Path::new("io"), text, faults))
     }
 
     fn stall(avg10: f64, avg60: f64, avg300: f64, total_microseconds: u64) -> RawStall {
@@ -97,31 +104,46 @@ mod tests {
     #[test]
     fn a_laptop() {
         let pair = parse(include_str!("../../tests/fixtures/machine/proc/pressure/io")).unwrap();
-        assert_eq!(pair.0, stall(1.53, 0.87, 0.42, 482_913_004));
-        assert_eq!(pair.1, Some(stall(1.21, 0.66, 0.31, 401_224_517)));
+        assert_eq!(pair.some, Some(stall(1.53, 0.87, 0.42, 482_913_004)));
+        assert_eq!(pair.full, Some(stall(1.21, 0.66, 0.31, 401_224_517)));
     }
 
     #[test]
     fn an_older_kernel_has_no_full_line_for_the_cpu() {
         let pair = parse("some avg10=0.00 avg60=0.10 avg300=0.05 total=77\n");
-        assert_eq!(pair, Ok((stall(0.0, 0.1, 0.05, 77), None)));
+        assert_eq!(pair, Ok(RawStalls { some: Some(stall(0.0, 0.1, 0.05, 77)), full: None }));
     }
 
     #[test]
-    fn complaints_name_the_line() {
-        let good = "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n";
-        let texts = [
-            (String::new(), 0),
-            ("garbage\n".into(), 1),
-            ("some avg10=0.00 avg60=0.00 total=0\n".into(), 1),
-            ("some avg10=nan avg60=0.00 avg300=0.00 total=0\n".into(), 1),
-            (format!("{good}full avg10=0.00 avg60=0.00 avg300=0.00 total=18446744073709551616\n"), 2),
-            (good.replace("some", "full"), 0),
+    fn each_line_stands_for_itself() {
+        let good = "some avg10=0.00 avg60=0.00 avg300=0.00 total=9\n";
+        let bad = [
+            "garbage",
+            "full avg10=0.00 avg60=0.00 total=0",
+            "full avg10=nan avg60=0.00 avg300=0.00 total=0",
+            "full avg10=0.00 avg60=0.00 avg300=0.00 total=18446744073709551616",
         ];
-        for (text, wrong) in texts {
-            let reading = parse(&text);
-            assert!(matches!(&reading, Err(ReadError::Parse { line, .. }) if *line == wrong), "{text:?}: {reading:?}");
+        for bad in bad {
+            let (stalls, told) = partial(|faults| parse_pressure(Path::new("io"), &format!("{good}{bad}\n"), faults));
+            assert_eq!(stalls, RawStalls { some: Some(stall(0.0, 0.0, 0.0, 9)), full: None }, "{bad}");
+            assert!(told.starts_with("io:2: "), "{told}");
+            assert!(matches!(parse(bad), Err(ReadError::Parse { line: 1, .. })), "{bad}");
         }
+        let full = good.replace("some", "full");
+        assert_eq!(parse(&full), Ok(RawStalls { some: None, full: Some(stall(0.0, 0.0, 0.0, 9)) }));
+        assert!(matches!(parse(""), Err(ReadError::Parse { line: 0, .. })));
+    }
+
+    #[test]
+    fn each_file_stands_for_itself() {
+        let good = "some avg10=1.00 avg60=2.00 avg300=3.00 total=4\n";
+        let (_dir, paths) = machine_of(&[("proc/pressure/cpu", good), ("proc/pressure/memory", "garbage\n")]);
+        let (pressure, told) = partial(|faults| Reader::new(&paths).read(faults));
+        assert!(pressure.cpu.is_some() && pressure.memory.is_none() && pressure.io.is_none());
+        assert!(told.contains("pressure/memory:1: "), "{told}");
+        let (_dir, paths) = machine_of(&[("proc/pressure/memory", "garbage\n")]);
+        let reading = Reader::new(&paths).read(&mut Faults::default());
+        assert!(matches!(reading, Err(ReadError::Parse { line: 1, .. })), "{reading:?}");
     }
 
     #[test]
@@ -129,10 +151,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths { procfs: dir.path().into(), ..Paths::host() };
         let mut reader = Reader::new(&paths);
-        assert!(matches!(reader.read(), Err(ReadError::Unsupported { .. })));
+        assert!(matches!(reader.read(&mut Faults::default()), Err(ReadError::Unsupported { .. })));
         std::fs::create_dir(dir.path().join("pressure")).unwrap();
         std::fs::write(dir.path().join("pressure/memory"), "some avg10=1.00 avg60=2.00 avg300=3.00 total=4\n").unwrap();
-        let expected = RawPressure { memory: Some((stall(1.0, 2.0, 3.0, 4), None)), ..RawPressure::default() };
-        assert_eq!(reader.read(), Ok(expected));
+        let expected = RawPressure {
+            memory: Some(RawStalls { some: Some(stall(1.0, 2.0, 3.0, 4)), full: None }),
+            ..RawPressure::default()
+        };
+        assert_eq!(reader.read(&mut Faults::default()), Ok(expected));
     }
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::model::hold;
 use crate::model::system::RawUptime;
-use crate::model::{AnyReading, Gathered, ReadError, Reading, Subjects};
+use crate::model::{AnyReading, Faults, Gathered, ReadError, Reading, Subjects};
 
 /// How often facts that do not change are looked at again (a renamed host, an upgraded distribution).
 const FACTS_AGE: Duration = Duration::from_secs(300);
@@ -65,6 +65,8 @@ pub struct Answer {
     pub reading: AnyReading,
     /// Why it is not good.
     pub error: Option<ReadError>,
+    /// What was wrong with a good one.
+    pub faults: Faults,
 }
 
 impl Source {
@@ -72,9 +74,13 @@ impl Source {
     pub fn new<T: Send + Sync + 'static>(
         name: &'static str,
         serves: Subjects,
-        mut read: impl FnMut(Subjects) -> Reading<T> + Send + 'static,
+        mut read: impl FnMut(Subjects, &mut Faults) -> Reading<T> + Send + 'static,
     ) -> Self {
-        Self::made(name, serves, move |at, asked| Gathered { at, value: read(asked).map(Arc::new), previous: None })
+        Self::made(name, serves, move |at, asked, faults| Gathered {
+            at,
+            value: read(asked, faults).map(Arc::new),
+            previous: None,
+        })
     }
 
     /// A source of counters: each reading carries the last good one before it, and is held by `hold` to what that told.
@@ -82,12 +88,12 @@ impl Source {
         name: &'static str,
         serves: Subjects,
         hold: impl Fn(&T, &mut T) + Send + 'static,
-        mut read: impl FnMut(Subjects) -> Reading<T> + Send + 'static,
+        mut read: impl FnMut(Subjects, &mut Faults) -> Reading<T> + Send + 'static,
     ) -> Self {
         let mut last: Option<(Duration, Arc<T>)> = None;
         let mut before: Option<(Duration, Arc<T>)> = None;
-        Self::made(name, serves, move |at, asked| {
-            let value = read(asked).map(|mut now| {
+        Self::made(name, serves, move |at, asked, faults| {
+            let value = read(asked, faults).map(|mut now| {
                 if let Some((_, told)) = &last {
                     hold(told, &mut now);
                 }
@@ -104,12 +110,13 @@ impl Source {
     fn made<T: Send + Sync + 'static>(
         name: &'static str,
         serves: Subjects,
-        mut read: impl FnMut(Duration, Subjects) -> Gathered<T> + Send + 'static,
+        mut read: impl FnMut(Duration, Subjects, &mut Faults) -> Gathered<T> + Send + 'static,
     ) -> Self {
         let read = move |at, asked| {
-            let gathered = read(at, asked);
+            let mut faults = Faults::default();
+            let gathered = read(at, asked, &mut faults);
             let error = gathered.value.as_ref().err().cloned();
-            Answer { reading: gathered.into(), error }
+            Answer { reading: gathered.into(), error, faults }
         };
         let (every, lane) = (Every::Asked, "tables");
         let deadline = Some(PATIENCE);
@@ -188,26 +195,31 @@ impl Registry {
         let (newest, newest_pid) = (Arc::clone(&self.newest_pid), Arc::clone(&self.newest_pid));
         let all = Subjects::ALL_PROCESSES.without(Subjects::TOP_PROCESSES);
         vec![
-            Source::counters("cpu", none, move |told, now| hold::cpu(told, now, hertz), move |_| cpu.read())
-                .each_tick(),
-            Source::new("memory", none, move |_| memory.read()).each_tick(),
-            Source::counters("vmstat", none, hold::vmstat, move |_| vmstat.read()).each_tick(),
-            Source::new("load", none, move |_| {
-                let read = load.read()?;
+            Source::counters(
+                "cpu",
+                none,
+                move |told, now| hold::cpu(told, now, hertz),
+                move |_, faults| cpu.read(faults),
+            )
+            .each_tick(),
+            Source::new("memory", none, move |_, faults| memory.read(faults)).each_tick(),
+            Source::counters("vmstat", none, hold::vmstat, move |_, faults| vmstat.read(faults)).each_tick(),
+            Source::new("load", none, move |_, faults| {
+                let read = load.read(faults)?;
                 newest.store(read.newest_pid.unwrap_or(0), Ordering::Relaxed);
                 Ok(read.load)
             })
             .each_tick(),
-            Source::counters("pressure", none, hold::pressure, move |_| pressure.read()).each_tick(),
-            Source::new("uptime", none, move |_| Ok(RawUptime { seconds: uptime.read()? })).each_tick(),
-            Source::counters("network", none, |_, _| {}, move |_| network.read()).each_tick(),
-            Source::counters("disk", none, |_, _| {}, move |_| disks.read()).each_tick(),
-            Source { every: Every::Span(FACTS_AGE), ..Source::new("host", none, move |_| host.read()).in_tick() },
+            Source::counters("pressure", none, hold::pressure, move |_, faults| pressure.read(faults)).each_tick(),
+            Source::new("uptime", none, move |_, faults| Ok(RawUptime { seconds: uptime.read(faults)? })).each_tick(),
+            Source::counters("network", none, |_, _| {}, move |_, faults| network.read(faults)).each_tick(),
+            Source::counters("disk", none, |_, _| {}, move |_, faults| disks.read(faults)).each_tick(),
+            Source { every: Every::Span(FACTS_AGE), ..Source::new("host", none, move |_, _| host.read()).in_tick() },
             Source::counters(
                 "process",
                 Subjects::ALL_PROCESSES,
                 |_, _| {},
-                move |asked| {
+                move |asked, _| {
                     // Taken, not looked at: between two ticks nothing tells of arrivals, and the list is read.
                     let newest = newest_pid.swap(0, Ordering::Relaxed);
                     processes.note_newest_pid((newest != 0).then_some(newest));
@@ -229,18 +241,18 @@ fn lanes(paths: &Paths) -> Vec<Source> {
     let mut sockets = socket::Reader::new(paths);
     let [of_address, of_hwmon, of_thermal, of_power] = [paths.clone(), paths.clone(), paths.clone(), paths.clone()];
     [
-        Source::new("cpufreq", Subjects::FREQUENCY, move |_| clocks.read()),
-        Source::new("link", Subjects::INTERFACES, move |_| links.read()),
-        Source::new("wireless", Subjects::WIRELESS, move |_| wireless.read()),
-        Source::new("filesystem", Subjects::FILESYSTEMS, move |_| filesystems.read()),
-        Source::new("socket", Subjects::SOCKETS.with(Subjects::TABLES), move |asked| {
-            sockets.read(asked.intersects(Subjects::SOCKETS))
+        Source::new("cpufreq", Subjects::FREQUENCY, move |_, _| clocks.read()),
+        Source::new("link", Subjects::INTERFACES, move |_, _| links.read()),
+        Source::new("wireless", Subjects::WIRELESS, move |_, faults| wireless.read(faults)),
+        Source::new("filesystem", Subjects::FILESYSTEMS, move |_, faults| filesystems.read(faults)),
+        Source::new("socket", Subjects::SOCKETS.with(Subjects::TABLES), move |asked, faults| {
+            sockets.read(asked.intersects(Subjects::SOCKETS), faults)
         })
         .partial(None),
-        Source::new("address", Subjects::INTERFACES, move |_| address::read(&of_address)),
-        Source::new("hwmon", Subjects::SENSORS, move |_| hwmon::read(&of_hwmon)),
-        Source::new("thermal", Subjects::SENSORS, move |_| thermal::read(&of_thermal)),
-        Source::new("power_supply", Subjects::TABLES, move |_| power_supply::read(&of_power)),
+        Source::new("address", Subjects::INTERFACES, move |_, faults| address::read(&of_address, faults)),
+        Source::new("hwmon", Subjects::SENSORS, move |_, _| hwmon::read(&of_hwmon)),
+        Source::new("thermal", Subjects::SENSORS, move |_, _| thermal::read(&of_thermal)),
+        Source::new("power_supply", Subjects::TABLES, move |_, _| power_supply::read(&of_power)),
     ]
     .map(Source::may_hang)
     .into()
@@ -267,32 +279,32 @@ fn tables(paths: &Paths) -> Vec<Source> {
     let mut filefd = filefd::reader(paths);
     let all = Subjects::TABLES;
     vec![
-        Source::new("clock", all, move |_| clock.read()),
-        Source::new("conntrack", all, move |_| conntrack.read()),
-        Source::new("dmi", all, move |_| dmi.read()),
-        Source::new("entropy", all, move |_| entropy.read()),
-        Source::new("netstat", all, move |_| netstat.read()),
-        Source::new("os_release", all, move |_| os_release.read()),
-        Source::new("own", all, move |_| own.read()),
-        Source::new("throttle", all, move |_| throttle::read(&of_throttle)),
+        Source::new("clock", all, move |_, _| clock.read()),
+        Source::new("conntrack", all, move |_, faults| conntrack.read(faults)),
+        Source::new("dmi", all, move |_, _| dmi.read()),
+        Source::new("entropy", all, move |_, _| entropy.read()),
+        Source::new("netstat", all, move |_, faults| netstat.read(faults)),
+        Source::new("os_release", all, move |_, _| os_release.read()),
+        Source::new("own", all, move |_, _| own.read()),
+        Source::new("throttle", all, move |_, _| throttle::read(&of_throttle)),
         Source::counters(
             "schedstat",
             all,
             |told: &Vec<_>, now: &mut Vec<_>| hold::schedstat(told, now),
-            move |_| schedstat.read(),
+            move |_, faults| schedstat.read(faults),
         ),
-        Source::new("selinux", all, move |_| selinux.read()),
-        Source::new("sockstat", all, move |_| sockstat.read()),
-        Source::new("timex", all, move |_| timex.read()),
-        Source::new("udev", all, move |_| udev.read()),
-        Source::new("uname", all, move |_| uname.read()),
+        Source::new("selinux", all, move |_, _| selinux.read()),
+        Source::new("sockstat", all, move |_, faults| sockstat.read(faults)),
+        Source::new("timex", all, move |_, _| timex.read()),
+        Source::new("udev", all, move |_, _| udev.read()),
+        Source::new("uname", all, move |_, _| uname.read()),
         Source::counters(
             "softnet",
             all,
             |told: &Vec<_>, now: &mut Vec<_>| hold::softnet(told, now),
-            move |_| softnet.read(),
+            move |_, faults| softnet.read(faults),
         ),
-        Source::new("arp", all, move |_| arp.read()),
-        Source::new("filefd", all, move |_| filefd.read()),
+        Source::new("arp", all, move |_, faults| arp.read(faults)),
+        Source::new("filefd", all, move |_, faults| filefd.read(faults)),
     ]
 }

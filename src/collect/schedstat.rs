@@ -3,10 +3,11 @@
 
 use std::path::Path;
 
-use super::Paths;
-use super::file::{FileReader, parse_error};
+use crate::collect::Paths;
+use crate::collect::file::FileReader;
+use crate::collect::lines::{Taken, number, walk};
 use crate::model::cpu::SchedstatRow;
-use crate::model::{ReadError, Reading};
+use crate::model::{Faults, ReadError, Reading};
 
 /// Keeps the file open, and in mind when this machine has none: that does not change before the next boot.
 #[derive(Debug)]
@@ -25,11 +26,11 @@ impl Reader {
     }
 
     /// All CPUs.
-    pub fn read(&mut self) -> Reading<Vec<SchedstatRow>> {
+    pub fn read(&mut self, faults: &mut Faults) -> Reading<Vec<SchedstatRow>> {
         if let Some(missing) = &self.missing {
             return Err(missing.clone());
         }
-        let reading = self.file.read();
+        let reading = self.file.read(faults);
         if self.is_live && matches!(reading, Err(ReadError::Unsupported { .. })) {
             self.missing = reading.as_ref().err().cloned();
         }
@@ -37,38 +38,47 @@ impl Reader {
     }
 }
 
-fn parse_schedstat(path: &Path, text: &str) -> Reading<Vec<SchedstatRow>> {
+fn parse_schedstat(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<SchedstatRow>> {
     let mut rows = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let Some(rest) = line.strip_prefix("cpu") else { continue };
-        let wrong = || parse_error(path, index + 1, "expected a CPU and nine numbers");
+    walk(path, text, faults, |_, line| {
+        let Some(rest) = line.strip_prefix("cpu") else { return Ok(Taken::Nothing) };
         let mut words = rest.split_ascii_whitespace();
-        let cpu = words.next().and_then(|word| word.parse().ok()).ok_or_else(wrong)?;
-        let mut numbers = words.skip(6).map(|word| word.parse::<u64>().ok());
-        let mut number = || numbers.next().flatten().ok_or_else(wrong);
+        let cpu = number(words.next(), "the number of a CPU")?;
+        let mut numbers = words.skip(6);
+        let mut column = || number(numbers.next(), "nine numbers");
         rows.push(SchedstatRow {
             cpu,
-            running_nanoseconds: number()?,
-            waiting_nanoseconds: number()?,
-            timeslices: number()?,
+            running_nanoseconds: column()?,
+            waiting_nanoseconds: column()?,
+            timeslices: column()?,
         });
-    }
+        Ok(Taken::Value)
+    })?;
     Ok(rows)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::testing::{partial, whole};
 
     #[test]
     fn the_last_three_fields_of_cpu_lines() {
         let text = "version 15\ntimestamp 1\ncpu0 0 0 0 0 0 0 10 20 30\ndomain0 3 1 2\ncpu11 1 2 3 4 5 6 7 8 9\n";
         let row = |cpu, a, b, c| SchedstatRow { cpu, running_nanoseconds: a, waiting_nanoseconds: b, timeslices: c };
-        assert_eq!(parse_schedstat(Path::new("s"), text).unwrap(), [row(0, 10, 20, 30), row(11, 7, 8, 9)]);
+        assert_eq!(
+            whole(|faults| parse_schedstat(Path::new("s"), text, faults)).unwrap(),
+            [row(0, 10, 20, 30), row(11, 7, 8, 9)]
+        );
     }
 
     #[test]
-    fn a_short_line_is_an_error() {
-        assert!(parse_schedstat(Path::new("s"), "cpu0 0 0 0 0 0 0 10 20\n").is_err());
+    fn a_short_line_costs_its_own_cpu() {
+        let short = "cpu0 0 0 0 0 0 0 10 20\n";
+        assert!(whole(|faults| parse_schedstat(Path::new("s"), short, faults)).is_err());
+        let text = format!("{short}cpu1 1 2 3 4 5 6 7 8 9\n");
+        let (rows, told) = partial(|faults| parse_schedstat(Path::new("s"), &text, faults));
+        assert_eq!(rows.iter().map(|row| row.cpu).collect::<Vec<_>>(), [1]);
+        assert!(told.starts_with("s:1: "), "{told}");
     }
 }

@@ -3,10 +3,11 @@
 
 use std::path::Path;
 
-use super::Paths;
-use super::file::{KeptFile, optional, parse_error};
-use crate::model::Reading;
+use crate::collect::Paths;
+use crate::collect::file::KeptFile;
+use crate::collect::lines::{Bad, Taken, number, walk};
 use crate::model::network::SockstatField;
+use crate::model::{Faults, Reading};
 
 /// Keeps both files open.
 #[derive(Debug)]
@@ -23,41 +24,71 @@ impl Reader {
         Self { files, page_bytes: paths.machine.page_bytes }
     }
 
-    /// All fields of both; a kernel without IPv4 or IPv6 lacks one of them.
-    pub fn read(&mut self) -> Reading<Vec<SockstatField>> {
+    /// All fields of both, each for itself; a kernel without IPv4 or IPv6 lacks one of them.
+    pub fn read(&mut self, faults: &mut Faults) -> Reading<Vec<SockstatField>> {
         let mut fields = Vec::with_capacity(24);
+        let mut failed = Faults::default();
+        let page_bytes = self.page_bytes;
         for file in &mut self.files {
-            optional(file.read_text_with(|path, text| parse_sockstat(path, text, self.page_bytes, &mut fields)))?;
+            let table = file.read_text_with(|path, text| parse_sockstat(path, text, page_bytes, &mut fields, faults));
+            failed.part(table);
         }
-        Ok(fields)
+        match failed.clone().into_first() {
+            Some(error) if fields.is_empty() => Err(error),
+            _ => {
+                faults.append(failed);
+                Ok(fields)
+            }
+        }
     }
 }
 
-fn parse_sockstat(path: &Path, text: &str, page_bytes: u64, fields: &mut Vec<SockstatField>) -> Reading<()> {
-    for (index, line) in text.lines().enumerate() {
-        let wrong = || parse_error(path, index + 1, "expected a protocol, a colon and pairs of name and number");
-        let (protocol, rest) = line.split_once(':').ok_or_else(wrong)?;
+fn parse_sockstat(
+    path: &Path,
+    text: &str,
+    page_bytes: u64,
+    fields: &mut Vec<SockstatField>,
+    faults: &mut Faults,
+) -> Reading<()> {
+    walk(path, text, faults, |_, line| {
+        let bad = Bad::found("a protocol, a colon and pairs of name and number", line);
+        let (protocol, rest) = line.split_once(':').ok_or(bad)?;
         let mut words = rest.split_ascii_whitespace();
+        let (mut found, mut wrong) = (false, None);
         while let Some(field) = words.next() {
-            let value: u64 = words.next().and_then(|word| word.parse().ok()).ok_or_else(wrong)?;
+            // Behind a bad number, names and numbers can no longer be told apart.
+            let value: u64 = match number(words.next(), "a number") {
+                Ok(value) => value,
+                Err(bad) => {
+                    wrong = Some(bad);
+                    break;
+                }
+            };
+            found = true;
             fields.push(SockstatField { protocol: protocol.into(), field: field.into(), value });
             if field == "mem" {
                 let value = value.saturating_mul(page_bytes);
                 fields.push(SockstatField { protocol: protocol.into(), field: "mem_bytes".into(), value });
             }
         }
-    }
-    Ok(())
+        match wrong {
+            Some(wrong) if found => Ok(Taken::Part(wrong)),
+            Some(wrong) => Err(wrong),
+            None => Ok(Taken::Value),
+        }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::testing::{partial, whole};
 
     #[test]
     fn pages_are_told_in_bytes_too() {
         let mut fields = Vec::new();
-        parse_sockstat(Path::new("s"), "sockets: used 22\nUDP: inuse 1 mem 3\n", 4096, &mut fields).unwrap();
+        let text = "sockets: used 22\nUDP: inuse 1 mem 3\n";
+        whole(|faults| parse_sockstat(Path::new("s"), text, 4096, &mut fields, faults)).unwrap();
         let flat: Vec<_> = fields.iter().map(|f| (&*f.protocol, &*f.field, f.value)).collect();
         assert_eq!(
             flat,
@@ -66,8 +97,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_without_a_number_is_an_error() {
-        let error = parse_sockstat(Path::new("s"), "TCP: inuse\n", 4096, &mut Vec::new()).unwrap_err();
-        assert!(error.to_string().starts_with("s:1:"), "{error}");
+    fn a_bad_number_costs_what_is_left_of_its_line() {
+        let text = "TCP: orphan 3 inuse 4UDP: inuse 7 mem 9\ngarbage\nUDP: inuse 1\n";
+        let mut fields = Vec::new();
+        let ((), told) = partial(|faults| parse_sockstat(Path::new("s"), text, 4096, &mut fields, faults));
+        let flat: Vec<_> = fields.iter().map(|f| (&*f.protocol, &*f.field, f.value)).collect();
+        assert_eq!(flat, [("TCP", "orphan", 3), ("UDP", "inuse", 1)]);
+        assert!(told.starts_with("s:1: ") && told.ends_with("and 1 more"), "{told}");
+        let error = whole(|faults| parse_sockstat(Path::new("s"), "TCP: inuse\n", 4096, &mut Vec::new(), faults));
+        assert!(error.unwrap_err().to_string().starts_with("s:1:"));
     }
 }

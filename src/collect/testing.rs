@@ -5,6 +5,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::Paths;
+use crate::model::{Faults, Reading};
 
 /// The laptop of `tests/fixtures/machine`.
 pub fn laptop() -> Paths {
@@ -26,4 +27,22 @@ pub fn machine_of<T: AsRef<[u8]>>(files: &[(&str, T)]) -> (TempDir, Paths) {
 
 fn below(root: &Path) -> Paths {
     Paths { procfs: root.join("proc"), sysfs: root.join("sys"), rootfs: root.join("root"), ..Paths::host() }
+}
+
+/// A reading of which nothing may be left out; a failure is handed on.
+#[track_caller]
+pub fn whole<T>(read: impl FnOnce(&mut Faults) -> Reading<T>) -> Reading<T> {
+    let mut faults = Faults::default();
+    let reading = read(&mut faults);
+    assert!(faults.is_empty(), "{faults}");
+    reading
+}
+
+/// A reading that is good but for something: what it has, and what was said about the rest.
+#[track_caller]
+pub fn partial<T>(read: impl FnOnce(&mut Faults) -> Reading<T>) -> (T, String) {
+    let mut faults = Faults::default();
+    let value = read(&mut faults).unwrap();
+    assert!(!faults.is_empty(), "nothing was left out");
+    (value, faults.to_string())
 }

@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 
 use super::Paths;
-use super::file::{optional, parse_error, read_error, read_text};
+use super::file::{optional, read_error, read_text};
+use super::lines::{Bad, Taken, number, walk};
 use super::netlink::Socket;
 use super::nl80211::{self, Interface, Network, Station};
-use crate::model::Reading;
 use crate::model::network::RawWireless;
+use crate::model::{Faults, Reading};
 
 /// How often a kernel without nl80211 is asked whether it has it by now (a USB stick brings the module with it).
 const ABSENCE_AGE: Duration = Duration::from_secs(60);
@@ -50,13 +51,13 @@ impl Reader {
     }
 
     /// Every Wi-Fi interface that may have a link, those that have one first.
-    pub fn read(&mut self) -> Reading<Vec<RawWireless>> {
+    pub fn read(&mut self, faults: &mut Faults) -> Reading<Vec<RawWireless>> {
         let now = Instant::now();
         let line =
             if self.live { self.line(now).map_err(|error| read_error(Path::new("nl80211"), &error))? } else { None };
         let Some((mut socket, family)) = line else {
             let text = optional(read_text(&self.file))?;
-            return text.map_or_else(|| Ok(Vec::new()), |text| parse(&self.file, &text));
+            return text.map_or_else(|| Ok(Vec::new()), |text| parse(&self.file, &text, faults));
         };
         // After a failure the socket is dropped: what is left of an answer must not meet the next question.
         let links = self.links(&mut socket, family, now).map_err(|error| read_error(Path::new("nl80211"), &error))?;
@@ -156,18 +157,26 @@ fn link(interface: Interface, station: Option<Station>, network: Option<Network>
 
 /// `/proc/net/wireless`: two head lines, then `wlan0: 0000   54.  -56.  -256  ...` with status, link, level and noise. A dot
 /// marks a value that is new since the last read. The level is in dBm where it is negative.
-fn parse(path: &Path, text: &str) -> Reading<Vec<RawWireless>> {
-    if !text.lines().nth(1).is_some_and(|head| head.contains("link level noise")) {
-        return Err(parse_error(path, 2, "expected the head line that names the columns"));
-    }
+fn parse(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<RawWireless>> {
     let mut list = Vec::new();
-    for (at, line) in text.lines().enumerate().skip(2).filter(|(_, line)| !line.trim().is_empty()) {
-        let wrong = || parse_error(path, at + 1, "expected a name, a colon, status, link and level");
-        let (name, numbers) = line.rsplit_once(':').ok_or_else(wrong)?;
-        let level = numbers.split_ascii_whitespace().nth(2).ok_or_else(wrong)?;
-        let level: i32 = level.trim_end_matches('.').parse().map_err(|_| wrong())?;
+    walk(path, text, faults, |at, line| {
+        if at == 1 {
+            return Ok(Taken::Nothing);
+        }
+        if at == 2 && line.contains("link level noise") {
+            return Ok(Taken::Head);
+        }
+        let bad = Bad::found("a name, a colon and numbers", line);
+        let (name, numbers) = line.rsplit_once(':').ok_or(bad)?;
+        let name = name.trim_ascii();
+        // Two lines that grew together.
+        if name.contains(|c: char| c.is_ascii_whitespace()) {
+            return Err(bad);
+        }
+        let level = numbers.split_ascii_whitespace().nth(2).map(|level| level.trim_end_matches('.'));
+        let level: i32 = number(level, "a level")?;
         list.push(RawWireless {
-            interface: name.trim().to_owned(),
+            interface: name.to_owned(),
             ssid: None,
             bssid: None,
             frequency_mhz: None,
@@ -175,20 +184,21 @@ fn parse(path: &Path, text: &str) -> Reading<Vec<RawWireless>> {
             signal_dbm: Some(level).filter(|level| (-255..0).contains(level)),
             encryption: None,
         });
-    }
+        Ok(Taken::Value)
+    })?;
     Ok(list)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::testing;
+    use crate::collect::testing::{self, partial, whole};
     use crate::model::ReadError;
 
     const HEAD: &str = "Inter-| sta-|   Quality        |   Discarded packets               | Missed | WE\n face | tus | link level noise |  nwid  crypt   frag  retry   misc | beacon | 22\n";
 
     fn read(text: &str) -> Reading<Vec<RawWireless>> {
-        parse(Path::new("wireless"), &format!("{HEAD}{text}"))
+        whole(|faults| parse(Path::new("wireless"), &format!("{HEAD}{text}"), faults))
     }
 
     #[test]
@@ -203,13 +213,16 @@ mod tests {
     #[test]
     fn without_interfaces_the_list_is_empty() {
         assert_eq!(read(""), Ok(Vec::new()));
-        assert!(parse(Path::new("wireless"), "").is_err(), "the head is always there");
+        assert!(whole(|faults| parse(Path::new("wireless"), "", faults)).is_err(), "the head is always there");
     }
 
     #[test]
-    fn garbage_is_told_with_its_line() {
+    fn garbage_costs_its_own_line() {
         for bad in ["garbage", " wlan0: 0000", " wlan0: 0000 54. -99999999999. 0", " wlan0: 0000 54. \u{fffd} 0"] {
             assert!(matches!(read(bad), Err(ReadError::Parse { line: 3, .. })), "{bad}");
+            let text = format!("{HEAD}{bad}\n wlan1: 0000   54.  -56.  -256 0 0 0 0 0 0\n");
+            let (list, _) = partial(|faults| parse(Path::new("wireless"), &text, faults));
+            assert_eq!(list.len(), 1, "{bad}");
         }
     }
 
@@ -241,17 +254,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths { procfs: dir.path().to_owned(), ..Paths::host() };
         let mut reader = Reader::new(&paths);
-        assert_eq!(reader.read(), Ok(Vec::new()));
+        assert_eq!(reader.read(&mut Faults::default()), Ok(Vec::new()));
         std::fs::create_dir(dir.path().join("net")).unwrap();
         std::fs::write(dir.path().join("net/wireless"), format!("{HEAD} w\u{fc}: 0000 70. -40. -256 0 0 0 0 0 0\n"))
             .unwrap();
-        assert_eq!(reader.read().unwrap()[0].interface, "w\u{fc}");
+        assert_eq!(reader.read(&mut Faults::default()).unwrap()[0].interface, "w\u{fc}");
     }
 
     #[test]
     fn this_machine_is_asked_and_its_answer_agrees_with_sysfs() {
         let mut reader = Reader::new(&Paths::host());
-        let list = reader.read().unwrap();
+        let list = reader.read(&mut Faults::default()).unwrap();
         for link in &list {
             assert!(Path::new("/sys/class/net").join(&link.interface).exists(), "{link:?}");
         }
@@ -259,14 +272,14 @@ mod tests {
             assert!(list.is_empty());
             assert!(reader.line.is_none() && reader.absent_since.is_some(), "not to be asked again on each pass");
             let since = reader.absent_since;
-            reader.read().unwrap();
+            reader.read(&mut Faults::default()).unwrap();
             assert_eq!(reader.absent_since, since);
         }
     }
 
     #[test]
     fn the_laptop_has_one_link() {
-        let list = Reader::new(&testing::laptop()).read().unwrap();
+        let list = Reader::new(&testing::laptop()).read(&mut Faults::default()).unwrap();
         assert_eq!(list.iter().map(|l| (&*l.interface, l.signal_dbm)).collect::<Vec<_>>(), [("wlan0", Some(-56))]);
     }
 }

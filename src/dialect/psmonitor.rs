@@ -115,7 +115,7 @@ impl Cpu {
     fn of(snapshot: &Snapshot) -> Self {
         let cpu = snapshot.cpu.as_ref();
         Self {
-            usage: cpu.and_then(|cpu| cpu.total.busy_ratio).map(|ratio| round(ratio * 100.0, 2)),
+            usage: cpu.and_then(crate::model::cpu::Cpu::busy_ratio).map(|ratio| round(ratio * 100.0, 2)),
             temp: snapshot.cpu_temperature_celsius.map(|celsius| round(celsius, 1)),
             freq: snapshot.cpu_frequency_mhz.map(|mhz| round(mhz, 2)),
         }
@@ -132,11 +132,11 @@ struct Space {
 }
 
 impl Space {
-    fn new(total: u64, used: u64, free: u64, used_ratio: Option<f64>) -> Self {
+    fn new(total: Option<u64>, used: Option<u64>, free: Option<u64>, used_ratio: Option<f64>) -> Self {
         Self {
-            total: Some(gibibytes(total)),
-            used: Some(gibibytes(used)),
-            free: Some(gibibytes(free)),
+            total: total.map(gibibytes),
+            used: used.map(gibibytes),
+            free: free.map(gibibytes),
             percent: used_ratio.map(|ratio| round(ratio * 100.0, 1)),
         }
     }
@@ -149,8 +149,9 @@ fn memory(snapshot: &Snapshot) -> Space {
 /// The file system at `/`.
 fn root_disk(snapshot: &Snapshot) -> Space {
     let root = snapshot.filesystems.iter().flatten().find(|f| f.mount_point == "/");
-    root.and_then(|f| f.usage)
-        .map_or_else(Space::default, |u| Space::new(u.total_bytes, u.used_bytes, u.available_bytes, u.used_ratio))
+    root.and_then(|f| f.usage).map_or_else(Space::default, |u| {
+        Space::new(Some(u.total_bytes), Some(u.used_bytes), Some(u.available_bytes), u.used_ratio)
+    })
 }
 
 #[derive(Serialize)]

@@ -23,7 +23,7 @@ pub(super) fn busy(time: f64, busy: f64) -> Snapshot {
     Snapshot {
         time_unix_seconds: time,
         interval_seconds: Some(1.0),
-        cpu: Some(Cpu { total, ..Cpu::default() }),
+        cpu: Some(Cpu { total: Some(total), ..Cpu::default() }),
         ..Snapshot::default()
     }
 }
@@ -49,19 +49,23 @@ pub(super) fn snapshot(time: f64) -> Snapshot {
     Snapshot {
         time_unix_seconds: time,
         interval_seconds: Some(1.0),
-        cpu: Some(Cpu { total: time_of(0.25), cores: vec![core(0, 0.0), core(1, 0.5)], ..Cpu::default() }),
-        memory: Some(Memory { used_bytes: 3_000_000_000, available_bytes: 5_000_000_000, ..Memory::default() }),
+        cpu: Some(Cpu { total: Some(time_of(0.25)), cores: vec![core(0, 0.0), core(1, 0.5)], ..Cpu::default() }),
+        memory: Some(Memory {
+            used_bytes: Some(3_000_000_000),
+            available_bytes: Some(5_000_000_000),
+            ..Memory::default()
+        }),
         swap: Some(Swap {
-            used_bytes: 1 << 20,
+            used_bytes: Some(1 << 20),
             in_bytes_per_second: Some(0.0),
             out_bytes_per_second: Some(4096.0),
             ..Swap::default()
         }),
         load: Some(Load { one: 0.1, five: 0.2, fifteen: 0.3, ..Load::default() }),
         pressure: Some(Pressure {
-            cpu: Some(Stalls { some: stall(0.5), full: None }),
-            memory: Some(Stalls { some: stall(0.25), full: Some(stall(0.0)) }),
-            io: Some(Stalls { some: stall(0.25), full: Some(stall(0.125)) }),
+            cpu: Some(Stalls { some: Some(stall(0.5)), full: None }),
+            memory: Some(Stalls { some: Some(stall(0.25)), full: Some(stall(0.0)) }),
+            io: Some(Stalls { some: Some(stall(0.25)), full: Some(stall(0.125)) }),
         }),
         interfaces: Some(vec![Interface {
             name: "eth0".into(),

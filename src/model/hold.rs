@@ -8,7 +8,7 @@
 //! ran over.
 
 use super::cpu::{RawCpu, RawCpuTicks, SchedstatRow};
-use super::memory::RawVmstat;
+use super::memory::{RawSwapIo, RawVmstat};
 use super::network::SoftnetRow;
 use super::pressure::{RawPressure, RawStall};
 
@@ -34,7 +34,9 @@ pub fn cpu(told: &RawCpu, now: &mut RawCpu, ticks_per_second: u64) {
         return;
     }
     let reset = RESET_SECONDS.saturating_mul(ticks_per_second);
-    hold_ticks(&told.total, &mut now.total, reset);
+    if let (Some(told), Some(now)) = (&told.total, &mut now.total) {
+        hold_ticks(told, now, reset);
+    }
     // A core without a line is forgotten with it: when it comes back its counters are told as they are.
     for (at, (number, ticks)) in now.cores.iter_mut().enumerate() {
         if let Some((_, told)) = row(&told.cores, at, |(core, _)| core == number) {
@@ -75,16 +77,27 @@ pub fn pressure(told: &RawPressure, now: &mut RawPressure) {
     };
     let pairs = [(&told.cpu, &mut now.cpu), (&told.memory, &mut now.memory), (&told.io, &mut now.io)];
     for (told, now) in pairs {
-        let (Some((told_some, told_full)), Some((some, full))) = (told, now) else { continue };
-        hold(told_some, some);
-        if let (Some(told), Some(now)) = (told_full, full) {
-            hold(told, now);
+        let (Some(told), Some(now)) = (told, now) else { continue };
+        for (told, now) in [(&told.some, &mut now.some), (&told.full, &mut now.full)] {
+            if let (Some(told), Some(now)) = (told, now) {
+                hold(told, now);
+            }
+        }
+    }
+}
+
+/// The swap counters of `/proc/vmstat`.
+fn swap_io(told: &RawSwapIo, now: &mut RawSwapIo) {
+    for (told, now) in [(told.pages_in, &mut now.pages_in), (told.pages_out, &mut now.pages_out)] {
+        if let (Some(told), Some(now)) = (told, now) {
+            *now = held_count(told, *now);
         }
     }
 }
 
 /// `/proc/vmstat`: counts that are summed over the CPUs.
 pub fn vmstat(told: &RawVmstat, now: &mut RawVmstat) {
+    swap_io(&told.swap, &mut now.swap);
     for (at, (name, value)) in now.fields.iter_mut().enumerate() {
         if let Some((_, told)) = row(&told.fields, at, |(known, _)| known == name) {
             *value = held_count(*told, *value);
@@ -124,6 +137,7 @@ fn row<T>(rows: &[T], at: usize, is_it: impl Fn(&T) -> bool) -> Option<&T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::pressure::RawStalls;
 
     fn ticks(user: u64, idle: u64, iowait: u64) -> RawCpuTicks {
         RawCpuTicks { user, idle, iowait, ..RawCpuTicks::default() }
@@ -206,10 +220,18 @@ mod tests {
         assert_eq!((now.context_switches, now.interrupts), (Some(1000), Some(9)));
 
         let stall = |total_microseconds| RawStall { total_microseconds, ..RawStall::default() };
-        let of = |some, full| RawPressure { io: Some((stall(some), Some(stall(full)))), ..RawPressure::default() };
+        let of = |some, full| {
+            let stalls = RawStalls { some: Some(stall(some)), full: Some(stall(full)) };
+            RawPressure { io: Some(stalls), ..RawPressure::default() }
+        };
         let mut now = of(9_000_000, 6_999_999);
         pressure(&of(9_000_001, 10_000_000), &mut now);
         assert_eq!(now, of(9_000_001, 6_999_999));
+
+        let swapped = |pages_in, pages_out| RawSwapIo { pages_in: Some(pages_in), pages_out: Some(pages_out) };
+        let mut now = swapped(999, 1);
+        swap_io(&swapped(1000, 1000), &mut now);
+        assert_eq!(now, swapped(1000, 1));
     }
 
     #[test]
@@ -224,8 +246,14 @@ mod tests {
         schedstat(&[run(0, 1, 1), run(1, 9_000_000_000, 1000), run(2, 9_000_000_000, 1000)], &mut now);
         assert_eq!(now, [run(1, 9_000_000_000, 1000), run(2, 1, 1)]);
 
-        let mut now = RawVmstat { fields: vec![("pgfault".into(), 999), ("pswpin".into(), 1), ("oom_kill".into(), 2)] };
-        vmstat(&RawVmstat { fields: vec![("pgfault".into(), 1000), ("pswpin".into(), 1000)] }, &mut now);
+        let mut now = RawVmstat {
+            fields: vec![("pgfault".into(), 999), ("pswpin".into(), 1), ("oom_kill".into(), 2)],
+            ..RawVmstat::default()
+        };
+        vmstat(
+            &RawVmstat { fields: vec![("pgfault".into(), 1000), ("pswpin".into(), 1000)], ..RawVmstat::default() },
+            &mut now,
+        );
         assert_eq!(now.fields.iter().map(|(_, value)| *value).collect::<Vec<_>>(), [1000, 1, 2]);
 
         let row = |cpu, processed| SoftnetRow { cpu, processed, dropped: 0, squeezed: 0 };

@@ -6,15 +6,16 @@ use serde::Serialize;
 
 use super::{Machine, Named, Pair, ratio};
 
-/// `/proc/meminfo` in bytes (the file says kB and means KiB). `None`: this kernel has no such line.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// `/proc/meminfo` in bytes (the file says kB and means KiB). `None`: this kernel has no such
+/// line, or what it says cannot be true.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RawMemory {
     /// `MemTotal`.
-    pub total_bytes: u64,
+    pub total_bytes: Option<u64>,
     /// `MemFree`.
-    pub free_bytes: u64,
-    /// `MemAvailable`, since Linux 3.14; on an older kernel free + buffers + cached.
-    pub available_bytes: u64,
+    pub free_bytes: Option<u64>,
+    /// `MemAvailable`, since Linux 3.14; on an older kernel, and where it says 0, free + buffers + cached.
+    pub available_bytes: Option<u64>,
     /// `Buffers`.
     pub buffers_bytes: Option<u64>,
     /// `Cached`.
@@ -33,27 +34,19 @@ pub struct RawMemory {
     pub dirty_bytes: Option<u64>,
     /// `SwapTotal`.
     pub swap_total_bytes: Option<u64>,
-    /// `SwapFree`.
+    /// `SwapFree`, never more than `SwapTotal`.
     pub swap_free_bytes: Option<u64>,
     /// `SwapCached`.
     pub swap_cached_bytes: Option<u64>,
-    /// Every line, in the file's order.
-    pub lines: Vec<MeminfoLine>,
 }
 
-/// `/proc/vmstat`: `oom_kill`, `pgpg*`, `pswp*` and `pg*fault*`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RawVmstat {
-    /// Name and count since boot, in the file's order.
-    pub fields: Vec<Named>,
-}
-
-impl RawVmstat {
-    /// A count; 0 where this kernel does not have it: without swap nothing was ever swapped.
-    #[must_use]
-    pub fn count(&self, name: &str) -> u64 {
-        self.fields.iter().find(|(known, _)| **known == *name).map_or(0, |(_, count)| *count)
-    }
+/// Pages swapped in and out since boot, `pswpin` and `pswpout` of `/proc/vmstat`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RawSwapIo {
+    /// `pswpin`, pages.
+    pub pages_in: Option<u64>,
+    /// `pswpout`, pages.
+    pub pages_out: Option<u64>,
 }
 
 /// One line of `/proc/meminfo` (`proc_meminfo`(5)).
@@ -67,18 +60,36 @@ pub struct MeminfoLine {
     pub is_bytes: bool,
 }
 
+/// `/proc/meminfo`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RawMeminfo {
+    /// The lines that the model derives from.
+    pub memory: RawMemory,
+    /// Every line, in the file's order.
+    pub lines: Vec<MeminfoLine>,
+}
+
+/// `/proc/vmstat`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RawVmstat {
+    /// `oom_kill`, `pgpg*`, `pswp*` and `pg*fault*` with their counts since boot, in the file's order.
+    pub fields: Vec<Named>,
+    /// The two that the model derives from.
+    pub swap: RawSwapIo,
+}
+
 /// Memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Memory {
     /// `MemTotal`.
-    pub total_bytes: u64,
+    pub total_bytes: Option<u64>,
     /// `MemAvailable`.
-    pub available_bytes: u64,
-    /// `MemTotal` - `MemAvailable`, never below 0.
-    pub used_bytes: u64,
+    pub available_bytes: Option<u64>,
+    /// `MemTotal` - `MemAvailable`.
+    pub used_bytes: Option<u64>,
     /// `MemFree`.
-    pub free_bytes: u64,
-    /// used / total. `None` when the total is 0.
+    pub free_bytes: Option<u64>,
+    /// used / total. `None` when the total is 0 or one of the two unknown.
     pub used_ratio: Option<f64>,
     /// `Buffers`.
     pub buffers_bytes: Option<u64>,
@@ -102,13 +113,13 @@ pub struct Memory {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Swap {
     /// `SwapTotal`.
-    pub total_bytes: u64,
+    pub total_bytes: Option<u64>,
     /// `SwapTotal` - `SwapFree`.
-    pub used_bytes: u64,
+    pub used_bytes: Option<u64>,
     /// `SwapFree`.
-    pub free_bytes: u64,
+    pub free_bytes: Option<u64>,
     /// used / total; 0 where there is no swap.
-    pub used_ratio: f64,
+    pub used_ratio: Option<f64>,
     /// Bytes swapped in since boot.
     pub in_bytes: Option<u64>,
     /// Bytes swapped out since boot.
@@ -121,13 +132,13 @@ pub struct Swap {
 
 /// What is used and what is left.
 pub(super) fn derive(raw: &RawMemory) -> Memory {
-    let used_bytes = raw.total_bytes.saturating_sub(raw.available_bytes);
+    let used_bytes = difference(raw.total_bytes, raw.available_bytes);
     Memory {
         total_bytes: raw.total_bytes,
         available_bytes: raw.available_bytes,
         used_bytes,
         free_bytes: raw.free_bytes,
-        used_ratio: ratio(used_bytes, raw.total_bytes),
+        used_ratio: used_bytes.zip(raw.total_bytes).and_then(|(used, total)| ratio(used, total)),
         buffers_bytes: raw.buffers_bytes,
         cached_bytes: raw.cached_bytes,
         active_bytes: raw.active_bytes,
@@ -139,23 +150,30 @@ pub(super) fn derive(raw: &RawMemory) -> Memory {
     }
 }
 
+/// `whole - part`. `None` when one of them is unknown, and when the part is larger.
+fn difference(whole: Option<u64>, part: Option<u64>) -> Option<u64> {
+    whole?.checked_sub(part?)
+}
+
 /// The swap of the same reading, with the pages that went in and out. `None`: the kernel tells of none.
 pub(super) fn derive_swap(raw: &RawMemory, io: Option<&Pair<'_, RawVmstat>>, machine: Machine) -> Option<Swap> {
-    let (total_bytes, free_bytes) = (raw.swap_total_bytes?, raw.swap_free_bytes?);
-    let used_bytes = total_bytes.saturating_sub(free_bytes);
+    let (total_bytes, free_bytes) = (raw.swap_total_bytes, raw.swap_free_bytes);
+    total_bytes.or(free_bytes)?;
+    let used_bytes = difference(total_bytes, free_bytes);
     let bytes = |pages: u64| pages.saturating_mul(machine.page_bytes);
-    let rate = |name: &str| {
-        let pages = io.and_then(|io| io.per_second(io.previous.map(|io| io.count(name)), io.current.count(name)));
-        pages.map(|pages| pages * machine.page_bytes as f64)
+    let rate = |pick: fn(&RawSwapIo) -> Option<u64>| {
+        let pages =
+            io.and_then(|io| io.per_second(io.previous.and_then(|io| pick(&io.swap)), pick(&io.current.swap)?))?;
+        Some(pages * machine.page_bytes as f64)
     };
     Some(Swap {
         total_bytes,
         used_bytes,
         free_bytes,
-        used_ratio: ratio(used_bytes, total_bytes).unwrap_or(0.0),
-        in_bytes: io.map(|io| bytes(io.current.count("pswpin"))),
-        out_bytes: io.map(|io| bytes(io.current.count("pswpout"))),
-        in_bytes_per_second: rate("pswpin"),
-        out_bytes_per_second: rate("pswpout"),
+        used_ratio: used_bytes.zip(total_bytes).map(|(used, total)| ratio(used, total).unwrap_or(0.0)),
+        in_bytes: io.and_then(|io| io.current.swap.pages_in).map(bytes),
+        out_bytes: io.and_then(|io| io.current.swap.pages_out).map(bytes),
+        in_bytes_per_second: rate(|io| io.pages_in),
+        out_bytes_per_second: rate(|io| io.pages_out),
     })
 }

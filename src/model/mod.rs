@@ -11,6 +11,8 @@ pub mod average;
 pub mod cpu;
 pub mod hardware;
 pub mod hold;
+#[cfg(test)]
+pub(crate) mod hostile_text;
 pub mod load;
 pub mod memory;
 pub mod network;
@@ -32,7 +34,7 @@ use serde::Serialize;
 use cpu::{Cpu, RawClocks, RawCpu};
 use hardware::{HwmonChip, Sensors, Thermal};
 use load::{Load, RawLoad};
-use memory::{Memory, RawMemory, RawVmstat, Swap};
+use memory::{Memory, RawMeminfo, RawVmstat, Swap};
 use network::{Interface, NetClass, RawAddresses, RawInterfaceCounters, RawWireless, Wireless};
 use pressure::{Pressure, RawPressure};
 use process::{Processes, RawProcesses};
@@ -41,7 +43,7 @@ use storage::{Disk, Filesystem, RawDisk, RawMount};
 use system::{HostFacts, RawHost, RawUptime};
 
 pub use average::{AverageRing, Averages};
-pub use reading::{AnyReading, Gathered, Pair, ReadError, Reading, Readings, Run, ratio};
+pub use reading::{AnyReading, Faults, Gathered, Pair, ReadError, Reading, Readings, Run, ratio};
 pub use subject::Subjects;
 
 /// A name as the kernel prints it, and its number.
@@ -133,7 +135,7 @@ impl Snapshot {
 pub fn derive(sample: &Sample) -> Snapshot {
     let readings = &sample.readings;
     let cpu = readings.pair::<RawCpu>();
-    let memory = readings.value::<RawMemory>();
+    let memory = readings.value::<RawMeminfo>().map(|all| &all.memory);
     let clocks = readings.value::<RawClocks>().map(|raw| cpu::frequencies(raw)).unwrap_or_default();
     let addresses = readings.value::<RawAddresses>().map(|addresses| &**addresses);
     let links = readings.value::<Vec<NetClass>>().map(|classes| (&classes[..], addresses));
@@ -147,7 +149,7 @@ pub fn derive(sample: &Sample) -> Snapshot {
         cpu: cpu.map(|pair| cpu::derive(&pair, &clocks, sample.machine)),
         cpu_frequency_mhz: cpu::mean_frequency(&clocks),
         cpu_temperature_celsius: sensors.as_ref().and_then(hardware::package_temperature),
-        memory: memory.map(|memory| memory::derive(memory)),
+        memory: memory.map(memory::derive),
         swap: memory
             .and_then(|memory| memory::derive_swap(memory, readings.pair::<RawVmstat>().as_ref(), sample.machine)),
         load: readings.value::<RawLoad>().map(|load| **load),

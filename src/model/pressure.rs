@@ -8,12 +8,21 @@ use serde::Serialize;
 /// 5.13.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RawPressure {
-    /// `cpu`: `some` and `full`.
-    pub cpu: Option<(RawStall, Option<RawStall>)>,
+    /// `cpu`.
+    pub cpu: Option<RawStalls>,
     /// `memory`.
-    pub memory: Option<(RawStall, Option<RawStall>)>,
+    pub memory: Option<RawStalls>,
     /// `io`.
-    pub io: Option<(RawStall, Option<RawStall>)>,
+    pub io: Option<RawStalls>,
+}
+
+/// Both lines of one pressure file.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RawStalls {
+    /// The line `some`.
+    pub some: Option<RawStall>,
+    /// The line `full`.
+    pub full: Option<RawStall>,
 }
 
 /// One line of a pressure file: share of time in per cent and total stall time.
@@ -43,9 +52,9 @@ pub struct Pressure {
 /// Both lines of one pressure file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Stalls {
-    /// At least one task was waiting.
-    pub some: Stall,
-    /// All tasks were waiting. `None` where the kernel has no such line.
+    /// At least one task was waiting. `None` where the line could not be read.
+    pub some: Option<Stall>,
+    /// All tasks were waiting. `None` where the kernel has no such line or it could not be read.
     pub full: Option<Stall>,
 }
 
@@ -71,6 +80,6 @@ pub(super) fn derive(raw: &RawPressure) -> Pressure {
         total_seconds: raw.total_microseconds as f64 / 1e6,
     };
     let stalls =
-        |pair: Option<(RawStall, Option<RawStall>)>| pair.map(|(s, f)| Stalls { some: stall(s), full: f.map(stall) });
+        |raw: Option<RawStalls>| raw.map(|raw| Stalls { some: raw.some.map(stall), full: raw.full.map(stall) });
     Pressure { cpu: stalls(raw.cpu), memory: stalls(raw.memory), io: stalls(raw.io) }
 }

@@ -60,6 +60,65 @@ pub enum ReadError {
 /// What a reader returns.
 pub type Reading<T> = Result<T, ReadError>;
 
+/// What is wrong with a reading that is good as a whole: bad lines of a file, one file of several. The first of them and how
+/// many there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    first: Option<ReadError>,
+    count: usize,
+}
+
+impl Faults {
+    /// One more. Only the first is made.
+    pub fn add_with(&mut self, fault: impl FnOnce() -> ReadError) {
+        self.first.get_or_insert_with(fault);
+        self.count += 1;
+    }
+
+    /// All of `other` as well.
+    pub fn append(&mut self, other: Self) {
+        self.count += other.count;
+        if self.first.is_none() {
+            self.first = other.first;
+        }
+    }
+
+    /// The value of one part of a reading. A part that failed is `None` and a fault; one that this machine does not have is
+    /// `None` only.
+    pub fn part<T>(&mut self, reading: Reading<T>) -> Option<T> {
+        match reading {
+            Ok(value) => Some(value),
+            Err(ReadError::Unsupported { .. }) => None,
+            Err(error) => {
+                self.add_with(|| error);
+                None
+            }
+        }
+    }
+
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The first of them.
+    #[must_use]
+    pub fn into_first(self) -> Option<ReadError> {
+        self.first
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(first) = &self.first else { return Ok(()) };
+        match self.count {
+            1 => write!(f, "{first}"),
+            count => write!(f, "{first}; and {} more", count - 1),
+        }
+    }
+}
+
 /// One source's newest reading, with the last good one before it: what rates are counted from.
 #[derive(Clone, Debug)]
 pub struct Gathered<T> {
@@ -137,18 +196,22 @@ pub struct Run {
     pub reader: &'static str,
     /// How long it took.
     pub seconds: f64,
-    /// What went wrong, if anything.
+    /// What went wrong, if the reading failed.
     pub error: Option<ReadError>,
+    /// What was wrong with a reading that is good as a whole.
+    pub faults: Faults,
 }
 
-/// As the native JSON has it. A subject that this machine does not have counts as success there.
+/// As the native JSON has it. A subject that this machine does not have counts as success there; its `error` tells of that, and
+/// of what cost its own value only.
 impl Serialize for Run {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_struct("Run", 4)?;
         fields.serialize_field("name", self.reader)?;
         fields.serialize_field("duration_seconds", &self.seconds)?;
         fields.serialize_field("success", &matches!(self.error, None | Some(ReadError::Unsupported { .. })))?;
-        fields.serialize_field("error", &self.error.as_ref().map(ToString::to_string))?;
+        let faults = || (!self.faults.is_empty()).then(|| self.faults.to_string());
+        fields.serialize_field("error", &self.error.as_ref().map(ToString::to_string).or_else(faults))?;
         fields.end()
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::demand::Wanted;
 use crate::collect::{Answer, Every, Source};
-use crate::model::{AnyReading, Machine, ReadError, Readings, Run, Sample, Subjects};
+use crate::model::{AnyReading, Faults, Machine, ReadError, Readings, Run, Sample, Subjects};
 
 /// Readings stay in the frames for three intervals and at least this long, should no newer one come.
 const HOLDS: Duration = Duration::from_secs(15);
@@ -183,7 +183,7 @@ impl Cache {
         slot.source = done.source;
         (slot.reads_since, slot.is_late) = (None, false);
         slot.answered = Some((self.epoch + done.at, if slot.partial { done.asked } else { slot.serves }));
-        slot.run = Some(Run { reader: slot.name, seconds: done.seconds, error: answer.error });
+        slot.run = Some(Run { reader: slot.name, seconds: done.seconds, error: answer.error, faults: answer.faults });
         slot.reading = Some((done.at, answer.reading));
     }
 
@@ -218,7 +218,12 @@ impl Cache {
                 slot.is_late = true;
                 slot.answered = Some((now, slot.serves));
                 let error = Some(ReadError::Stuck { path: format!("reader {}", slot.name) });
-                slot.run = Some(Run { reader: slot.name, seconds: (now - since).as_secs_f64(), error });
+                slot.run = Some(Run {
+                    reader: slot.name,
+                    seconds: (now - since).as_secs_f64(),
+                    error,
+                    faults: Faults::default(),
+                });
                 self.has_news = true;
             }
         }
@@ -290,7 +295,7 @@ impl Slot {
         (self.reads_since, self.is_late, self.reading) = (None, false, None);
         self.answered = Some((Instant::now(), self.serves));
         let error = ReadError::Io { path: format!("reader {}", self.name), reason: "it failed and starts anew".into() };
-        self.run = Some(Run { reader: self.name, seconds: 0.0, error: Some(error) });
+        self.run = Some(Run { reader: self.name, seconds: 0.0, error: Some(error), faults: Faults::default() });
     }
 }
 

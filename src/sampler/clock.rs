@@ -147,8 +147,8 @@ impl Clock {
             self.averages.push(
                 at,
                 snapshot.interval_seconds.unwrap_or(0.0),
-                snapshot.cpu.as_ref().and_then(|cpu| cpu.total.busy_ratio),
-                snapshot.memory.map(|memory| memory.used_bytes),
+                snapshot.cpu.as_ref().and_then(crate::model::cpu::Cpu::busy_ratio),
+                snapshot.memory.and_then(|memory| memory.used_bytes),
             );
         }
         snapshot.averages = self.averages.averages(at);

@@ -42,7 +42,7 @@ impl Script {
     fn source<T: Send + Sync + 'static>(&self, name: &'static str, serves: Subjects, make: fn(u64) -> T) -> Source {
         let (script, begin) = (self.clone(), Instant::now());
         let mut count = 0;
-        let read = move |asked| {
+        let read = move |asked, _: &mut crate::model::Faults| {
             script.reads.lock().unwrap().push((name, begin.elapsed(), asked));
             count += 1;
             if script.panics.lock().unwrap().contains(&name) {
@@ -372,10 +372,10 @@ fn the_background_is_read_at_its_own_pace_and_observers_see_every_tick() {
 fn what_a_frame_has_is_of_the_reading_and_the_one_before_it() {
     let mut source = Source::counters("count", Subjects::VITALS, |told: &u64, now| *now = (*now).max(*told), {
         let mut values = [Ok(5_u64), Ok(3), Err(()), Ok(9), Ok(10)].into_iter();
-        move |_| values.next().unwrap().map_err(|()| ReadError::Stuck { path: "here".to_owned() })
+        move |_, _| values.next().unwrap().map_err(|()| ReadError::Stuck { path: "here".to_owned() })
     });
     let mut read = |seconds: f64| {
-        let Answer { reading, error } = source.read(Duration::from_secs_f64(seconds), Subjects::VITALS);
+        let Answer { reading, error, .. } = source.read(Duration::from_secs_f64(seconds), Subjects::VITALS);
         let mut readings = crate::model::Readings::default();
         readings.put(reading);
         let pair = readings.pair::<u64>();

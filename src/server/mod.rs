@@ -8,6 +8,7 @@ mod error;
 mod http;
 pub mod machine;
 pub mod routes;
+mod serve;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -16,10 +17,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
-use actix_web::middleware::from_fn;
+use actix_server::ServerHandle;
 use actix_web::web::{self, Data};
-use actix_web::{App, HttpServer};
 use tokio::sync::watch;
 
 pub use stream::stream_limits::{Gate, Kind};
@@ -31,8 +30,8 @@ use crate::history::History;
 use crate::limits::Limits;
 use crate::sampler::Sampler;
 use crate::worker::Registry;
-use http::guard::{self, Doors, Policy};
-use http::tls::{self, Certificates};
+use http::guard::{Doors, Policy};
+use http::tls::Certificates;
 use http::{connection, listener};
 use machine::Machine;
 use routes::{HistoryQueries, ProcessReads, Psiod};
@@ -128,6 +127,7 @@ impl Bound {
                 auth: auth.clone(),
                 workers: workers.clone(),
                 head_bytes: config.limits.head_bytes,
+                is_secure: config.tls.is_some(),
                 access: routes::access,
             }),
             streams: Data::new(Streams {
@@ -148,28 +148,7 @@ impl Bound {
             machine,
             processes: Data::new(ProcessReads::default()),
         };
-        let user_timeout = config.limits.stalled_time;
-        let mut server = HttpServer::new(move || {
-            App::new().configure(|app| shared.install(app)).wrap(from_fn(guard::guard)).configure(routes::configure)
-        })
-        .workers(config.workers)
-        .max_connections(room)
-        .keep_alive(connection::KEEP_ALIVE)
-        .client_request_timeout(config.limits.request_time)
-        .client_disconnect_timeout(Duration::from_secs(1))
-        .tls_handshake_timeout(config.limits.request_time)
-        .max_connection_rate(tls::HANDSHAKES_AT_ONCE)
-        .shutdown_timeout(STOP_SECONDS)
-        .disable_signals()
-        .on_connect(move |io, data| connection::on_connect(io, data, user_timeout));
-        for listener in listeners {
-            let listening = match &certificates {
-                Some(certificates) => server.listen_rustls_0_23(listener, certificates.server_config()?),
-                None => server.listen(listener),
-            };
-            server = listening.map_err(|source| StartupError::Io { what: "cannot listen", source })?;
-        }
-        let server = server.run();
+        let server = serve::run(listeners, &shared, certificates.as_ref(), config.workers, room)?;
         Ok(Server {
             reloader: Reloader { auth, certificates },
             stopping,

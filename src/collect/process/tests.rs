@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::collect::load;
-use crate::model::Machine;
+use crate::model::{Faults, Machine};
 
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/machine");
 
@@ -153,7 +153,7 @@ fn wait_for(reader: &mut Reader, done: impl Fn(&RawProcesses) -> bool) {
     let end = Instant::now() + Duration::from_secs(60);
     let mut loadavg = load::reader(&Paths::host());
     let mut pass = || {
-        reader.note_newest_pid(loadavg.read().unwrap().newest_pid);
+        reader.note_newest_pid(loadavg.read(&mut Faults::default()).unwrap().newest_pid);
         reader.read_all().unwrap()
     };
     while !done(&pass()) {

@@ -1,15 +1,15 @@
 //! Parsers of `/proc/net/{tcp,tcp6,udp,udp6}` (`proc_pid_net(5)`) and `/proc/net/unix`.
 //!
-//! Called by the socket reader. They take text and touch no file; a bad line fails with its number.
+//! Called by the socket reader. They take text and touch no file.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::collect::file::parse_error;
-use crate::model::Reading;
+use crate::collect::lines::{Bad, Taken, number, walk, walk_each};
 use crate::model::network::UdpQueue;
 use crate::model::socket::{RawSocket, SocketEnd, SocketKind};
+use crate::model::{Faults, Reading};
 
 /// `sun_path` of unix(7) has 108 bytes; each of them may have become a U+FFFD of three.
 const LONGEST_PATH_BYTES: usize = 108 * 3;
@@ -19,27 +19,27 @@ const LONGEST_PATH_BYTES: usize = 108 * 3;
 /// `0: 0100007F:4A9C 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 16608 1 ...`
 ///
 /// The numbers taken are: local and remote end (2, 3), state (4, hexadecimal), user (8), inode (10).
-pub(super) fn parse_inet(path: &Path, text: &str, kind: SocketKind, list: &mut Vec<RawSocket>) -> Reading<()> {
-    let mut lines = text.lines().enumerate();
-    if !lines.next().is_some_and(|(_, head)| head.contains("local_address")) {
-        return Err(parse_error(path, 1, "expected a head line with local_address"));
-    }
-    for (number, line) in lines {
-        let complain = |what: &str| parse_error(path, number + 1, format!("expected {what}, found {line:?}"));
+pub(super) fn parse_inet(
+    path: &Path,
+    text: &str,
+    kind: SocketKind,
+    list: &mut Vec<RawSocket>,
+    faults: &mut Faults,
+) -> Reading<()> {
+    walk(path, text, faults, |at, line| {
+        if at == 1 && line.contains("local_address") {
+            return Ok(Taken::Head);
+        }
         let mut words = line.split_ascii_whitespace().skip(1);
-        let mut end = || words.next().and_then(parse_end);
-        let (Some(local), Some(remote)) = (end(), end()) else {
-            return Err(complain("two addresses"));
-        };
+        let mut end = || words.next().and_then(parse_end).ok_or(Bad::found("two addresses", line));
+        let (local, remote) = (end()?, end()?);
         let state = words.next().and_then(|state| u8::from_str_radix(state, 16).ok());
-        let uid = words.nth(3).and_then(|uid| uid.parse().ok());
-        let inode = words.nth(1).and_then(|inode| inode.parse().ok());
-        let (Some(state), Some(uid), Some(inode)) = (state, uid, inode) else {
-            return Err(complain("state, user and inode"));
-        };
-        list.push(RawSocket { kind, local, remote, state, inode, uid: Some(uid), holders: Vec::new() });
-    }
-    Ok(())
+        let state = state.ok_or(Bad::found("a state", line))?;
+        let uid = Some(number(words.nth(3), "a user")?);
+        let inode = number(words.nth(1), "an inode")?;
+        list.push(RawSocket { kind, local, remote, state, inode, uid, holders: Vec::new() });
+        Ok(Taken::Value)
+    })
 }
 
 /// `0100007F:4A9C`. The kernel prints an address as words of 32 bits in the machine's own byte order, the port as the
@@ -71,24 +71,25 @@ fn word(digits: &str) -> Option<[u8; 4]> {
 ///
 /// The numbers taken are type (5, hexadecimal), state (6, hexadecimal) and inode (7). The kernel prints a path as it is, so
 /// one that holds a newline goes on in the next line.
-pub(super) fn parse_unix(path: &Path, text: &str, list: &mut Vec<RawSocket>) -> Reading<()> {
+pub(super) fn parse_unix(path: &Path, text: &str, list: &mut Vec<RawSocket>, faults: &mut Faults) -> Reading<()> {
     let nameless: Arc<str> = Arc::from("");
-    let mut lines = text.lines().enumerate();
-    if !lines.next().is_some_and(|(_, head)| head.contains("RefCount")) {
-        return Err(parse_error(path, 1, "expected a head line with RefCount"));
-    }
     let mut named = false;
-    for (number, line) in lines {
+    // Blank lines as well: one may belong to a path.
+    walk_each(path, (1..).zip(text.lines()), faults, |at, line| {
+        if at == 1 && line.contains("RefCount") {
+            return Ok(Taken::Head);
+        }
         let Some((kind, state, inode, name)) = unix_line(line) else {
             match list.last_mut() {
                 Some(RawSocket { local: SocketEnd::Path(first), .. })
                     if named && first.len() + line.len() < LONGEST_PATH_BYTES =>
                 {
                     *first = format!("{first}\n{line}").into();
+                    return Ok(Taken::Value);
                 }
-                _ => return Err(parse_error(path, number + 1, format!("expected a socket, found {line:?}"))),
+                _ if line.is_empty() => return Ok(Taken::Nothing),
+                _ => return Err(Bad::found("a socket", line)),
             }
-            continue;
         };
         named = !name.is_empty();
         let local = if named { Arc::from(name) } else { Arc::clone(&nameless) };
@@ -101,8 +102,8 @@ pub(super) fn parse_unix(path: &Path, text: &str, list: &mut Vec<RawSocket>) -> 
             uid: None,
             holders: Vec::new(),
         });
-    }
-    Ok(())
+        Ok(Taken::Value)
+    })
 }
 
 fn unix_line(line: &str) -> Option<(u16, u8, u64, &str)> {
@@ -121,24 +122,31 @@ fn unix_line(line: &str) -> Option<(u16, u8, u64, &str)> {
     Some((kind, state, inode, rest))
 }
 
-/// Bytes that wait in the queues of the UDP sockets of one family: the fifth column `tx:rx` in hexadecimal, summed.
+/// Bytes that wait in the queues of the UDP sockets of one family: the fifth column `tx:rx` in hexadecimal, summed. With one
+/// line bad the sums are unknown.
 pub(super) fn sum_queues(path: &Path, text: &str, family: &'static str) -> Reading<UdpQueue> {
     let mut queue = UdpQueue { family, receive_bytes: 0, transmit_bytes: 0 };
-    for (index, line) in text.lines().enumerate().skip(1) {
+    let mut faults = Faults::default();
+    walk(path, text, &mut faults, |at, line| {
+        if at == 1 && line.contains("local_address") {
+            return Ok(Taken::Head);
+        }
         let pair = line.split_ascii_whitespace().nth(4).and_then(|column| {
             let (tx, rx) = column.split_once(':')?;
             Some((u64::from_str_radix(tx, 16).ok()?, u64::from_str_radix(rx, 16).ok()?))
         });
-        let (tx, rx) = pair.ok_or_else(|| parse_error(path, index + 1, "expected a fifth column tx:rx"))?;
+        let (tx, rx) = pair.ok_or(Bad::found("a fifth column tx:rx", line))?;
         queue.transmit_bytes = queue.transmit_bytes.saturating_add(tx);
         queue.receive_bytes = queue.receive_bytes.saturating_add(rx);
-    }
-    Ok(queue)
+        Ok(Taken::Value)
+    })?;
+    faults.into_first().map_or(Ok(queue), Err)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::testing::{partial, whole};
     use crate::model::ReadError;
 
     const HEAD: &str =
@@ -147,12 +155,12 @@ mod tests {
 
     fn inet(text: &str) -> Reading<Vec<RawSocket>> {
         let mut list = Vec::new();
-        parse_inet(Path::new("/proc/net/tcp"), text, SocketKind::Tcp4, &mut list).map(|()| list)
+        whole(|faults| parse_inet(Path::new("/proc/net/tcp"), text, SocketKind::Tcp4, &mut list, faults)).map(|()| list)
     }
 
     fn unix(text: &str) -> Reading<Vec<RawSocket>> {
         let mut list = Vec::new();
-        parse_unix(Path::new("/proc/net/unix"), text, &mut list).map(|()| list)
+        whole(|faults| parse_unix(Path::new("/proc/net/unix"), text, &mut list, faults)).map(|()| list)
     }
 
     /// An address as this machine's kernel would print it.
@@ -201,14 +209,17 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_is_told_by_its_number() {
+    fn a_bad_line_costs_its_own_socket() {
         let good =
             "   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 16608 1\n";
-        for bad in ["garbage\n", "\n", "1: 00000000:0016 00000000:0000\n", "1: 00000000:0016 0:0 0A x x x 0 0 1\n"] {
-            let outcome = inet(&format!("{HEAD}{good}{bad}"));
-            assert!(matches!(outcome, Err(ReadError::Parse { line: 3, .. })), "{bad}: {outcome:?}");
+        for bad in ["garbage\n", "1: 00000000:0016 00000000:0000\n", "1: 00000000:0016 0:0 0A x x x 0 0 1\n"] {
+            let (text, mut list) = (format!("{HEAD}{good}{bad}{good}"), Vec::new());
+            let parse = |faults: &mut Faults| parse_inet(Path::new("tcp"), &text, SocketKind::Tcp4, &mut list, faults);
+            let ((), told) = partial(parse);
+            assert_eq!(list.len(), 2, "{bad}");
+            assert!(told.starts_with("tcp:3: "), "{told}");
         }
-        assert!(matches!(inet(""), Err(ReadError::Parse { line: 1, .. })));
+        assert!(matches!(inet(""), Err(ReadError::Parse { line: 0, .. })));
         assert!(matches!(unix("\u{fffd}\u{fffd}"), Err(ReadError::Parse { line: 1, .. })));
         assert!(matches!(unix(&format!("{UNIX_HEAD}garbage")), Err(ReadError::Parse { line: 2, .. })));
     }
@@ -225,7 +236,21 @@ mod tests {
             assert_eq!((list[0].kind, list[0].state, list[0].inode), (SocketKind::Unix(5), 1, 1158));
         }
         // Nothing can go on where there is no path.
-        assert!(matches!(unix(&format!("{UNIX_HEAD}{}x\n", line(""))), Err(ReadError::Parse { line: 3, .. })));
+        let (text, mut list) = (format!("{UNIX_HEAD}{}x\n", line("")), Vec::new());
+        let ((), told) = partial(|faults| parse_unix(Path::new("unix"), &text, &mut list, faults));
+        assert_eq!((list.len(), &list[0].local), (1, &SocketEnd::Path("".into())));
+        assert!(told.starts_with("unix:3: "), "{told}");
+    }
+
+    #[test]
+    fn any_text_takes_time_by_its_length() {
+        crate::model::hostile_text::assert_linear("a table of sockets", |text| {
+            let text = String::from_utf8_lossy(text);
+            let line = "00000000963655bb: 00000003 00000000 00000000 0005 01  1158 /";
+            drop(unix(&format!("{UNIX_HEAD}{line}{text}\n{text}")));
+            drop(unix(&format!("{UNIX_HEAD}{text}")));
+            drop(inet(&format!("{HEAD}0: {text}")));
+        });
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub use network::{NETWORK_NEEDS, network};
 use serde::Serialize;
 
 use super::number::{percent, whole};
+use crate::model::cpu::Cpu;
 use crate::model::{Snapshot, Subjects};
 
 /// What `/api/cpu` needs.
@@ -36,7 +37,7 @@ struct Usage<T> {
 pub fn cpu(snapshot: &Snapshot) -> impl Serialize + use<> {
     let averages = snapshot.averages.cpu;
     Usage {
-        current_usage: snapshot.cpu.as_ref().and_then(|cpu| cpu.total.busy_ratio).map(percent),
+        current_usage: snapshot.cpu.as_ref().and_then(Cpu::busy_ratio).map(percent),
         avg_5min: averages.five.map(percent),
         avg_10min: averages.ten.map(percent),
         avg_15min: averages.fifteen.map(percent),
@@ -70,17 +71,17 @@ pub fn memory(snapshot: &Snapshot) -> impl Serialize + use<> {
     let bytes = |mean: f64| whole(mean.round());
     MemoryAnswer {
         memory_usage: MemoryUsage {
-            total: now.map(|memory| memory.total_bytes),
-            available: now.map(|memory| memory.available_bytes),
-            used: now.map(|memory| memory.used_bytes),
+            total: now.and_then(|memory| memory.total_bytes),
+            available: now.and_then(|memory| memory.available_bytes),
+            used: now.and_then(|memory| memory.used_bytes),
             used_percent: now.and_then(|memory| memory.used_ratio).map(percent),
-            free: now.map(|memory| memory.free_bytes),
+            free: now.and_then(|memory| memory.free_bytes),
             active: now.and_then(|memory| memory.active_bytes),
             inactive: now.and_then(|memory| memory.inactive_bytes),
             wired: 0,
         },
         averages: Usage {
-            current_usage: now.map(|memory| memory.used_bytes),
+            current_usage: now.and_then(|memory| memory.used_bytes),
             avg_5min: averages.five.and_then(bytes),
             avg_10min: averages.ten.and_then(bytes),
             avg_15min: averages.fifteen.and_then(bytes),

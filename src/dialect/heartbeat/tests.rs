@@ -70,7 +70,8 @@ fn numbers_that_are_none_become_null() {
     for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let mut snapshot = snapshot();
         snapshot.uptime_seconds = Some(odd);
-        snapshot.cpu = Some(Cpu { total: CpuTime { busy_ratio: Some(odd), ..CpuTime::default() }, ..Cpu::default() });
+        snapshot.cpu =
+            Some(Cpu { total: Some(CpuTime { busy_ratio: Some(odd), ..CpuTime::default() }), ..Cpu::default() });
         snapshot.averages.cpu.five = Some(odd);
         snapshot.averages.memory.five = Some(odd);
         snapshot.disks = Some(vec![Disk { name: Arc::from("vda"), read_seconds: odd, ..Disk::default() }]);

@@ -2,11 +2,12 @@
 
 use super::writer::{Kind, Writer};
 use crate::model::Snapshot;
-use crate::model::memory::{RawMemory, RawVmstat};
+use crate::model::memory::{RawMeminfo, RawVmstat};
+use crate::model::pressure::Stalls;
 
 /// Every line of `/proc/meminfo`.
 pub fn meminfo(writer: &mut Writer, snapshot: &Snapshot) {
-    let Some(RawMemory { lines, .. }) = snapshot.raw() else { return };
+    let Some(RawMeminfo { lines, .. }) = snapshot.raw() else { return };
     let (mut name, mut help) = (String::with_capacity(64), String::with_capacity(64));
     for line in lines {
         name.clear();
@@ -28,7 +29,7 @@ pub fn meminfo(writer: &mut Writer, snapshot: &Snapshot) {
 
 /// The chosen lines of `/proc/vmstat`.
 pub fn vmstat(writer: &mut Writer, snapshot: &Snapshot) {
-    let Some(RawVmstat { fields }) = snapshot.raw() else { return };
+    let Some(RawVmstat { fields, .. }) = snapshot.raw() else { return };
     for (field, value) in fields {
         let (name, help) = (format!("node_vmstat_{field}"), format!("The line {field} of /proc/vmstat."));
         writer.family(&name, Kind::Untyped, &help).sample(&[], *value);
@@ -38,8 +39,8 @@ pub fn vmstat(writer: &mut Writer, snapshot: &Snapshot) {
 /// Stall times.
 pub fn pressure(writer: &mut Writer, snapshot: &Snapshot) {
     let Some(pressure) = &snapshot.pressure else { return };
-    let some = |stalls: Option<crate::model::pressure::Stalls>| stalls.map(|stalls| stalls.some.total_seconds);
-    let full = |stalls: Option<crate::model::pressure::Stalls>| Some(stalls?.full?.total_seconds);
+    let some = |stalls: Option<Stalls>| Some(stalls?.some?.total_seconds);
+    let full = |stalls: Option<Stalls>| Some(stalls?.full?.total_seconds);
     let rows = [
         ("node_pressure_cpu_waiting_seconds_total", "Seconds in which tasks waited for a CPU.", some(pressure.cpu)),
         ("node_pressure_io_stalled_seconds_total", "Seconds in which all tasks waited for I/O.", full(pressure.io)),

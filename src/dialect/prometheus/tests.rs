@@ -11,7 +11,7 @@ use crate::model::hardware::{HwmonChip, HwmonSensor, PowerSupply};
 use crate::model::network::Interface;
 use crate::model::storage::Disk;
 use crate::model::storage::RawMount;
-use crate::model::{Gathered, Run};
+use crate::model::{Faults, Gathered, Run};
 
 fn snapshot() -> Snapshot {
     let mut readings = Collector::new(&Paths::host()).read(NEEDS).readings;
@@ -53,11 +53,12 @@ fn snapshot() -> Snapshot {
         ]),
         readings,
         readers: vec![
-            Run { reader: "cpu", seconds: 0.25, error: None },
+            Run { reader: "cpu", seconds: 0.25, error: None, faults: Faults::default() },
             Run {
                 reader: "disk",
                 seconds: 0.5,
                 error: Some(crate::model::ReadError::Unsupported { path: "disk".to_owned() }),
+                faults: Faults::default(),
             },
         ],
         ..Snapshot::default()

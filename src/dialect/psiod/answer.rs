@@ -196,11 +196,11 @@ struct Virtual {
 
 fn virtual_memory(memory: Option<&Memory>) -> Virtual {
     Virtual {
-        total: memory.map(|memory| memory.total_bytes),
-        available: memory.map(|memory| memory.available_bytes),
+        total: memory.and_then(|memory| memory.total_bytes),
+        available: memory.and_then(|memory| memory.available_bytes),
         percent: memory.and_then(|memory| memory.used_ratio).map(percent_one_decimal),
-        used: memory.map(|memory| memory.used_bytes),
-        free: memory.map(|memory| memory.free_bytes),
+        used: memory.and_then(|memory| memory.used_bytes),
+        free: memory.and_then(|memory| memory.free_bytes),
         active: memory.and_then(|memory| memory.active_bytes),
         inactive: memory.and_then(|memory| memory.inactive_bytes),
         wired: None,
@@ -228,10 +228,10 @@ struct SwapUse {
 
 fn swap_use(swap: Option<&Swap>) -> SwapUse {
     SwapUse {
-        total: swap.map(|swap| swap.total_bytes),
-        used: swap.map(|swap| swap.used_bytes),
-        free: swap.map(|swap| swap.free_bytes),
-        percent: swap.map(|swap| percent_one_decimal(swap.used_ratio)),
+        total: swap.and_then(|swap| swap.total_bytes),
+        used: swap.and_then(|swap| swap.used_bytes),
+        free: swap.and_then(|swap| swap.free_bytes),
+        percent: swap.and_then(|swap| swap.used_ratio).map(percent_one_decimal),
         sin: swap.and_then(|swap| swap.in_bytes),
         sout: swap.and_then(|swap| swap.out_bytes),
     }

@@ -95,7 +95,7 @@ fn cpu() -> Cpu {
         frequency_max_mhz: Some(3500.0),
     };
     Cpu {
-        total: time(0.193_547_033_645),
+        total: Some(time(0.193_547_033_645)),
         cores: vec![core(0, 0.42), core(1, 0.083_57)],
         context_switches: Some(8_812_345),
         interrupts: Some(4_412_345),
@@ -108,10 +108,10 @@ fn cpu() -> Cpu {
 
 fn memory() -> Memory {
     Memory {
-        total_bytes: MEMORY_BYTES,
-        available_bytes: 24_801_189_888,
-        used_bytes: 475_312_128,
-        free_bytes: 24_324_632_576,
+        total_bytes: Some(MEMORY_BYTES),
+        available_bytes: Some(24_801_189_888),
+        used_bytes: Some(475_312_128),
+        free_bytes: Some(24_324_632_576),
         used_ratio: ratio(475_312_128, MEMORY_BYTES),
         buffers_bytes: Some(40 * MIB),
         cached_bytes: Some(600 * MIB),
@@ -126,10 +126,10 @@ fn memory() -> Memory {
 
 fn swap() -> Swap {
     Swap {
-        total_bytes: 3_221_225_472,
-        used_bytes: 2_172_829_696,
-        free_bytes: 1_048_395_776,
-        used_ratio: 2_172_829_696.0 / 3_221_225_472.0,
+        total_bytes: Some(3_221_225_472),
+        used_bytes: Some(2_172_829_696),
+        free_bytes: Some(1_048_395_776),
+        used_ratio: ratio(2_172_829_696, 3_221_225_472),
         in_bytes: Some(62_363_017_216),
         out_bytes: Some(0),
         in_bytes_per_second: Some(0.0),

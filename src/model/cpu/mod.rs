@@ -41,7 +41,7 @@ pub struct RawCpuTicks {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RawCpu {
     /// The `cpu` line.
-    pub total: RawCpuTicks,
+    pub total: Option<RawCpuTicks>,
     /// The `cpuN` lines: number and ticks. A core that is offline has no line.
     pub cores: Vec<(u32, RawCpuTicks)>,
     /// `ctxt`: context switches since boot.
@@ -111,8 +111,8 @@ pub struct CpuTime {
 /// CPU.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Cpu {
-    /// All cores together.
-    pub total: CpuTime,
+    /// All cores together. `None` when the line of their sum could not be read.
+    pub total: Option<CpuTime>,
     /// Each core that is online.
     pub cores: Vec<Core>,
     /// Context switches since boot.
@@ -127,6 +127,14 @@ pub struct Cpu {
     pub blocked: Option<u64>,
     /// Wall clock of the boot, seconds since 1970.
     pub boot_time_unix_seconds: Option<u64>,
+}
+
+impl Cpu {
+    /// Share of all cores together that was busy over the last interval.
+    #[must_use]
+    pub fn busy_ratio(&self) -> Option<f64> {
+        self.total.as_ref()?.busy_ratio
+    }
 }
 
 /// One core.
@@ -159,7 +167,7 @@ pub(super) fn derive(pair: &Pair<'_, RawCpu>, frequency: &[Frequency], machine: 
         }
     });
     Cpu {
-        total: cpu_time(pair.previous.map(|p| &p.total), &pair.current.total, machine),
+        total: pair.current.total.map(|now| cpu_time(pair.previous.and_then(|p| p.total.as_ref()), &now, machine)),
         cores: cores.collect(),
         context_switches: pair.current.context_switches,
         interrupts: pair.current.interrupts,

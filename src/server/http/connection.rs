@@ -1,26 +1,28 @@
 //! One TCP connection's life beyond what actix watches: who is at the other end, whether a request is being answered, and
-//! the end of connections that only linger.
+//! the end of connections that only linger. Made by [`super::serve`] for each accepted socket, read by [`super::paced`],
+//! which moves its bytes, and by the handlers. Decides nothing about requests.
 //!
 //! actix limits the time of the first request head alone. A second head that never ends, or a body that nobody reads,
 //! would stay open for ever. Here every connection on which nothing has been answered for [`IDLE_LIMIT`] is shut down,
 //! whatever bytes drip in. A request counts from its head to the last byte of its answer, so streams are not affected.
 
-use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
-use actix_web::dev::Extensions;
+use actix_web::dev::RequestHead;
+use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use actix_web::rt::net::TcpStream;
 use actix_web::web::Bytes;
 use rustix::net::Shutdown;
 
+use super::connection_share::{self, Seat};
+use crate::limits::{ANSWER_PIECE_BYTES, READ_AHEAD_BYTES};
 use crate::server::machine::Machine;
 
 /// Keep-alive of actix: how long it waits for another head on a quiet connection.
@@ -39,26 +41,33 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// In so many sweeps bytes may wait behind an answer that is on its way.
 const UNWANTED_SWEEPS: u32 = 2;
 
-/// Bodies are handed to actix in pieces of this size, so that "the last byte was taken" means what it says.
-const PIECE_BYTES: usize = 64 * 1024;
-
 /// Descriptors of listeners, threads, the log and whatever a reader opens for a moment.
 const OWN_DESCRIPTORS: usize = 96;
-
-/// A connection's own descriptor and the one to cut it with.
-const DESCRIPTORS_EACH: usize = 2;
 
 /// Connections of one thread, however many descriptors there are.
 const MOST_PER_WORKER: usize = 25_600;
 
-/// What the kernel may hold for a stream's client.
-const SEND_BUFFER_BYTES: usize = 128 * 1024;
+/// The socket of a connection. Owned by what actix reads and writes; everybody else holds it weakly, so that the
+/// descriptor is closed when actix has done with it. Borrowed for the time of one call, on one thread.
+pub type SharedStream = Rc<RefCell<TcpStream>>;
+
+/// How far what a WebSocket said is on its way to the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outgoing {
+    /// All was taken.
+    Nothing,
+    /// It waits for actix.
+    Queued,
+    /// actix has it in its buffer.
+    Buffered,
+}
 
 /// A connection, as the handlers of its thread see it.
 #[derive(Debug)]
 pub struct Connection {
-    /// A second descriptor of the socket: shutting it down ends the connection whatever state actix is in.
-    socket: Option<OwnedFd>,
+    /// Shutting it down ends the connection whatever state actix is in.
+    socket: Weak<RefCell<TcpStream>>,
+    is_cut: Cell<bool>,
     /// The client's address.
     pub peer: SocketAddr,
     /// The address that the client reached.
@@ -73,34 +82,44 @@ pub struct Connection {
     stalled_time: Duration,
     /// In how many sweeps one after the other bytes waited that nobody will read before the answer ends.
     unwanted: Cell<u32>,
+    /// Whether the kernel would not take what was written last.
+    is_blocked: Cell<bool>,
+    /// How many bytes may still be read while a request is being answered: its body, and a few more.
+    allowance: Cell<u64>,
+    /// Whether what follows is no HTTP.
+    is_upgraded: Cell<bool>,
+    /// Who wanted to read and may not yet. Kept by `paced`, woken when that changes.
+    reader: RefCell<Option<Waker>>,
+    outgoing: Cell<Outgoing>,
+    /// Who waits until `outgoing` is nothing: the one loop of this connection's WebSocket.
+    speaker: RefCell<Option<Waker>>,
+    /// Bytes written so far.
+    written: Cell<u64>,
 }
 
 thread_local! {
     /// The connections of this worker thread. Written at each accept, walked by the sweep; bounded by the connections.
     static CONNECTIONS: RefCell<Vec<Weak<Connection>>> = const { RefCell::new(Vec::new()) };
     static SWEEPING: Cell<bool> = const { Cell::new(false) };
+    /// How many sockets of this thread are open, those in a TLS handshake too.
+    static OPEN: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Called by actix on the worker's thread for each accepted connection.
-pub fn on_connect(io: &dyn Any, data: &mut Extensions, user_timeout: Duration) {
-    let inside = || io.downcast_ref::<TlsStream<TcpStream>>().map(|tls| tls.get_ref().0);
-    let Some(tcp) = io.downcast_ref::<TcpStream>().or_else(inside) else { return };
+/// To be called on the worker's thread for each accepted socket. `room` is how many the thread takes.
+pub fn open(stream: TcpStream, user_timeout: Duration, room: usize) -> (SharedStream, Rc<Connection>) {
     // A client that takes nothing: the kernel gives up on unacknowledged data after this time.
-    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(tcp, user_timeout.as_millis() as u32) {
+    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(&stream, user_timeout.as_millis() as u32) {
         log::debug!("TCP_USER_TIMEOUT: {error}");
     }
-    let _ = tcp.set_nodelay(true);
+    let _ = stream.set_nodelay(true);
     let nobody = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-    let socket = tcp.as_fd().try_clone_to_owned().ok();
-    if socket.is_none() {
-        // No descriptor is left to end this connection with later, so it ends now.
-        log::debug!("a connection is refused: no descriptors are left");
-        let _ = rustix::net::shutdown(tcp, Shutdown::Both);
-    }
+    let (peer, local) = (stream.peer_addr().unwrap_or(nobody), stream.local_addr().unwrap_or(nobody));
+    let stream = Rc::new(RefCell::new(stream));
     let connection = Rc::new(Connection {
-        socket,
-        peer: tcp.peer_addr().unwrap_or(nobody),
-        local: tcp.local_addr().unwrap_or(nobody),
+        socket: Rc::downgrade(&stream),
+        is_cut: Cell::new(false),
+        peer,
+        local,
         answering: Cell::new(0),
         idle_since: Cell::new(Instant::now()),
         idle_limit: Cell::new(IDLE_LIMIT),
@@ -108,12 +127,37 @@ pub fn on_connect(io: &dyn Any, data: &mut Extensions, user_timeout: Duration) {
         is_whole: Cell::new(false),
         stalled_time: user_timeout,
         unwanted: Cell::new(0),
+        is_blocked: Cell::new(false),
+        allowance: Cell::new(0),
+        is_upgraded: Cell::new(false),
+        reader: RefCell::new(None),
+        outgoing: Cell::new(Outgoing::Nothing),
+        speaker: RefCell::new(None),
+        written: Cell::new(0),
     });
+    OPEN.set(OPEN.get() + 1);
     CONNECTIONS.with_borrow_mut(|all| all.push(Rc::downgrade(&connection)));
-    data.insert(connection);
+    make_room(room);
     if !SWEEPING.replace(true) {
-        actix_rt::spawn(keep_sweeping());
+        actix_rt::spawn(keep_sweeping(room));
     }
+    (stream, connection)
+}
+
+/// Cuts idle connections when places are short. What is cut gives its place back a moment later.
+fn make_room(room: usize) {
+    let comfortable = connection_share::comfortable(room);
+    if OPEN.get() <= comfortable {
+        return;
+    }
+    CONNECTIONS.with_borrow(|all| {
+        let open: Vec<Rc<Connection>> = all.iter().filter_map(Weak::upgrade).filter(|one| one.is_open()).collect();
+        let seats: Vec<Seat> = open.iter().map(|one| one.seat()).collect();
+        for at in connection_share::to_leave(&seats, comfortable) {
+            log::debug!("{} makes room for another", open[at].peer);
+            open[at].cut();
+        }
+    });
 }
 
 /// How many connections one of `workers` threads takes before accepting pauses. What the readers need stays free.
@@ -124,12 +168,13 @@ pub fn limit_per_worker(machine: &dyn Machine, workers: usize) -> usize {
 
 fn share(descriptors: usize, kept_by_readers: usize, workers: usize) -> usize {
     let left = descriptors.saturating_sub(kept_by_readers).saturating_sub(OWN_DESCRIPTORS);
-    (left / DESCRIPTORS_EACH / workers.max(1)).clamp(1, MOST_PER_WORKER)
+    (left / workers.max(1)).clamp(1, MOST_PER_WORKER)
 }
 
-async fn keep_sweeping() {
+async fn keep_sweeping(room: usize) {
     loop {
         tokio::time::sleep(SWEEP).await;
+        make_room(room);
         let any_left = CONNECTIONS.with_borrow_mut(|all| {
             all.retain(|connection| {
                 let Some(connection) = connection.upgrade() else { return false };
@@ -160,23 +205,130 @@ async fn keep_sweeping() {
 impl Connection {
     /// Ends the connection at once. What the kernel has already taken may still reach the client.
     pub fn cut(&self) {
-        if let Some(socket) = &self.socket {
-            let _ = rustix::net::shutdown(socket, Shutdown::Both);
-        }
+        self.is_cut.set(true);
+        self.shut(Shutdown::Both);
     }
 
     /// Ends our side of the connection after what was written: the client sees the end, and what it still sends is no error.
     pub fn finish(&self) {
-        if let Some(socket) = &self.socket {
-            let _ = rustix::net::shutdown(socket, Shutdown::Write);
+        self.shut(Shutdown::Write);
+    }
+
+    fn shut(&self, how: Shutdown) {
+        if let Some(socket) = self.socket.upgrade() {
+            let _ = rustix::net::shutdown(&*socket.borrow(), how);
         }
     }
 
-    /// Whether the client keeps sending requests while one answer is on its way to it. actix reads on until its buffer
-    /// is full and then asks again and again without a rest, for an event stream as long as that lives.
+    /// Whether it has its place and will keep it.
+    fn is_open(&self) -> bool {
+        !self.is_cut.get() && self.socket.strong_count() > 0
+    }
+
+    /// What counts when places are short. A request that was begun is always answered, unless its client takes nothing.
+    fn seat(&self) -> Seat {
+        let is_stuck = self.is_blocked.get()
+            && self.is_whole.get()
+            && self.sending_since.get().is_some_and(|since| since.elapsed() > SWEEP);
+        let is_idle = self.answering.get() == 0 || is_stuck;
+        Seat { address: self.peer_ip(), idle_since: is_idle.then(|| self.idle_since.get()) }
+    }
+
+    /// How many bytes may be read now; 0 as long as an answer has not been taken.
+    pub fn readable_bytes(&self) -> u64 {
+        match (self.is_blocked.get(), self.answering.get()) {
+            (true, _) => 0,
+            (false, 0) => u64::MAX,
+            (false, _) => self.allowance.get(),
+        }
+    }
+
+    /// Whether what is read now belongs to another protocol.
+    pub fn is_upgraded(&self) -> bool {
+        self.is_upgraded.get()
+    }
+
+    /// So many bytes were read.
+    pub fn has_read(&self, bytes: usize) {
+        self.allowance.set(self.allowance.get().saturating_sub(bytes as u64));
+    }
+
+    /// Somebody wants to read who may not: to be woken when that changes.
+    pub fn wants_to_read(&self, waker: &Waker) {
+        let mut reader = self.reader.borrow_mut();
+        if !reader.as_ref().is_some_and(|old| old.will_wake(waker)) {
+            *reader = Some(waker.clone());
+        }
+    }
+
+    fn wake_reader(&self) {
+        if self.readable_bytes() > 0
+            && let Some(waker) = self.reader.borrow_mut().take()
+        {
+            waker.wake();
+        }
+    }
+
+    /// The kernel took so many bytes.
+    pub fn has_written(&self, bytes: usize) {
+        self.written.set(self.written.get().wrapping_add(bytes as u64));
+    }
+
+    /// Whether the kernel takes no more, or has taken everything that actix has.
+    pub fn set_blocked(&self, is_blocked: bool) {
+        self.is_blocked.set(is_blocked);
+        if is_blocked {
+            return;
+        }
+        self.wake_reader();
+        if self.outgoing.get() == Outgoing::Buffered {
+            self.all_is_taken();
+        }
+    }
+
+    fn all_is_taken(&self) {
+        self.outgoing.set(Outgoing::Nothing);
+        if let Some(waker) = self.speaker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+
+    /// The socket is gone, and nobody need wait for it.
+    pub fn closed(&self) {
+        OPEN.set(OPEN.get().saturating_sub(1));
+        self.all_is_taken();
+    }
+
+    /// To be called before an answer is handed to actix that [`Self::taken`] is to wait for.
+    pub fn owes(&self) {
+        self.outgoing.set(Outgoing::Queued);
+    }
+
+    /// Waits until the kernel has everything that was owed. False when the client takes nothing for the stalled time.
+    pub async fn taken(&self) -> bool {
+        loop {
+            let written = self.written.get();
+            let taken = poll_fn(|cx| {
+                if self.outgoing.get() == Outgoing::Nothing {
+                    return Poll::Ready(());
+                }
+                *self.speaker.borrow_mut() = Some(cx.waker().clone());
+                Poll::Pending
+            });
+            match tokio::time::timeout(self.stalled_time, taken).await {
+                Ok(()) => return true,
+                Err(_) if self.written.get() == written => return false,
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Whether the client keeps sending requests while one answer is on its way to it, for an event stream as long as
+    /// that lives. They wait in the kernel, which has no end of room for them either.
     fn is_flooded(&self) -> bool {
         let is_sending = self.sending_since.get().is_some_and(|since| since.elapsed() > SWEEP);
-        let waiting = if is_sending { self.socket.as_ref().map(rustix::io::ioctl_fionread) } else { None };
+        let socket = if is_sending { self.socket.upgrade() } else { None };
+        let waiting = socket.map(|socket| rustix::io::ioctl_fionread(&*socket.borrow()));
         let is_unwanted = matches!(waiting, Some(Ok(bytes)) if bytes > 0);
         self.unwanted.set(if is_unwanted { self.unwanted.get() + 1 } else { 0 });
         self.unwanted.get() >= UNWANTED_SWEEPS
@@ -193,23 +345,22 @@ impl Connection {
         self.idle_limit.set(FAREWELL_LIMIT);
     }
 
-    /// Keeps the kernel from holding more than a few events for a client that does not take them.
-    pub fn bound_send_buffer(&self) {
-        if let Some(socket) = &self.socket {
-            let _ = rustix::net::sockopt::set_socket_send_buffer_size(socket, SEND_BUFFER_BYTES);
-        }
-    }
-
     /// The client's address with IPv4 addresses as such, also on a listener for both families.
     #[must_use]
     pub fn peer_ip(&self) -> IpAddr {
         self.peer.ip().to_canonical()
     }
 
-    /// Marks a request as being answered until the returned value is dropped.
+    /// Marks a request as being answered until the returned value is dropped. Of what follows its head only its own body
+    /// is read meanwhile, and a little more: that is how the end of a client is noticed.
     #[must_use]
-    pub fn begin(self: &Rc<Self>) -> Answering {
+    pub fn begin(self: &Rc<Self>, head: &RequestHead) -> Answering {
         self.answering.set(self.answering.get() + 1);
+        let length = head.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        // What has no length is read as long as it is read at all: actix bounds what nobody fetches from it.
+        self.is_upgraded.set(head.upgrade());
+        let is_endless = head.upgrade() || head.headers().contains_key(TRANSFER_ENCODING);
+        self.allowance.set(if is_endless { u64::MAX } else { length.unwrap_or(0).saturating_add(READ_AHEAD_BYTES) });
         Answering(Rc::clone(self))
     }
 }
@@ -223,6 +374,9 @@ impl Drop for Answering {
         self.0.answering.set(self.0.answering.get().saturating_sub(1));
         self.0.idle_since.set(Instant::now());
         self.0.sending_since.set(None);
+        if self.0.answering.get() == 0 {
+            self.0.wake_reader();
+        }
     }
 }
 
@@ -267,13 +421,22 @@ impl MessageBody for AnsweringBody {
         match &mut self.body {
             Pieces::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Pieces::Whole(bytes) => {
-                let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
+                let piece = bytes.split_to(bytes.len().min(ANSWER_PIECE_BYTES));
                 if let Some(Answering(connection)) = &self.answering {
                     connection.sending_since.set(Some(Instant::now()));
                 }
                 Poll::Ready(Some(Ok(piece)))
             }
-            Pieces::Stream(stream) => Pin::new(stream).poll_next(cx),
+            Pieces::Stream(stream) => {
+                let polled = Pin::new(stream).poll_next(cx);
+                // actix-ws makes one piece of all that waits for it.
+                if let (Poll::Ready(_), Some(Answering(connection))) = (&polled, &self.answering)
+                    && connection.outgoing.get() == Outgoing::Queued
+                {
+                    connection.outgoing.set(Outgoing::Buffered);
+                }
+                polled
+            }
         }
     }
 }
@@ -284,9 +447,9 @@ mod tests {
 
     #[test]
     fn connections_never_take_the_last_descriptors() {
-        assert_eq!(share(256, 0, 2), 40);
-        assert_eq!(share(4_096, 1_536, 1), 1_232);
-        assert_eq!(share(20_000, 9_488, 2), 2_604);
+        assert_eq!(share(256, 0, 2), 80);
+        assert_eq!(share(4_096, 1_536, 1), 2_464);
+        assert_eq!(share(20_000, 9_488, 2), 5_208);
         assert_eq!(share(usize::MAX, 32_768, 4), MOST_PER_WORKER);
         assert_eq!(share(64, 0, 4), 1, "a server that takes nobody is of no use");
     }

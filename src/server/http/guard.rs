@@ -63,6 +63,8 @@ pub struct Doors {
     pub workers: web::Data<Registry>,
     /// Most bytes of a request's head.
     pub head_bytes: usize,
+    /// Whether every connection is encrypted.
+    pub is_secure: bool,
     /// Who may use a path with a method; whether the request asks for a WebSocket comes last. The table of routes knows.
     pub access: fn(&Method, &str, bool) -> Access,
 }
@@ -119,7 +121,7 @@ pub async fn guard(
 ) -> Result<ServiceResponse<AnsweringBody>, actix_web::Error> {
     let begin = Instant::now();
     let connection = req.conn_data::<Rc<Connection>>().cloned();
-    let answering = connection.as_ref().map(Connection::begin);
+    let answering = connection.as_ref().map(|connection| connection.begin(req.head()));
     // A page that may ask may also read that it needs a token.
     let (origin, verdict) = match admit(&req, connection.as_deref()) {
         Ok(origin) => (origin, authorize(&req)),
@@ -176,7 +178,7 @@ fn admit(req: &ServiceRequest, connection: Option<&Connection>) -> Result<Option
     }
     let mut origins = req.headers().get_all(header::ORIGIN);
     let Some(origin) = origins.next() else { return Ok(None) };
-    let scheme = if req.app_config().secure() { "https" } else { "http" };
+    let scheme = if doors.is_secure { "https" } else { "http" };
     let text = origin.to_str().unwrap_or_default();
     if origins.next().is_some() || !doors.policy.admits(text, scheme, host, local) {
         return Err(ApiError::Forbidden(format!(

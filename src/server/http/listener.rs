@@ -6,6 +6,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::Listen;
 use crate::error::StartupError;
+use crate::limits::{RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES};
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -76,6 +77,9 @@ fn listen_one(address: SocketAddr) -> std::io::Result<TcpListener> {
         socket.set_only_v6(true)?;
     }
     socket.set_reuse_address(true)?;
+    // What is accepted has these as well. Unlimited, the kernel takes megabytes for a client that does not read.
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;

@@ -4,8 +4,10 @@
 pub mod assets;
 pub mod body;
 pub mod connection;
+pub mod connection_share;
 pub mod guard;
 pub mod listener;
+pub mod paced;
 pub mod tls;
 
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE};

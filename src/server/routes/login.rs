@@ -11,6 +11,7 @@ use crate::auth::{Auth, Identity, Refused};
 use crate::limits::Limits;
 use crate::server::error::ApiError;
 use crate::server::http::connection::Connection;
+use crate::server::http::guard::Doors;
 use crate::server::http::{body, host_of};
 use crate::worker::{LIFETIME, Registry};
 
@@ -43,6 +44,7 @@ pub async fn worker(
     payload: web::Payload,
     limits: web::Data<Limits>,
     workers: web::Data<Registry>,
+    doors: web::Data<Doors>,
 ) -> Result<HttpResponse, ApiError> {
     body::read(&req, payload, &limits).await?;
     let owner = match req.extensions().get::<Identity>() {
@@ -53,7 +55,7 @@ pub async fn worker(
     let id = workers
         .create(owner)
         .map_err(|full| ApiError::Unavailable { message: full.to_string(), retry_after: full.retry_after })?;
-    let scheme = if req.app_config().secure() { "wss" } else { "ws" };
+    let scheme = if doors.is_secure { "wss" } else { "ws" };
     let host = host_of(req.headers())?;
     Ok(HttpResponse::Ok().json(json!({
         "id": id.to_string(),

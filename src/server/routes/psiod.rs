@@ -80,7 +80,7 @@ async fn serve(socket: &mut Socket, psiod: &Psiod, client: &Client, _pass: Pass)
             Event::Binary(bytes) => answer(&String::from_utf8_lossy(&bytes), psiod, client).await,
         };
         if let Some(answer) = answer {
-            socket.say(answer).await?;
+            socket.answer(answer).await?;
         }
     }
 }

@@ -95,9 +95,6 @@ pub fn respond(
         message: "the server is at full capacity; try again later".to_owned(),
         retry_after: RETRY_AFTER,
     })?;
-    if let Some(connection) = connection {
-        connection.bound_send_buffer();
-    }
     let source = match events.pace {
         Pace::Timer(period) => {
             let mut ticker = tokio::time::interval(period);

@@ -95,9 +95,6 @@ pub fn accept(
         .aggregate_continuations()
         .max_continuation_size(streams.limits.message_bytes);
     let connection = req.conn_data::<Rc<Connection>>().cloned();
-    if let Some(connection) = &connection {
-        connection.bound_send_buffer();
-    }
     let mut stopping = streams.stopping.clone();
     let now = Instant::now();
     let socket = Socket {
@@ -222,6 +219,20 @@ impl Socket {
             }
             Ok(Err(_)) => Err(Gone),
             Err(_) => self.cut(),
+        }
+    }
+
+    /// Sends an answer and waits until the client has taken it: only then may it ask again.
+    pub async fn answer(&mut self, text: ByteString) -> Result<(), Gone> {
+        let Some(connection) = self.connection.clone() else { return self.say(text).await };
+        connection.owes();
+        self.say(text).await?;
+        tokio::select! {
+            is_taken = connection.taken() => if is_taken { Ok(()) } else { self.cut() },
+            () = &mut self.stopping => {
+                self.close_with(CloseCode::Away, "the server is stopping");
+                Err(Gone)
+            }
         }
     }
 

@@ -1,17 +1,17 @@
-//! What can go wrong with the file, as far as the history treats it differently.
+//! What can go wrong with the file, told apart as far as [`super::writer`] and [`super::Store::open`] do different things then.
 
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use redb::{CommitError, DatabaseError, StorageError, TableError, TransactionError};
 
-/// Why the file cannot be used now.
+/// Why the file cannot be used now. The text is for the log.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Failure {
     /// Another process has it open.
     #[error("another process has it open")]
     InUse,
-    /// What is in it is no history.
+    /// What is in it is no store of ours.
     #[error("it is damaged ({0})")]
     Damaged(String),
     /// The system refuses: full, read-only, not permitted.

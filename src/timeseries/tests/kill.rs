@@ -1,4 +1,4 @@
-//! The history in a process of its own, which is killed or runs out of room. The test starts its own binary again, with
+//! A store in a process of its own, which is killed or runs out of room. The test starts its own binary again, with
 //! a variable that says which part to play.
 
 use std::io::{BufRead, BufReader, Write};
@@ -6,7 +6,6 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::Command;
 use std::process::{Child, Stdio};
 
-use super::tests::{START, ask, known, open, patiently, record, record_snapshot};
 use super::*;
 
 const DIRECTORY: &str = "PSMONITOR_TEST_HISTORY_DIR";
@@ -17,7 +16,7 @@ const SECOND: &str = "PSMONITOR_TEST_HISTORY_SECOND";
 fn again(name: &str, directory: &Path, second: u32, shell: &str) -> Child {
     let mut command = Command::new("sh");
     command.arg("-c").arg(format!("{shell} exec \"$0\" \"$@\"")).arg(std::env::current_exe().unwrap());
-    command.args(["--exact", &format!("history::tests_process::{name}"), "--nocapture"]);
+    command.args(["--exact", &format!("timeseries::tests::kill::{name}"), "--nocapture"]);
     command.env(DIRECTORY, directory).env(SECOND, second.to_string());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap()
 }
@@ -28,46 +27,36 @@ fn part() -> Option<(PathBuf, u32)> {
     Some((PathBuf::from(std::env::var_os(DIRECTORY)?), second))
 }
 
-/// A machine of some 60 series whose busy share says which second it is.
-fn sample(second: u32) -> Snapshot {
-    let names: Vec<String> = (0..25).map(|number| format!("if{number}")).collect();
-    let rates = testing::with_interfaces(&names, f64::from(second % 97));
-    let busy = testing::busy(START + f64::from(second), f64::from(second % 10));
-    Snapshot { interfaces: rates.interfaces, ..busy }
-}
-
-/// How many samples of each 10 s the file holds.
-pub(super) fn stored(directory: &Path) -> Vec<(i64, f32)> {
-    let (mut database, _) = patiently(|| match store::open(&directory.join(FILE)) {
-        Err(Failure::InUse) => None,
-        opened => Some(opened.unwrap()),
-    });
-    store::check(&mut database).unwrap();
-    let mut samples = Vec::new();
-    let from = START as i64 / 10;
-    store::read(&database, 0, from, from + 10_000, &[tier::SAMPLES], |_, points| {
-        samples.extend(points.iter().map(|(slot, point)| (slot - from, point.mean)));
-    })
-    .unwrap();
-    samples
+/// Some 50 series, of which `x` says which second it is.
+fn sample(second: u32) -> impl Fn(&mut Values<'_>) {
+    move |values| {
+        values.put(&["x"], Unit::Ratio, Some(flips(second)));
+        for number in 0..50 {
+            let name = number.to_string();
+            values.put_dynamic(&["rate", &name], Unit::BytesPerSecond, Some(f64::from(second % 97)));
+        }
+    }
 }
 
 /// Records second after second as fast as the disk syncs, and tells what was recorded and what is synced.
 fn record_and_tell(directory: &Path, begin: u32) {
-    let history = open(Some(directory));
+    let store = open(Some(directory));
     let mut out = std::io::stdout();
     for second in begin.. {
         writeln!(out, "\nrecorded {second}").unwrap();
-        let Some(batch) = lock(&history.live).record(&sample(second)) else { continue };
-        history.send(batch).unwrap();
-        let database = patiently(|| history.disk.as_ref().unwrap().database());
-        let newest = (START as i64 + i64::from(second)) / 10;
-        let samples = (second % 10 + 1) as f32;
-        while !store::newest(&database, 0)
-            .is_ok_and(|row| row.is_some_and(|r| r.slot == newest && r.samples() == samples))
-        {
-            std::thread::yield_now();
-        }
+        let time = START + f64::from(second);
+        let batch = lock(&store.hosts)
+            .entry(THIS_MACHINE.into())
+            .or_insert_with(|| Host::new(Vec::new(), None, true, 1.0))
+            .record(time, Some(1.0), sample(second));
+        let Some(batch) = batch else { continue };
+        store.send(THIS_MACHINE, batch).unwrap();
+        let (newest, samples) = (time as i64 / 10, (second % 10 + 1) as f32);
+        patiently(|| {
+            let database = store.disk.as_ref()?.database()?;
+            let row = file::Reader::open(&database, THIS_MACHINE).ok()??.newest(0).ok()??;
+            (row.slot == newest && row.samples() == samples).then_some(())
+        });
         writeln!(out, "\nsynced {second}").unwrap();
     }
 }
@@ -108,8 +97,7 @@ fn fifty_kills_lose_no_more_than_ten_seconds() {
         assert_eq!(before, full, "round {round}: a gap");
         begin = total;
     }
-    let history = open(Some(directory.path()));
-    let known = known(&ask(&history, begin, "1d", "cpu.busy", 5_000));
+    let known = means(&open(Some(directory.path())), 0, i64::from(begin));
     let full = &known[..known.len() - 2];
     assert!(full.len() >= 20 && full.iter().all(|(_, mean)| (*mean - 4.5).abs() < 1e-3), "{full:?}");
     let set_aside = std::fs::read_dir(directory.path()).unwrap().count();
@@ -125,24 +113,24 @@ fn limit_files(bytes: Option<u64>) {
 
 fn run_out_of_room(directory: &Path, begin: u32) {
     limit_files((begin > 0).then_some(u64::from(begin)));
-    let history = History::open_with(Some(directory), Duration::from_secs(1), Duration::from_millis(20)).unwrap();
+    let store = Store::open(Some(directory), bounds(1)).unwrap();
     if begin == 0 {
         for second in 0..600 {
-            record_snapshot(&history, &sample(second));
+            record_values(&store, THIS_MACHINE, START + f64::from(second), sample(second));
         }
         limit_files(Some(std::fs::metadata(directory.join(FILE)).unwrap().len()));
     }
     for second in 600..20_000 {
-        record_snapshot(&history, &sample(second));
+        record_values(&store, THIS_MACHINE, START + f64::from(second), sample(second));
     }
-    let seconds = known(&ask(&history, 19_999, "5m", "cpu.busy", 600));
+    let seconds = means(&store, 19_700, 20_000);
     assert_eq!(seconds.len(), 300, "memory goes on");
     limit_files(None);
-    std::thread::sleep(Duration::from_millis(50));
+    std::thread::sleep(bounds(1).retry * 2);
     for second in 20_000..21_000 {
-        record_snapshot(&history, &sample(second));
+        record_values(&store, THIS_MACHINE, START + f64::from(second), sample(second));
     }
-    history.close();
+    store.close();
     assert!(
         !std::fs::read_dir(directory).unwrap().any(|entry| entry.unwrap().file_name() != FILE),
         "nothing set aside"
@@ -174,15 +162,4 @@ fn a_full_disk_stops_the_writing_and_nothing_else() {
     let slots = slots_after_a_full_disk(4_096);
     assert!(!slots.contains(&1_000), "the disk was full then");
     assert!((1_800..2_100).all(|slot| slots.contains(&slot)), "full from the start: {slots:?}");
-}
-
-#[test]
-fn a_clean_stop_loses_nothing() {
-    let directory = tempfile::tempdir().unwrap();
-    let history = open(Some(directory.path()));
-    record(&history, 0..100, |second| f64::from(second % 10));
-    history.close();
-    drop(history);
-    let samples: f32 = stored(directory.path()).iter().map(|(_, samples)| *samples).sum();
-    assert_eq!(samples, 100.0);
 }

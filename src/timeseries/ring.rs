@@ -1,8 +1,8 @@
-//! The tier in memory: the last hour, a second a slot.
+//! The tier in memory: the last hour of one host, a second a slot.
 //!
-//! Filled by `History::record`, read by queries. Whole blocks are packed, so an hour of 60 series takes some 200 KiB
-//! rather than 864. Blocks and rows are shared by `Arc`: a query takes the pointers under the lock and unpacks them
-//! after it.
+//! Filled by [`super::host`], read by [`super::view`]. Whole blocks are packed, so an hour of 60 series takes some 200 KiB
+//! rather than 864. Blocks and rows are shared by `Arc`: a query takes the pointers under the lock and unpacks them after
+//! it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -18,9 +18,9 @@ pub(super) struct Block {
     columns: Vec<(SeriesId, Vec<u8>)>,
 }
 
-/// What a query takes with it: the ring as it was at one moment.
+/// The ring as it was at one moment, for a query to read without the lock.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Held {
+pub(super) struct Contents {
     blocks: Vec<Arc<Block>>,
     rows: Vec<Arc<Row>>,
 }
@@ -63,26 +63,18 @@ impl Ring {
         }
     }
 
-    /// Forgets every row later than `slot`, and the whole block of the first of them if it is packed.
-    pub(super) fn forget_after(&mut self, slot: i64) {
-        self.blocks.retain(|block| block.first_slot + BLOCK_SLOTS - 1 <= slot);
-        self.rows.retain(|row| row.slot <= slot);
-        let oldest_row = || self.rows.first().map(|row| row.slot);
-        self.oldest = self.blocks.front().map(|block| block.first_slot).or_else(oldest_row);
-    }
-
     /// The oldest slot there is.
     pub(super) fn oldest(&self) -> Option<i64> {
         self.oldest
     }
 
     /// Everything, to be read after the lock.
-    pub(super) fn hold(&self) -> Held {
-        Held { blocks: self.blocks.iter().cloned().collect(), rows: self.rows.clone() }
+    pub(super) fn contents(&self) -> Contents {
+        Contents { blocks: self.blocks.iter().cloned().collect(), rows: self.rows.clone() }
     }
 }
 
-impl Held {
+impl Contents {
     /// Calls `each` with the points of `ids` (sorted) in the slots that are `wanted`: those of one series and one block at
     /// a time, in order.
     pub(super) fn read(&self, wanted: Range<i64>, ids: &[SeriesId], mut each: impl FnMut(SeriesId, &[(i64, Point)])) {
@@ -126,11 +118,11 @@ pub(super) fn pack_rows<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<(SeriesI
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::tier::{SECONDS, single};
+    use crate::timeseries::tier::{SECONDS, single};
 
     fn read(ring: &Ring, from: i64, to: i64) -> Vec<(i64, f32)> {
         let mut points = Vec::new();
-        ring.hold().read(from..to, &[1], |id, some| {
+        ring.contents().read(from..to, &[1], |id, some| {
             assert_eq!(id, 1);
             points.extend(some.iter().map(|(slot, point)| (*slot, point.mean)));
         });

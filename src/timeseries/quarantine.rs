@@ -1,4 +1,5 @@
-//! Files that are put beside the history's: damaged ones, and copies of what is about to be changed.
+//! Files that are kept beside the store's for people to look at: damaged ones, and copies of one that is about to lose
+//! points. Called by [`super::Store::open`] and [`super::writer`]. One of each kind is kept, or they would fill the disk.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -6,8 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::failure::Failure;
 
-/// Moves a file that cannot be used out of the way, and says where to. One that was there before goes for it: files that
-/// nobody looks at must not fill the disk.
+/// Renames a file that cannot be used, and gives its new name. An older one that was renamed for the same reason is
+/// removed.
 pub(super) fn set_aside(path: &Path, why: &str) -> std::io::Result<PathBuf> {
     let aside = aside(path, why);
     std::fs::rename(path, &aside)?;
@@ -15,8 +16,8 @@ pub(super) fn set_aside(path: &Path, why: &str) -> std::io::Result<PathBuf> {
     Ok(aside)
 }
 
-/// Copies the file as it was last committed, and says where to, once the copy is safe. One that was there before goes for
-/// it.
+/// Copies the file as it was last committed, and gives the copy's name once it is synced. An older copy made for the same
+/// reason is removed.
 pub(super) fn copy_aside(path: &Path, why: &str) -> Result<PathBuf, Failure> {
     let aside = aside(path, why);
     let refused = |error: &std::io::Error| {
@@ -26,7 +27,7 @@ pub(super) fn copy_aside(path: &Path, why: &str) -> Result<PathBuf, Failure> {
         let folder = path.parent().unwrap_or(Path::new("."));
         let room = rustix::fs::statvfs(folder)?;
         let taken = std::fs::metadata(path)?.len();
-        // A disk is not filled to its end for nothing.
+        // Nor does a copy fill the disk to its end, where it could not be finished anyway.
         if room.f_bavail.saturating_mul(room.f_frsize) < taken {
             return Err(ErrorKind::StorageFull.into());
         }

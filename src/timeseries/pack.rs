@@ -1,4 +1,5 @@
-//! Packs one series' points of one block into few bytes, and takes them out again. Pure.
+//! Packs one series' points of one block into few bytes, and takes them out again. Pure. Used by [`super::ring`] and
+//! [`super::file`]; what stands in files must be read for two years, so the layout below may not change.
 //!
 //! A value is rounded to 13 significant bits (an error of at most 0.013 %) and mapped to an integer of the same order.
 //! The means are stored as their distance from the block's smallest one, minimum and maximum as their distance from the
@@ -183,7 +184,7 @@ impl BitReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::tier::single;
+    use crate::timeseries::tier::single;
 
     fn column(make: impl Fn(usize) -> Option<Point>) -> Column {
         std::array::from_fn(make)

@@ -1,0 +1,436 @@
+//! One bad line of a kernel file costs the values of that line and no other.
+//!
+//! What users met on odd kernels and in containers is asked for by name. Beside it, in every kernel file of the fixture
+//! machine a line after the other is spoilt in every way: all answers stay 200, nothing is told that is not so, and what is
+//! lost belongs to the line. `tests/golden/it-lines.json` says for each line what that is; `UPDATE_GOLDEN=1` rewrites it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::busy::turn;
+use crate::machine::Machine;
+use crate::support::{PATIENCE, Server, tests_folder};
+use crate::wire::{ticks, wait_until};
+
+/// The answers that tell everything.
+const ROUTES: [&str; 4] = ["/api/v1/snapshot", "/api/network", "/api/processes", "/api/cpumodel"];
+
+/// Those that need only be there.
+const MORE_ROUTES: [&str; 5] = ["/system", "/network", "/api/memory", "/api/disk", "/api/diskio"];
+
+/// Tables that the fixture machine lacks.
+const TABLES: [(&str, &str); 7] = [
+    (
+        "proc/net/snmp",
+        "Ip: Forwarding DefaultTTL\nIp: 1 64\nTcp: ActiveOpens PassiveOpens InErrs\nTcp: 11 12 13\n\
+         Udp: InDatagrams NoPorts\nUdp: 21 22\n",
+    ),
+    (
+        "proc/net/netstat",
+        "TcpExt: SyncookiesSent ListenDrops\nTcpExt: 31 32\nIpExt: InOctets OutOctets\nIpExt: 41 42\n",
+    ),
+    ("proc/net/snmp6", "Ip6InOctets  51\nIcmp6InMsgs  52\nUdp6NoPorts  53\n"),
+    ("proc/net/sockstat", "sockets: used 61\nTCP: inuse 62 orphan 63 mem 64\nUDP: inuse 65 mem 66\n"),
+    (
+        "proc/net/softnet_stat",
+        "00000047 00000001 00000002 0 0 0 0 0 0 0 0 0 00000000\n00000048 00000003 00000004 0 0 0 0 0 0 0 0 0 00000001\n",
+    ),
+    (
+        "proc/net/arp",
+        "IP address       HW type     Flags       HW address            Mask     Device\n\
+         192.168.1.1      0x1         0x2         02:00:00:00:00:01     *        eth0\n\
+         172.17.0.2       0x1         0x2         02:00:00:00:00:02     *        docker0\n",
+    ),
+    ("proc/schedstat", "version 15\ntimestamp 1\ncpu0 0 0 0 0 0 0 71 72 73\ndomain0 3 1\ncpu1 0 0 0 0 0 0 81 82 83\n"),
+];
+
+/// Files of the fixture machine that have lines.
+const FILES: [&str; 18] = [
+    "proc/stat",
+    "proc/meminfo",
+    "proc/vmstat",
+    "proc/loadavg",
+    "proc/uptime",
+    "proc/diskstats",
+    "proc/cpuinfo",
+    "proc/1/mountinfo",
+    "proc/pressure/cpu",
+    "proc/pressure/memory",
+    "proc/net/dev",
+    "proc/net/tcp",
+    "proc/net/tcp6",
+    "proc/net/udp",
+    "proc/net/if_inet6",
+    "proc/net/wireless",
+    "proc/1310/status",
+    "root/etc/passwd",
+];
+
+/// Read once when the server starts, or seldom: each of their lines takes a server of its own.
+const READ_ONCE: [&str; 2] = ["proc/cpuinfo", "root/etc/passwd"];
+
+/// Lines of a long file are tried up to this one, then some of them.
+const FIRST_LINES: usize = 17;
+
+/// Ways to spoil a line. The first loses everything that the line has to tell.
+const WAYS: [&str; 6] = ["garbage", "empty", "huge", "negative", "cut", "glued"];
+
+/// The text with one line spoilt; `None` where this way does nothing to it.
+fn spoil(text: &str, at: usize, way: &str) -> Option<String> {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let line = lines[at].clone();
+    let numbers = |number: &dyn Fn(&str) -> String| {
+        let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+        line.split_inclusive(char::is_whitespace)
+            .map(|piece| {
+                let word = piece.trim_end();
+                let blank = &piece[word.len()..];
+                if !word.is_empty() && is_number(word) { number(word) + blank } else { piece.to_owned() }
+            })
+            .collect::<String>()
+    };
+    lines[at] = match way {
+        "garbage" => "\u{fffd}#( ?".to_owned(),
+        "empty" => String::new(),
+        "huge" => numbers(&|_| "99999999999999999999999".to_owned()),
+        "negative" => numbers(&|number| format!("-{number}1")),
+        "cut" => line.split_whitespace().next().unwrap_or_default().to_owned(),
+        "glued" => {
+            let next = (at + 1 < lines.len()).then(|| lines.remove(at + 1))?;
+            line.clone() + next.trim_start()
+        }
+        _ => unreachable!(),
+    };
+    (lines[at] != line).then(|| lines.join("\n") + "\n")
+}
+
+/// Every value by its place. A row of a list stands under its name, or under its whole text where it has none.
+fn places(at: &str, value: &Value, all: &mut BTreeMap<String, Value>) {
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                places(&format!("{at}.{key}"), value, all);
+            }
+        }
+        Value::Array(list) => {
+            let name = |row: &Value| {
+                let keys = ["pid", "Id", "name", "mount_point", "core", "cpu", "interface", "label", "ip"];
+                let key = keys.iter().find_map(|key| row.get(key))?;
+                Some(key.to_string().trim_matches('"').to_owned())
+            };
+            let is_unique =
+                |found: &Option<String>| found.is_some() && list.iter().filter(|row| name(row) == *found).count() == 1;
+            for row in list {
+                match name(row) {
+                    found if is_unique(&found) => places(&format!("{at}[{}]", found.unwrap_or_default()), row, all),
+                    _ => drop(all.insert(format!("{at}[{row}]"), json!(true))),
+                }
+            }
+        }
+        value => drop(all.insert(at.to_owned(), value.clone())),
+    }
+}
+
+/// What the server says of the machine now.
+fn answers(server: &Server) -> BTreeMap<String, Value> {
+    let mut all = BTreeMap::new();
+    for route in ROUTES.iter().chain(&MORE_ROUTES) {
+        let response = server.request("GET", route, &[("Accept", "application/json")], b"");
+        assert_eq!(response.status, 200, "{route}: {}", response.text());
+        let answer = response.json();
+        if ROUTES.contains(route) {
+            places(route, &answer, &mut all);
+        }
+    }
+    let metrics = server.get("/metrics");
+    assert_eq!(metrics.status, 200);
+    for line in metrics.text().lines().filter(|line| line.starts_with("node_")) {
+        let (series, value) = line.rsplit_once(' ').expect("a sample");
+        all.insert(series.to_owned(), json!(value));
+    }
+    // How the readers fared is no value of the machine, and means of minutes follow what they are of.
+    let is_own =
+        |place: &str| [".readers[", ".averages.", "Averages", "node_scrape"].iter().any(|own| place.contains(own));
+    all.retain(|place, value| !is_own(place) && !value.is_null());
+    all
+}
+
+/// What the server says once three ticks have passed.
+fn next_answers(server: &Server) -> BTreeMap<String, Value> {
+    let _ = answers(server);
+    let begin = ticks(server);
+    wait_until("three ticks", || ticks(server) >= begin + 3);
+    answers(server)
+}
+
+fn machine() -> Machine {
+    let machine = Machine::copy();
+    for (file, text) in TABLES {
+        fs::write(machine.path(file), text).expect("a table");
+    }
+    machine
+}
+
+fn start(machine: &Machine) -> Server {
+    let mut args = machine.args();
+    args.extend(["--interval", "100ms", "--workers", "1"].map(String::from));
+    Server::start(&args)
+}
+
+/// Writes into the file as it is, which the server holds open.
+fn write(machine: &Machine, file: &str, text: &str) {
+    let mut open = fs::File::options().write(true).open(machine.path(file)).expect("the file");
+    open.write_all(text.as_bytes()).expect("the file is written");
+    open.set_len(text.len() as u64).expect("the file has its length");
+}
+
+/// One file, one line of it, and what the answers are on the untouched machine.
+struct Case<'a> {
+    untouched: &'a BTreeMap<String, Value>,
+    file: &'a str,
+    text: &'a str,
+    at: usize,
+}
+
+impl Case<'_> {
+    /// What is lost when the line is spoilt in one way. An error for anything that is told and not so.
+    fn lost(&self, machine: &Machine, server: Option<&Server>, way: &str) -> Option<Result<BTreeSet<String>, String>> {
+        let spoilt = spoil(self.text, self.at, way)?;
+        write(machine, self.file, &spoilt);
+        let own;
+        let server = match server {
+            Some(server) => server,
+            None => {
+                own = start(machine);
+                wait_until("three ticks", || ticks(&own) >= 3);
+                &own
+            }
+        };
+        // The change has arrived when two answers say the same of it; a busy machine may be late.
+        let end = Instant::now() + PATIENCE / 4;
+        let outcome = loop {
+            let outcome = self.compare(&next_answers(server));
+            if outcome.is_ok() || Instant::now() > end {
+                break outcome;
+            }
+        };
+        write(machine, self.file, self.text);
+        Some(outcome)
+    }
+
+    fn compare(&self, found: &BTreeMap<String, Value>) -> Result<BTreeSet<String>, String> {
+        let is_estimate = |place: &str| {
+            self.file == "proc/meminfo"
+                && ["available_bytes", "memory.used_bytes", "memory.used_ratio"].iter().any(|end| place.ends_with(end))
+        };
+        for (place, value) in found {
+            match self.untouched.get(place) {
+                Some(before) if before == value || is_estimate(place) => {}
+                Some(before) => return Err(format!("{place} was {before}, is {value}")),
+                None => return Err(format!("{place} is new: {value}")),
+            }
+        }
+        Ok(self.untouched.keys().filter(|place| !found.contains_key(*place)).cloned().collect())
+    }
+}
+
+/// Places that share their beginning are one, with the number of them.
+fn short(places: &BTreeSet<String>) -> Value {
+    let mut heads: BTreeMap<String, usize> = BTreeMap::new();
+    for place in places {
+        let head = match place.split_once('{') {
+            Some((family, labels)) if !family.starts_with('/') => format!("{family}{{{labels}"),
+            _ => place.rsplit_once(']').map_or(place.as_str(), |(row, _)| row).to_owned(),
+        };
+        *heads.entry(head).or_default() += 1;
+    }
+    heads.into_iter().map(|(head, count)| if count == 1 { head } else { format!("{head} x {count}") }).collect()
+}
+
+/// Both untouched answers agree in what does not move.
+fn untouched(server: &Server) -> BTreeMap<String, Value> {
+    let mut all = next_answers(server);
+    for _ in 0..3 {
+        let again = next_answers(server);
+        all.retain(|place, value| again.get(place) == Some(value));
+    }
+    all
+}
+
+type Found = BTreeMap<(String, usize), BTreeMap<&'static str, Result<BTreeSet<String>, String>>>;
+
+#[test]
+fn one_bad_line_costs_its_own_values() {
+    let _turn = turn();
+    let mut jobs = Vec::new();
+    for file in FILES.iter().copied().chain(TABLES.iter().map(|(file, _)| *file)) {
+        let text = fs::read_to_string(machine().path(file)).expect("the file");
+        let count = text.lines().count();
+        let is_tried =
+            |at: &usize| *at < FIRST_LINES || at.is_multiple_of(16) || text.lines().nth(*at).is_some_and(is_used);
+        jobs.extend((0..count).filter(is_tried).map(|at| (file, text.clone(), at)));
+    }
+    let (jobs, found) = (Mutex::new(jobs), Mutex::new(Found::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                let machine = machine();
+                let server = start(&machine);
+                let untouched = untouched(&server);
+                while let Some((file, text, at)) = {
+                    let mut jobs = jobs.lock().expect("jobs");
+                    jobs.pop()
+                } {
+                    let case = Case { untouched: &untouched, file, text: &text, at };
+                    let server = (!READ_ONCE.contains(&file)).then_some(&server);
+                    for way in WAYS {
+                        if let Some(lost) = case.lost(&machine, server, way) {
+                            let mut found = found.lock().expect("results");
+                            found.entry((file.to_owned(), at)).or_default().insert(way, lost);
+                        }
+                    }
+                }
+                assert!(!server.log().contains("panicked"), "{}", server.log());
+            });
+        }
+    });
+    check(&found.into_inner().expect("results"));
+}
+
+/// Lines of `/proc/vmstat` that somebody asks for.
+fn is_used(line: &str) -> bool {
+    ["pswp", "oom_kill", "pgfault"].iter().any(|start| line.starts_with(start))
+}
+
+/// Each way to spoil a line loses no more than garbage in its place does, or in the place of the next where the two have
+/// grown together. What garbage loses is written down.
+fn check(found: &Found) {
+    let (mut failures, mut golden) = (String::new(), BTreeMap::new());
+    let nothing = BTreeSet::new();
+    for ((file, at), ways) in found {
+        let garbage = |at: usize| match found.get(&(file.clone(), at)).and_then(|ways| ways.get("garbage")) {
+            Some(Ok(lost)) => lost,
+            _ => &nothing,
+        };
+        for (way, outcome) in ways {
+            let name = format!("{file}:{} {way}", at + 1);
+            match outcome {
+                Err(wrong) => failures.push_str(&format!("{name}: {wrong}\n")),
+                Ok(lost) => {
+                    let mut more = lost.clone();
+                    more.retain(|place| !garbage(*at).contains(place));
+                    more.retain(|place| *way != "glued" || !garbage(at + 1).contains(place));
+                    if !more.is_empty() {
+                        failures.push_str(&format!("{name} loses {}\n", short(&more)));
+                    }
+                }
+            }
+        }
+        golden.insert(format!("{file}:{}", at + 1), short(garbage(*at)));
+    }
+    assert!(failures.is_empty(), "{failures}");
+    let path = tests_folder().join("golden/it-lines.json");
+    let text = serde_json::to_string_pretty(&golden).expect("JSON") + "\n";
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&path, &text).expect("the golden file is written");
+    }
+    let wanted = fs::read_to_string(&path).unwrap_or_default();
+    let wanted: BTreeMap<String, Value> = serde_json::from_str(&wanted).unwrap_or_default();
+    for name in wanted.keys().chain(golden.keys()) {
+        assert_eq!(golden.get(name), wanted.get(name), "{name}");
+    }
+}
+
+/// A copy of the fixture machine with one text in a file replaced, and a server that has seen it for some ticks.
+fn server_of(file: &str, from: &str, to: &str) -> (Machine, Server) {
+    let machine = Machine::copy();
+    machine.change(file, from, to);
+    let server = start(&machine);
+    wait_until("three ticks", || ticks(&server) >= 3);
+    (machine, server)
+}
+
+#[test]
+fn a_container_with_more_swap_free_than_can_be() {
+    let swap = "SwapTotal:       8388604 kB\nSwapFree:        8126460 kB";
+    let (_machine, server) =
+        server_of("proc/meminfo", swap, "SwapTotal:             0 kB\nSwapFree:       18446744073709346016 kB");
+    assert_eq!(server.json("/system")["mem"], json!({"total": 15.47, "used": 6.06, "free": 2.97, "percent": 39.1}));
+    let snapshot = server.json("/api/v1/snapshot");
+    assert_eq!(snapshot["swap"]["total_bytes"], 0);
+    for unknown in ["free_bytes", "used_bytes", "used_ratio"] {
+        assert_eq!(snapshot["swap"][unknown], Value::Null, "{unknown}");
+    }
+    let memory = snapshot["readers"].as_array().expect("readers").iter().find(|reader| reader["name"] == "memory");
+    let memory = memory.expect("the reader of memory");
+    assert_eq!(memory["success"], true);
+    let told = memory["error"].as_str().expect("what is wrong");
+    assert!(told.contains("meminfo:16: ") && told.contains("18446744073709346016"), "{told}");
+    let metrics = server.get("/metrics").text();
+    assert!(metrics.contains("\nnode_memory_MemTotal_bytes 1.6613015552e+10\n"), "{metrics}");
+    assert!(!metrics.contains("node_memory_SwapFree_bytes"), "{metrics}");
+    assert_eq!(server.log().matches("18446744073709346016").count(), 2, "told once a reader:\n{}", server.log());
+}
+
+#[test]
+fn a_machine_that_has_forked_too_often_for_its_kernel() {
+    let (machine, server) = server_of("proc/stat", "processes 187342", "processes -2049562273");
+    let snapshot = server.json("/api/v1/snapshot");
+    assert_eq!(snapshot["cpu"]["forks"], Value::Null);
+    assert_eq!(snapshot["cpu"]["boot_time_unix_seconds"], 1_767_225_600);
+    assert_eq!(snapshot["cpu"]["cores"].as_array().map(Vec::len), Some(4));
+    let metrics = server.get("/metrics").text();
+    assert!(!metrics.contains("node_forks_total"), "{metrics}");
+    assert!(metrics.contains("\nnode_boot_time_seconds 1.7672256e+09\n"), "{metrics}");
+    assert!(metrics.contains("node_scrape_collector_success{collector=\"stat\"} 1"), "{metrics}");
+    let row = &server.request("GET", "/api/processes", &[("Accept", "application/json")], b"").json()["Processes"][0];
+    assert_ne!(row, &Value::Null);
+    machine.change("proc/stat", "cpu  1052880 3312 301456 17560204", "cpu  1052980 3312 301456 17560504");
+    wait_until("a usage", || server.json("/api/v1/snapshot")["cpu"]["total"]["busy_ratio"] == 0.25);
+}
+
+#[test]
+fn a_kernel_that_says_that_nothing_is_available() {
+    let (_machine, server) = server_of("proc/meminfo", "MemAvailable:    9874512 kB", "MemAvailable:          0 kB");
+    // Free, buffers and cached of the 16223648 kB are 10049488.
+    let memory = &server.json("/api/v1/snapshot")["memory"];
+    assert_eq!(memory["available_bytes"], 10_049_488_u64 * 1024);
+    assert_eq!(memory["used_bytes"], 6_174_160_u64 * 1024);
+    assert_eq!(server.json("/system")["mem"]["percent"], 38.1);
+}
+
+#[test]
+fn a_row_of_diskstats_that_cannot_be_read() {
+    let last = "dm-0 508019 0 24693636 171204 1102188 0 38197397 2108440 1 ";
+    let rows = fs::read_to_string(Machine::original().path("proc/diskstats")).expect("the file");
+    let in_flight = rows.replace("nvme0n1p1 412 1204 18220 92 3 0 3 1 0 ", "nvme0n1p1 412 1204 18220 92 3 0 3 1 -1 ");
+    assert!(rows.contains(last) && in_flight != rows);
+    let odd = [(rows.clone() + "   3       1 hda1 35486 38030 38030 38030\n", 5), (rows + "\n", 5), (in_flight, 4)];
+    for (text, count) in odd {
+        let machine = Machine::copy();
+        fs::write(machine.path("proc/diskstats"), text).expect("the file");
+        let server = start(&machine);
+        let disks = server.json("/api/v1/snapshot")["disks"].as_array().expect("disks").len();
+        assert_eq!(disks, count);
+        let metrics = server.get("/metrics").text();
+        assert!(metrics.contains("node_disk_reads_completed_total{device=\"nvme0n1\"} 412903\n"), "{metrics}");
+        assert_eq!(server.json("/api/diskio")["nvme0n1"]["readCount"], 412_903);
+    }
+}
+
+#[test]
+fn without_proc_stat_the_rest_is_told() {
+    let machine = Machine::copy();
+    fs::remove_file(machine.path("proc/stat")).expect("the file is removed");
+    let server = start(&machine);
+    wait_until("three ticks", || ticks(&server) >= 3);
+    let system = server.json("/system");
+    assert_eq!((&system["cpu"]["usage"], &system["mem"]["total"]), (&Value::Null, &json!(15.47)));
+    let metrics = server.get("/metrics").text();
+    assert!(metrics.contains("node_scrape_collector_success{collector=\"cpu\"} 0"), "{metrics}");
+}
