@@ -1,4 +1,5 @@
-//! The command line exactly as typed. Each comment is the text of `--help`; what it means is [`crate::config`]'s business.
+//! The command line exactly as typed: what was not typed is `None`. Each comment is the text of `--help`; what it means, and
+//! what holds where nothing was typed, is `config`'s business.
 
 #![expect(clippy::doc_markdown, rustdoc::bare_urls, reason = "these comments are the text of --help")]
 
@@ -21,32 +22,32 @@ pub struct Args {
     pub command: Option<Command>,
 
     /// Address or host name to listen on; every address that the name has is listened on
-    #[arg(long, value_name = "ADDRESS", env = "PSMONITOR_ADDRESS", default_value = "localhost")]
-    pub address: String,
+    #[arg(long, value_name = "ADDRESS", env = "PSMONITOR_ADDRESS")]
+    pub address: Option<String>,
 
     /// Port to listen on; 0 takes a free one
-    #[arg(long, short, value_name = "PORT", env = "PSMONITOR_PORT", default_value_t = 4500)]
-    pub port: u16,
+    #[arg(long, short, value_name = "PORT", env = "PSMONITOR_PORT")]
+    pub port: Option<u16>,
 
     /// Listen here instead of on --address and --port, as ADDRESS:PORT; may be given several times, separated by commas in the variable
     #[arg(long, value_name = "ADDRESS:PORT", env = "PSMONITOR_LISTEN", value_delimiter = ',')]
-    pub listen: Vec<String>,
+    pub listen: Option<Vec<String>>,
 
     /// Time between two samples: seconds, or a number with ms, s, m or h (100ms to 1h)
-    #[arg(long, value_name = "TIME", env = "PSMONITOR_INTERVAL", default_value = "1s")]
-    pub interval: String,
+    #[arg(long, value_name = "TIME", env = "PSMONITOR_INTERVAL")]
+    pub interval: Option<String>,
 
     /// Most streams (WebSockets and event streams) at once
-    #[arg(long, value_name = "N", env = "PSMONITOR_MAX_CONNECTIONS", default_value_t = 1024)]
-    pub max_connections: usize,
+    #[arg(long, value_name = "N", env = "PSMONITOR_MAX_CONNECTIONS")]
+    pub max_connections: Option<usize>,
 
     /// Most streams from one address; loopback is exempt
-    #[arg(long, value_name = "N", env = "PSMONITOR_MAX_PER_ADDRESS", default_value_t = 256)]
-    pub max_per_address: usize,
+    #[arg(long, value_name = "N", env = "PSMONITOR_MAX_PER_ADDRESS")]
+    pub max_per_address: Option<usize>,
 
     /// Most workers that wait to be claimed
-    #[arg(long, value_name = "N", env = "PSMONITOR_MAX_UNCLAIMED", default_value_t = 1024)]
-    pub max_unclaimed: usize,
+    #[arg(long, value_name = "N", env = "PSMONITOR_MAX_UNCLAIMED")]
+    pub max_unclaimed: Option<usize>,
 
     /// Threads that serve requests; the default is one a core, at most 4
     #[arg(long, value_name = "N", env = "PSMONITOR_WORKERS")]
@@ -58,11 +59,11 @@ pub struct Args {
 
     /// Host name that clients may use for this server, besides loopback names and the addresses it listens on; repeatable
     #[arg(long, value_name = "NAME", env = "PSMONITOR_ALLOW_HOST", value_delimiter = ',')]
-    pub allow_host: Vec<String>,
+    pub allow_host: Option<Vec<String>>,
 
     /// Origin of web pages that may read from this server, such as https://dash.example.com, or *; repeatable
     #[arg(long, value_name = "ORIGIN", env = "PSMONITOR_ALLOW_ORIGIN", value_delimiter = ',')]
-    pub allow_origin: Vec<String>,
+    pub allow_origin: Option<Vec<String>>,
 
     /// File with one token a line; every route but /healthz and the dashboard's own files then needs one of them
     #[arg(long, value_name = "FILE", env = "PSMONITOR_TOKEN_FILE")]
@@ -81,24 +82,26 @@ pub struct Args {
     pub tls_key: Option<PathBuf>,
 
     /// Listen beyond loopback without tokens or users: everybody who can reach the port sees everything
-    #[arg(long, env = "PSMONITOR_NO_AUTH", value_parser = BoolishValueParser::new())]
-    pub no_auth: bool,
+    #[arg(long, env = "PSMONITOR_NO_AUTH", value_name = "YES", value_parser = BoolishValueParser::new(),
+          num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    pub no_auth: Option<bool>,
 
     /// Let psiod clients that hold a token end processes (process.kill)
-    #[arg(long, env = "PSMONITOR_ALLOW_KILL", value_parser = BoolishValueParser::new())]
-    pub allow_kill: bool,
+    #[arg(long, env = "PSMONITOR_ALLOW_KILL", value_name = "YES", value_parser = BoolishValueParser::new(),
+          num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    pub allow_kill: Option<bool>,
 
     /// Where /proc of the watched machine is
-    #[arg(long, value_name = "FOLDER", env = "PSMONITOR_PROCFS", default_value = "/proc")]
-    pub procfs: PathBuf,
+    #[arg(long, value_name = "FOLDER", env = "PSMONITOR_PROCFS")]
+    pub procfs: Option<PathBuf>,
 
     /// Where /sys of the watched machine is
-    #[arg(long, value_name = "FOLDER", env = "PSMONITOR_SYSFS", default_value = "/sys")]
-    pub sysfs: PathBuf,
+    #[arg(long, value_name = "FOLDER", env = "PSMONITOR_SYSFS")]
+    pub sysfs: Option<PathBuf>,
 
     /// Where the root of the watched machine is
-    #[arg(long, value_name = "FOLDER", env = "PSMONITOR_ROOTFS", default_value = "/")]
-    pub rootfs: PathBuf,
+    #[arg(long, value_name = "FOLDER", env = "PSMONITOR_ROOTFS")]
+    pub rootfs: Option<PathBuf>,
 }
 
 /// What the program does instead of serving.

@@ -1,13 +1,7 @@
-//! What can go wrong: at start ([`StartupError`]: one line and an exit code) and in a request ([`ApiError`]: one status
-//! table).
+//! What can go wrong at start: one line that says what to do, and an exit code. Made wherever something starts, printed by
+//! `main`. What goes wrong in a request is the server's: `server::error`.
 
 use std::net::SocketAddr;
-use std::time::Duration;
-
-use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
-use actix_web::{HttpResponse, ResponseError};
-use serde_json::json;
 
 use crate::model::ReadError;
 
@@ -69,121 +63,5 @@ impl StartupError {
             Self::Config(_) | Self::Resolve { .. } => 2,
             Self::Listen { .. } | Self::Unreadable(_) | Self::History(_) | Self::Io { .. } => 1,
         }
-    }
-}
-
-/// Why a request is refused. The body is `{"error": "what was wrong and what to do"}`.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ApiError {
-    /// The request makes no sense.
-    #[error("{0}")]
-    BadRequest(String),
-    /// A token is missing or wrong.
-    #[error("{0}")]
-    Unauthorized(String),
-    /// The page that asks is not one of ours.
-    #[error("{0}")]
-    Forbidden(String),
-    /// There is no such thing.
-    #[error("{0}")]
-    NotFound(String),
-    /// The route has no such method.
-    #[error("{path} does not answer {method}; it answers {allow}")]
-    MethodNotAllowed {
-        /// The route.
-        path: String,
-        /// What was tried.
-        method: String,
-        /// What works.
-        allow: String,
-    },
-    /// The client was too slow.
-    #[error("{0}")]
-    TooSlow(String),
-    /// The body is larger than this route takes.
-    #[error("the body is larger than {limit} bytes; send less")]
-    BodyTooLarge {
-        /// Most bytes.
-        limit: usize,
-    },
-    /// The host name is not one of ours.
-    #[error("{0}")]
-    Misdirected(String),
-    /// The route is a WebSocket.
-    #[error("this is a WebSocket; connect to it with a WebSocket client (ws:// or wss://)")]
-    UpgradeRequired,
-    /// Too many tries.
-    #[error("{message}")]
-    TooMany {
-        /// What to do.
-        message: String,
-        /// When to come back.
-        retry_after: Duration,
-    },
-    /// The head is larger than any client of ours needs.
-    #[error("the request's head is larger than {limit} bytes; send fewer or shorter headers")]
-    HeadTooLarge {
-        /// Most bytes.
-        limit: usize,
-    },
-    /// No room or no answer now.
-    #[error("{message}")]
-    Unavailable {
-        /// What to do.
-        message: String,
-        /// When to come back.
-        retry_after: Duration,
-    },
-}
-
-impl ResponseError for ApiError {
-    fn status_code(&self) -> StatusCode {
-        match self {
-            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
-            Self::Forbidden(_) => StatusCode::FORBIDDEN,
-            Self::NotFound(_) => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
-            Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Misdirected(_) => StatusCode::MISDIRECTED_REQUEST,
-            Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
-            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::HeadTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status_code()).json(json!({ "error": self.to_string() }));
-        let headers = response.headers_mut();
-        match self {
-            Self::Unauthorized(_) => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"psmonitor\""));
-            }
-            Self::MethodNotAllowed { allow, .. } => {
-                if let Ok(allow) = HeaderValue::from_str(allow) {
-                    headers.insert(header::ALLOW, allow);
-                }
-            }
-            Self::TooMany { retry_after, .. } | Self::Unavailable { retry_after, .. } => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
-            }
-            Self::UpgradeRequired => {
-                headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-            }
-            // The rest of the body or head is still on its way; this connection is of no more use.
-            Self::TooSlow(_) | Self::BodyTooLarge { .. } | Self::HeadTooLarge { .. } => {
-                response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
-            }
-            _ => {}
-        }
-        response
-    }
-}
-
-impl From<crate::sampler::StandsStill> for ApiError {
-    fn from(error: crate::sampler::StandsStill) -> Self {
-        Self::Unavailable { message: error.to_string(), retry_after: Duration::from_secs(5) }
     }
 }

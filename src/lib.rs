@@ -14,14 +14,16 @@
 //!      server         carries bytes; decides nothing about numbers      server
 //! ```
 //!
-//! Beside that way stand [`history`], which remembers every snapshot; [`auth`], who somebody is; [`worker`], who waits for a
+//! [`app`] puts the parts together and is the only one that sees them all. Beside that way stand [`history`], which
+//! remembers every snapshot in [`timeseries`]; [`auth`], who somebody is; [`worker`], who waits for a
 //! stream; [`cli`] and [`config`], what was typed and what it means; [`limits`], what is bounded; [`origin`], host names
-//! and origins as text; [`error`], what goes wrong at start and in a request.
+//! and origins as text; [`error`], what goes wrong at start.
 //!
-//! Imports run one way: `server -> dialect -> model`, `sampler -> collect -> model` and `server -> history -> model`. Only
-//! [`collect`] reads the machine; only [`server`] and [`error`] know HTTP; a dialect has no clock and does no I/O. A test
+//! Imports run one way: `server -> dialect -> model`, `sampler -> collect -> model` and `server -> history -> model,
+//! timeseries`. Only [`collect`] reads the machine; only [`server`] knows HTTP; a dialect has no clock and does no I/O. A test
 //! below holds the code to it.
 
+pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod collect;
@@ -34,6 +36,7 @@ pub mod model;
 pub mod origin;
 pub mod sampler;
 pub mod server;
+pub mod timeseries;
 pub mod worker;
 
 #[cfg(test)]
@@ -42,26 +45,25 @@ mod tests {
 
     /// Each room of the house and the rooms that it may import from, which stand above it. What a test imports does not
     /// count: it may build its input with whatever makes it.
-    const ROOMS: [(&str, &[&str]); 13] = [
+    const ROOMS: [(&str, &[&str]); 15] = [
         ("model", &[]),
         ("origin", &[]),
         ("worker", &[]),
         ("cli", &[]),
         ("limits", &[]),
         ("collect", &["model"]),
-        ("history", &["model"]),
+        ("timeseries", &[]),
+        ("history", &["model", "timeseries"]),
         ("dialect", &["model"]),
         ("sampler", &["collect", "model"]),
-        ("error", &["history", "model", "sampler"]),
+        ("error", &["history", "model"]),
         ("auth", &["error"]),
         ("config", &["auth", "cli", "collect", "error", "limits", "origin"]),
         (
             "server",
-            &[
-                "auth", "collect", "config", "dialect", "error", "history", "limits", "model", "origin", "sampler",
-                "worker",
-            ],
+            &["auth", "config", "dialect", "error", "history", "limits", "model", "origin", "sampler", "worker"],
         ),
+        ("app", &["collect", "config", "error", "history", "model", "sampler", "server"]),
     ];
 
     fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

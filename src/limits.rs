@@ -2,6 +2,26 @@
 
 use std::time::Duration;
 
+/// Bytes of an answer that actix takes before it hands them to the kernel, and of the pieces that it gets. A client that
+/// reads nothing keeps one answer and twice this.
+pub const ANSWER_PIECE_BYTES: usize = 16 * 1024;
+
+/// Bytes read from a client before what is in them is dealt with.
+pub const READ_PIECE_BYTES: usize = 2 * 1024;
+
+/// Bytes read behind a request while it is being answered. Enough for a client's farewell over TLS, too little for a
+/// request.
+pub const READ_AHEAD_BYTES: u64 = 64;
+
+/// What the kernel may hold for a client that does not read: a few frames.
+pub const SEND_BUFFER_BYTES: usize = 128 * 1024;
+
+/// What the kernel may hold of a client before it is read: the longest body.
+pub const RECEIVE_BUFFER_BYTES: usize = 64 * 1024;
+
+/// So many connections from loopback count as one from elsewhere, when places are short.
+pub const LOOPBACK_SHARE: usize = 4;
+
 /// What is bounded, and by how much. The one place for these numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

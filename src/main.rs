@@ -1,17 +1,14 @@
-//! The program: parse, set up the log, run; an error becomes one line and an exit code.
+//! The program: parse, set up the log, run one command; an error becomes one line and an exit code.
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
-use psmonitor::cli::{self, Args, Command};
-use psmonitor::config::Config;
-use psmonitor::error::StartupError;
-use psmonitor::{auth, collect, server};
-use tokio::signal::unix::{SignalKind, signal};
+use psmonitor::cli::{self, Command};
+use psmonitor::config::{self, Config};
+use psmonitor::{app, auth};
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match config::typed() {
         Ok(args) => args,
         Err(error) if !error.use_stderr() => error.exit(),
         Err(error) => {
@@ -24,7 +21,7 @@ fn main() -> ExitCode {
     let system = actix_rt::System::new();
     let run = match args.command {
         Some(Command::HashPassword) => auth::prompt::hash_password(),
-        None => Config::from_args(&args).and_then(|config| system.block_on(run(&config))),
+        None => Config::from_args(&args).and_then(|config| system.block_on(app::run(&config))),
     };
     let code = match run {
         Ok(()) => 0,
@@ -35,33 +32,4 @@ fn main() -> ExitCode {
     };
     // Not a return, and the system still lives here: dropping the runtime would wait for a read that a dead device may hold for ever.
     std::process::exit(code.into())
-}
-
-async fn run(config: &Config) -> Result<(), StartupError> {
-    collect::limit::raise_descriptor_limit();
-    let signals = |kind| signal(kind).map_err(|source| StartupError::Io { what: "cannot listen for signals", source });
-    let (mut terminate, mut interrupt) = (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
-    let mut hangup = signals(SignalKind::hangup())?;
-    let server = server::start(config)?;
-    let reloader = server.reloader();
-    actix_rt::spawn(async move {
-        while hangup.recv().await.is_some() {
-            reloader.reload().await;
-        }
-    });
-    let _ = writeln!(std::io::stdout(), "psmonitor is listening, open {}", server.url());
-    if !server.outside_urls().is_empty() {
-        let _ = writeln!(std::io::stdout(), "from other machines: {}", server.outside_urls().join(" "));
-    }
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    log::info!("stopping");
-    tokio::select! {
-        () = server.stop() => {}
-        _ = terminate.recv() => log::warn!("told twice, stopping at once"),
-        _ = interrupt.recv() => log::warn!("told twice, stopping at once"),
-    }
-    Ok(())
 }

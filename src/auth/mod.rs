@@ -1,5 +1,4 @@
-//! Who somebody is: tokens from a file, and users with passwords who get a token by logging in. Knows nothing of HTTP
-//! beyond the text of an `Authorization` header.
+//! Who somebody is: tokens from a file, and users with passwords who get a token by logging in. Knows nothing of HTTP.
 //!
 //! Asked by the server's guard for every request once there is anything to ask for. Secrets never reach a log: nothing here
 //! prints one, and their types have no readable `Debug`.
@@ -165,14 +164,10 @@ impl Auth {
         self.sources.is_any()
     }
 
-    /// Who sent this `Authorization` header. `None` for nobody we know.
+    /// Who holds this token, one of a file or one that a login gave. `None` for nobody we know.
     #[must_use]
-    pub fn identify(&self, authorization: Option<&str>) -> Option<Identity> {
-        let (scheme, bearer) = authorization?.trim().split_once(' ')?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return None;
-        }
-        let (bearer, keys) = (bearer.trim(), self.keys());
+    pub fn identify(&self, token: Option<&str>) -> Option<Identity> {
+        let (bearer, keys) = (token?, self.keys());
         if keys.tokens.contains(bearer) {
             return Some(Identity::Token);
         }
@@ -248,7 +243,7 @@ mod tests {
     }
 
     fn who(auth: &Auth, token: &str) -> Option<Identity> {
-        auth.identify(Some(&format!("Bearer {token}")))
+        auth.identify(Some(token))
     }
 
     #[tokio::test]
@@ -259,7 +254,7 @@ mod tests {
         assert_eq!(&*name, "ann");
         assert_eq!(who(&auth, &token), Some(Identity::User("ann".into())));
         assert_eq!(who(&auth, "0123456789abcdef"), Some(Identity::Token));
-        assert_eq!(auth.identify(Some(&format!("Basic {token}"))), None);
+        assert_eq!(auth.identify(None), None);
         for (name, password) in [("ann", "Secret"), ("eve", "secret"), ("", ""), ("ann", "")] {
             assert_eq!(auth.log_in(name, password.into(), ADDRESS).await, Err(Refused::Wrong), "{name}");
         }

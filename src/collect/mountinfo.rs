@@ -1,6 +1,6 @@
 //! The text of `/proc/PID/mountinfo` (`proc_pid_mountinfo(5)`): what is mounted where.
 //!
-//! Called by [`super::filesystem`] and [`super::kernel::mounts`]. Parses bytes, because the name of a mount point need not be UTF-8; reads nothing.
+//! Used by the reader of file systems. Parses bytes, because the name of a mount point need not be UTF-8; reads nothing.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -170,6 +170,14 @@ mod tests {
         assert_eq!(mounts[0].mount_point.as_os_str().as_bytes(), b"/mnt/\xff");
         assert_eq!(mounts[0].source, "/dev/\u{fffd}");
         assert_eq!(&*unescape(b"\\9\\04\\777\\"), b"\\9\\04\\777\\");
+    }
+
+    #[test]
+    fn any_text_takes_time_by_its_length() {
+        crate::model::hostile_text::assert_linear("a mount table", |text| {
+            drop(parse(text));
+            drop(parse(&[b"1 1 8:1 / /", text, b" rw,", text, b" - ext4 ", text, b" rw,", text].concat()));
+        });
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `/proc/pressure/{cpu,memory,io}`: pressure stall information (Documentation/accounting/psi.rst), since Linux 4.20.
 //!
-//! Called by [`super::Collector`] at every tick. Absent where the kernel was built without it; where it was booted with
+//! Read at every tick. Absent where the kernel was built without it; where it was booted with
 //! `psi=0` the files exist and opening one fails with `EOPNOTSUPP`.
 
 use std::path::Path;

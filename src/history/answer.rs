@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::series::Unit;
-use super::tier::{BLOCK_SLOTS, Gauge, Point, SAMPLES, SeriesId};
+use crate::timeseries::{BLOCK_SLOTS, Gauge, Point, SAMPLES, SeriesId, Unit};
 
 /// The answer to a query; serialized as it stands.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -136,8 +135,8 @@ impl Columns {
         }
     }
 
-    /// The column of the series at `place`, in the order of [`Self::new`]. Empty steps for less than `hold` seconds after a value take on its mean: samples further
-    /// apart than the steps are long are no gap.
+    /// The column of the series at `place`, in the order of [`Self::new`]. Steps without a sample have the mean of the last
+    /// one that has, for less than `hold` seconds: samples further apart than the steps are long are no gap.
     pub(super) fn column(&self, place: usize, unit: Unit, hold: f64) -> Column {
         let gauges = &self.gauges[place * self.steps.count..][..self.steps.count];
         let empty = || Vec::with_capacity(gauges.len());
@@ -194,7 +193,7 @@ fn rounded(value: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::tier::single;
+    use crate::timeseries::single;
 
     #[test]
     fn steps_fit_the_points_and_the_tier() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::tier::DISK;
+use crate::timeseries::DISK;
 
 /// Points of an answer when nothing is said.
 pub const DEFAULT_POINTS: u32 = 600;

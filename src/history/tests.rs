@@ -1,57 +1,21 @@
-//! The history as a whole, on a made-up clock, in memory and across restarts.
+//! The history as a whole, on a made-up clock: what is asked and answered, and files of older versions.
 
 use super::*;
-use std::path::Path;
-
 /// A round moment: a multiple of an hour and of every block.
-pub(super) const START: f64 = 1_728_000_000.0;
+const START: f64 = 1_728_000_000.0;
 
-/// Opens a history whose clock the test makes up. One that is in use may have been closed while its disk was slow.
-pub(super) fn open(directory: Option<&Path>) -> History {
-    patiently(|| match History::open(directory, Duration::from_secs(1)) {
-        Err(HistoryError::InUse { .. }) => None,
-        opened => Some(opened.unwrap()),
-    })
-}
-
-/// Tries until there is an answer, for at most a minute.
-pub(super) fn patiently<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + Duration::from_secs(60);
-    loop {
-        if let Some(found) = attempt() {
-            return found;
-        }
-        assert!(Instant::now() < end, "not within a minute");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+/// A history in memory whose clock the test makes up.
+fn open() -> History {
+    History::open(None, Duration::from_secs(1)).unwrap()
 }
 
 /// Records `cpu.busy` = `value(i)` at second `i` after `START`.
-pub(super) fn record(history: &History, seconds: impl Iterator<Item = u32>, value: impl Fn(u32) -> f64) {
-    for second in seconds {
-        record_at(history, START + f64::from(second), value(second));
-    }
+fn record(history: &History, seconds: impl Iterator<Item = u32>, value: impl Fn(u32) -> f64) {
+    seconds.for_each(|second| history.record(&testing::busy(START + f64::from(second), value(second))));
 }
 
-/// Records `cpu.busy` at a moment.
-pub(super) fn record_at(history: &History, time: f64, value: f64) {
-    record_snapshot(history, &testing::busy(time, value));
-}
-
-/// Records a snapshot, and waits for the writer when it is behind: a made-up clock is faster than any disk.
-pub(super) fn record_snapshot(history: &History, snapshot: &Snapshot) {
-    let batch = lock(&history.live).record(snapshot);
-    let mut waiting = batch;
-    while let Some(batch) = waiting.take() {
-        waiting = history.send(batch).err();
-        std::thread::yield_now();
-    }
-}
-
-/// Asks as a request would, at `now` seconds after `START`, but waits longer for a file that is being checked.
-pub(super) fn ask(history: &History, now: u32, range: &str, series: &str, points: u32) -> Answer {
-    let checked = |disk: &Arc<Disk>| (0..30).any(|_| disk.database().is_some());
-    let _ = history.disk.as_ref().map(checked);
+/// Asks as a request would, at `now` seconds after `START`.
+fn ask(history: &History, now: u32, range: &str, series: &str, points: u32) -> Answer {
     let parameters = Parameters {
         range: Some(range.to_owned()),
         series: Some(series.to_owned()),
@@ -62,14 +26,14 @@ pub(super) fn ask(history: &History, now: u32, range: &str, series: &str, points
 }
 
 /// Values of `cpu.busy` that are known, with their time after `START`.
-pub(super) fn known(answer: &Answer) -> Vec<(i64, f32)> {
+fn known(answer: &Answer) -> Vec<(i64, f32)> {
     let times = answer.time.iter().map(|time| time - START as i64);
     times.zip(&answer.series["cpu.busy"].mean).filter_map(|(time, mean)| Some((time, (*mean)?))).collect()
 }
 
 #[test]
 fn the_last_minutes_come_from_memory_second_by_second() {
-    let history = open(None);
+    let history = open();
     record(&history, 0..300, f64::from);
     let answer = ask(&history, 299, "1m", "cpu.busy", 600);
     assert_eq!((answer.step_seconds, answer.time.len(), answer.age_seconds), (1, 60, Some(0.0)));
@@ -82,7 +46,7 @@ fn the_last_minutes_come_from_memory_second_by_second() {
 
 #[test]
 fn steps_take_in_what_lies_in_them() {
-    let history = open(None);
+    let history = open();
     record(&history, 0..600, |i| f64::from(i % 10));
     let answer = ask(&history, 599, "10m", "cpu.busy", 60);
     let column = &answer.series["cpu.busy"];
@@ -93,7 +57,7 @@ fn steps_take_in_what_lies_in_them() {
 
 #[test]
 fn an_interval_of_five_seconds_has_no_gaps_and_a_pause_has_one() {
-    let history = open(None);
+    let history = open();
     let at = |second| {
         let mut snapshot = testing::busy(START + f64::from(second), 1.0);
         snapshot.interval_seconds = Some(5.0);
@@ -108,7 +72,7 @@ fn an_interval_of_five_seconds_has_no_gaps_and_a_pause_has_one() {
 
 #[test]
 fn a_step_forward_is_a_gap_and_a_step_back_is_not() {
-    let history = open(None);
+    let history = open();
     let mut wall = 0.0;
     for second in 0..900 {
         wall += match second {
@@ -116,7 +80,7 @@ fn a_step_forward_is_a_gap_and_a_step_back_is_not() {
             600 => -20.0,
             _ => 1.0,
         };
-        record_at(&history, START + wall, f64::from(second));
+        history.record(&testing::busy(START + wall, f64::from(second)));
     }
     let answer = ask(&history, wall as u32, "20m", "cpu.busy", 1_200);
     let known = known(&answer);
@@ -130,7 +94,7 @@ fn a_step_forward_is_a_gap_and_a_step_back_is_not() {
 
 #[test]
 fn an_unknown_series_is_told_what_exists() {
-    let history = open(None);
+    let history = open();
     history.record(&testing::snapshot(START));
     let query = Query { span: Span::Last(60), series: Some(vec!["cpu.bussy".to_owned()]), points: 10 };
     let text = history.query_at(&query, START).unwrap_err().to_string();
@@ -142,13 +106,13 @@ fn an_unknown_series_is_told_what_exists() {
 
 #[test]
 fn an_empty_history_answers_with_no_series_and_no_age() {
-    let answer = ask(&open(None), 0, "1h", "", 10);
+    let answer = ask(&open(), 0, "1h", "", 10);
     assert_eq!((answer.series.len(), answer.age_seconds, answer.time.len()), (0, None, 10));
 }
 
 #[test]
 fn many_series_get_fewer_points() {
-    let history = open(None);
+    let history = open();
     let names: Vec<String> = (0..100).map(|i| format!("if{i}")).collect();
     history.record(&Snapshot { time_unix_seconds: START, ..testing::with_interfaces(&names, 1.0) });
     let answer = ask(&history, 0, "1h", "*", 5_000);
@@ -158,7 +122,7 @@ fn many_series_get_fewer_points() {
 
 #[test]
 fn the_wire_form() {
-    let history = open(None);
+    let history = open();
     record(&history, 0..3, |i| f64::from(i) / 4.0);
     let json = serde_json::to_value(ask(&history, 3, "4s", "cpu.busy", 10)).unwrap();
     let time: Vec<i64> = (0..4).map(|i| START as i64 + i).collect();
@@ -173,13 +137,53 @@ fn the_wire_form() {
     );
 }
 
+/// A file that version 0.1.0 of November 2026 wrote in five days and eight hours, and what that version answered from it:
+/// all three tiers, packed blocks and open rows, gaps, restarts, an interface that went.
 #[test]
-fn the_finest_tier_that_reaches_back_is_taken() {
-    let hour = 3_600;
-    let all = [Some(100 * hour), Some(77 * hour), Some(10 * hour), Some(-500 * hour)];
-    assert_eq!([101, 100, 99, 77, 76, 10, 9, -900].map(|at| choose_tier(at * hour, &all)), [0, 0, 1, 1, 2, 2, 3, 3]);
-    // All began at the same moment; only their slots begin earlier.
-    assert_eq!(choose_tier(0, &[Some(7_205), Some(7_200), Some(7_200), Some(7_200)]), 0);
-    assert_eq!(choose_tier(0, &[None, Some(7_200), None, None]), 1);
-    assert_eq!(choose_tier(0, &[Some(5)]), 0);
+fn a_file_of_an_older_version_is_read_on() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/history");
+    let text = std::fs::read_to_string(fixtures.join("2026-11.json")).unwrap();
+    let lines: Vec<&str> = text.lines().filter(|line| line.len() > 1).map(|line| line.trim_end_matches(',')).collect();
+    let expected: Vec<serde_json::Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::copy(fixtures.join("2026-11.redb"), directory.path().join("history.redb")).unwrap();
+    let answers = |history: &History| -> Vec<String> {
+        history.store.wait_until_checked();
+        let ask = |answer: &serde_json::Value| {
+            let text = |name: &str| Some(answer[name].to_string());
+            let points = answer["time"].as_array().unwrap().len().to_string();
+            let parameters =
+                Parameters { from: text("from"), to: text("to"), points: Some(points), ..Parameters::default() };
+            let query = Query::parse(&parameters).unwrap();
+            serde_json::to_value(history.query_at(&query, 1_728_508_000.0).unwrap()).unwrap().to_string()
+        };
+        expected.iter().map(ask).collect()
+    };
+    for _ in 0..2 {
+        // Opened twice: reading changes nothing.
+        let history = History::open(Some(directory.path()), Duration::from_secs(1)).unwrap();
+        for (number, (found, line)) in answers(&history).iter().zip(&lines).enumerate() {
+            assert!(found == line, "answer {number}: {found:.3000}");
+        }
+    }
+    // What is recorded next goes on in the same slots and series, and nothing of before changes.
+    let history = History::open(Some(directory.path()), Duration::from_secs(1)).unwrap();
+    history.store.wait_until_checked();
+    record(&history, 508_000..508_060, |_| 0.5);
+    history.close();
+    drop(history);
+    let history = History::open(Some(directory.path()), Duration::from_secs(1)).unwrap();
+    for (number, (found, expected)) in answers(&history).iter().zip(&expected).enumerate() {
+        let found: serde_json::Value = serde_json::from_str(found).unwrap();
+        let until = if number == 4 { 508_000 / 11_280 * 11_280 } else { 508_000 };
+        let before = expected["time"].as_array().unwrap().iter().filter(|t| t.as_i64().unwrap() < START as i64 + until);
+        let count = before.count() - 1;
+        for (name, column) in expected["series"].as_object().unwrap() {
+            for kind in ["mean", "min", "max"] {
+                let [found, expected] = [&found["series"][name], column].map(|c| &c[kind].as_array().unwrap()[..count]);
+                assert_eq!(found, expected, "{name} {kind} of answer {number}");
+            }
+        }
+    }
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing was set aside");
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::cpu::RawCpu;
+use super::memory::RawMeminfo;
 use super::{Pair, Sample};
 
 /// The process table.
@@ -144,7 +146,7 @@ pub struct Process {
     pub pid: u32,
     /// Parent's PID.
     pub parent_pid: u32,
-    /// Name; may be empty.
+    /// Name; may be empty. Nothing of a command line's arguments, at most 255 bytes, no control characters.
     pub name: Arc<str>,
     /// State.
     pub state: ProcessState,
@@ -199,11 +201,11 @@ pub(super) fn derive(pair: &Pair<'_, RawProcesses>, current: &Sample) -> Process
         page_bytes: current.machine.page_bytes,
         ticks_per_second: current.machine.ticks_per_second as f64,
         boot_unix_seconds: boot_time(current),
+        now_unix_seconds: current.unix_seconds,
         memory_bytes: current
-            .memory
-            .as_ref()
-            .and_then(|m| m.value.as_ref().ok())
-            .and_then(|memory| memory.total_bytes)
+            .readings
+            .value::<RawMeminfo>()
+            .and_then(|all| all.memory.total_bytes)
             .filter(|total| *total > 0),
         span_seconds: pair.seconds.filter(|span| *span <= LONGEST_SPAN_SECONDS),
     };
@@ -230,7 +232,7 @@ pub(super) fn derive(pair: &Pair<'_, RawProcesses>, current: &Sample) -> Process
 }
 
 fn boot_time(current: &Sample) -> Option<f64> {
-    let cpu = current.cpu.as_ref()?.value.as_ref().ok()?;
+    let cpu = current.readings.value::<RawCpu>()?;
     cpu.boot_time_unix_seconds.map(|seconds| seconds as f64)
 }
 
@@ -238,6 +240,7 @@ struct Scale {
     page_bytes: u64,
     ticks_per_second: f64,
     boot_unix_seconds: Option<f64>,
+    now_unix_seconds: f64,
     memory_bytes: Option<u64>,
     span_seconds: Option<f64>,
 }
@@ -266,15 +269,20 @@ impl Scale {
             user: raw.user.clone(),
             threads: stat.threads,
             nice: stat.nice,
-            start_time_unix_seconds: self
-                .boot_unix_seconds
-                .map(|boot| boot + stat.start_ticks as f64 / self.ticks_per_second),
+            start_time_unix_seconds: self.start_time(stat),
             cpu_user_seconds: stat.user_ticks as f64 / self.ticks_per_second,
             cpu_system_seconds: stat.system_ticks as f64 / self.ticks_per_second,
             cpu_ratio: self.cpu_ratio(stat, before),
             memory,
             memory_ratio: memory.zip(self.memory_bytes).map(|(m, total)| m.resident_bytes as f64 / total as f64),
         }
+    }
+
+    /// `None` for a start to come: the boot time is then another one than that the ticks count from. In a container lxcfs tells
+    /// the container's, while the kernel counts from the host's.
+    fn start_time(&self, stat: &RawProcessStat) -> Option<f64> {
+        let start = self.boot_unix_seconds? + stat.start_ticks as f64 / self.ticks_per_second;
+        (start <= self.now_unix_seconds).then_some(start)
     }
 
     /// Share of one core. `None` when there is no earlier reading of this very process: a reused PID has another start.
@@ -296,5 +304,56 @@ fn state_of(letter: char) -> ProcessState {
         'X' | 'x' => ProcessState::Dead,
         'I' => ProcessState::Idle,
         _ => ProcessState::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::cpu::RawCpu;
+    use crate::model::{Gathered, Machine, Readings};
+
+    /// A container's boot time (lxcfs) and the host's ticks do not fit.
+    #[test]
+    fn a_start_to_come_is_unknown() {
+        let now = 1_000_000.0;
+        let starts = |boot: u64| {
+            let process = |pid: u32, start_ticks: u64| RawProcess {
+                pid,
+                memory_pages: None,
+                uid: None,
+                user: None,
+                stat: Some(RawProcessStat {
+                    name: Arc::from("x"),
+                    state: 'S',
+                    parent: 1,
+                    user_ticks: 0,
+                    system_ticks: 0,
+                    nice: 0,
+                    threads: 1,
+                    start_ticks,
+                }),
+            };
+            let list = vec![process(1, 0), process(2, 50_000), process(3, 50_001)];
+            let machine = Machine { page_bytes: 4096, ticks_per_second: 100 };
+            let cpu = RawCpu { boot_time_unix_seconds: Some(boot), ..RawCpu::default() };
+            let cpu = Gathered { at: Duration::ZERO, value: Ok(Arc::new(cpu)), previous: None };
+            let mut sample = Sample {
+                at: Duration::ZERO,
+                unix_seconds: now,
+                machine,
+                readings: Readings::default(),
+                runs: Vec::new(),
+            };
+            sample.readings.put(cpu);
+            let raw = RawProcesses { all_visible: true, complete: true, list };
+            let pair = Pair { previous: None, current: &raw, seconds: None };
+            derive(&pair, &sample).list.iter().map(|p| p.start_time_unix_seconds).collect::<Vec<_>>()
+        };
+        assert_eq!(starts(900_000), [Some(900_000.0), Some(900_500.0), Some(900_500.01)]);
+        assert_eq!(starts(999_500), [Some(999_500.0), Some(now), None]);
+        assert_eq!(starts(2_000_000), [None, None, None]);
     }
 }

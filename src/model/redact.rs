@@ -1,10 +1,20 @@
 //! Secrets on command lines: values of options named like one are replaced before anybody sees them.
 //!
 //! Used wherever a command line leaves the program. Pure. It knows secrets by the names beside them; a bare word that
-//! happens to be a password looks like any other word and stays.
+//! happens to be a password looks like any other word and stays. A process chooses its command line freely: only its
+//! beginning is looked at, in time proportional to its length.
+
+#[cfg(test)]
+mod tests_bounds;
 
 /// What stands in place of a secret.
-const HIDDEN: &str = "***";
+pub const HIDDEN: &str = "***";
+
+/// Most bytes of a command line that are looked at and shown, one for the end of each argument included.
+pub const MOST_BYTES: usize = 4 << 10;
+
+/// What stands in place of the rest.
+const CUT: &str = "…";
 
 /// Parts of a name, in lower case and without `-`, `_` and `.`, that make its value a secret.
 const SECRET_PARTS: [&str; 14] = [
@@ -34,26 +44,55 @@ const HARMLESS: [&str; 5] = ["bypass", "compass", "encompass", "multipass", "tre
 /// holds such a word, an assignment of that kind inside of a value (`-e PASSWORD=S`, `user=bob;password=S`, JSON), the
 /// password in `scheme://user:password@host`, secret parameters of a URL, and `Bearer S`. The same inside an argument that
 /// is a whole command, as `sh -c` takes it.
+///
+/// Of more than [`MOST_BYTES`] the rest is cut off; `…` then ends the last argument.
 #[must_use]
 pub fn redact(argv: &[String]) -> Vec<String> {
+    let mut room = MOST_BYTES;
+    let fits = |argument: &&String| {
+        let left = room.checked_sub(argument.len() + 1);
+        room = left.unwrap_or(room);
+        left.is_some()
+    };
+    let whole = argv.iter().take_while(fits).count();
+    let head = argv.get(whole).map(|argument| head_of(argument, room));
+    let mut shown = mask(argv[..whole].iter().map(String::as_str).chain(head));
+    if head.is_some()
+        && let Some(last) = shown.last_mut()
+    {
+        last.push_str(CUT);
+    }
+    shown
+}
+
+/// At most `room` bytes of an argument. All that makes a secret known stands before it, and may be cut with it, but for one:
+/// the password in a URL is known by the `@` behind it. Of a URL that is cut only the scheme is left.
+fn head_of(argument: &str, room: usize) -> &str {
+    let head = &argument[..argument.floor_char_boundary(room)];
+    let word = head.rfind(char::is_whitespace).map_or(0, |blank| blank + 1);
+    let end = head.get(word..).and_then(|last| last.find("://")).map_or(head.len(), |scheme| word + scheme + 3);
+    &head[..end]
+}
+
+/// [`redact`] without a bound.
+fn mask<'a>(argv: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut state = State::default();
-    argv.iter()
-        .map(|argument| {
-            // `--password=two words` is one argument, so what follows the first word is secret, too.
-            if let Some(name) = secret_assignment(argument) {
-                // `--password= S` is one with a slip, and its second argument is the secret.
-                state = State { expected: name.len() == argument.len(), quote: None };
-                return if state.expected { argument.clone() } else { format!("{name}{HIDDEN}") };
-            }
-            let taken = state.take(argument);
-            // Quotation marks belong to a shell; between arguments they mean nothing.
-            state.quote = None;
-            if taken {
-                return HIDDEN.to_owned();
-            }
-            if argument.contains(char::is_whitespace) { command(argument) } else { state.word(argument) }
-        })
-        .collect()
+    argv.map(|argument| {
+        // `--password=two words` is one argument, so what follows the first word is secret, too.
+        if let Some(name) = secret_assignment(argument) {
+            // `--password= S` is one with a slip, and its second argument is the secret.
+            state = State { expected: name.len() == argument.len(), quote: None };
+            return if state.expected { argument.to_owned() } else { format!("{name}{HIDDEN}") };
+        }
+        let taken = state.take(argument);
+        // Quotation marks belong to a shell; between arguments they mean nothing.
+        state.quote = None;
+        if taken {
+            return HIDDEN.to_owned();
+        }
+        if argument.contains(char::is_whitespace) { command(argument) } else { state.word(argument) }
+    })
+    .collect()
 }
 
 /// Whether the word to come is the value of a secret option, or a part of it.
@@ -139,8 +178,32 @@ fn secret_assignment(word: &str) -> Option<&str> {
 /// looks.
 fn inner_assignment(word: &str) -> Option<&str> {
     let end = word.find("://").unwrap_or(word.len());
-    let separators = word[..end].char_indices().filter(|(_, c)| matches!(c, '=' | ',' | ';' | '&' | '{' | ':'));
-    separators.map(|(at, _)| at + 1).find_map(|at| Some(&word[..at + secret_assignment(&word[at..])?.len()]))
+    // Where the name begins whose assignment may follow. A part of a name is a secret's only if all of it is, so the
+    // longest name will do, and each letter is looked at once.
+    let (mut start, mut newest) = (None, None);
+    for (at, letter) in word[..end].char_indices() {
+        let next = at + letter.len_utf8();
+        match letter {
+            '=' | ':' => {
+                let name = start.map(|start| word[start..at].strip_prefix('/').unwrap_or(&word[start..at]));
+                if name.is_some_and(is_secret) && !word[next..].starts_with("//") {
+                    return Some(&word[..next]);
+                }
+                start = Some(next);
+            }
+            ',' | ';' | '{' => start = start.or(Some(next)),
+            '&' => start = Some(next),
+            // A name may begin with one, as options of other systems do, and hold no other.
+            '/' => start = newest.filter(|newest| *newest == at),
+            '?' => start = None,
+            letter if letter.is_whitespace() => start = None,
+            _ => {}
+        }
+        if matches!(letter, '=' | ':' | ',' | ';' | '{' | '&') {
+            newest = Some(next);
+        }
+    }
+    None
 }
 
 fn unquoted(word: &str) -> &str {
@@ -168,15 +231,20 @@ fn url(word: &str) -> String {
     let (user, rest) = rest.split_at(user_end.unwrap_or(0));
     let user = user.split_once(':').map_or_else(|| user.to_owned(), |(name, _)| format!("{name}:{HIDDEN}"));
     let mut shown = format!("{scheme}{user}");
+    // Values may hold a `?` of their own.
+    let mut goes_on = false;
     for piece in rest.split_inclusive(['?', '&', '#', ';']) {
         let body = piece.trim_end_matches(['?', '&', '#', ';']);
-        match secret_assignment(body) {
+        let name = secret_assignment(body);
+        match name {
+            _ if goes_on => {}
             Some(name) => {
                 shown += name;
                 shown += HIDDEN;
             }
             None => shown += body,
         }
+        goes_on = (goes_on || name.is_some()) && piece.ends_with('?');
         shown += &piece[body.len()..];
     }
     shown
@@ -277,30 +345,9 @@ mod tests {
         assert_eq!(shown(&["--url=postgres://alice:S@h:5432/db"]), ["--url=postgres://alice:***@h:5432/db"]);
         assert_eq!(shown(&["redis://:S@h"]), ["redis://:***@h"]);
         assert_eq!(shown(&["amqp://a:S/S?S@h/v"]), ["amqp://a:***@h/v"]);
+        assert_eq!(shown(&["http://h/p?password=S?S/S?&x=1"]), ["http://h/p?password=***??&x=1"]);
         assert_eq!(shown(&["https://alice@h/a:b"]), ["https://alice@h/a:b"]);
         assert_eq!(shown(&["http://h:80/p?x=1&access_token=S&y=2#z"]), ["http://h:80/p?x=1&access_token=***&y=2#z"]);
-    }
-
-    #[test]
-    fn no_argument_makes_it_stumble() {
-        let pieces = [
-            "password", "=", ":", "'", "\"", "é", "\u{fffd}", " ", "/", "://", "@", "-", "&", "{", ",", "S", "\n",
-            "Basic",
-        ];
-        let mut random = 1_u64;
-        for _ in 0..20_000 {
-            let argv: Vec<String> = (0..3)
-                .map(|_| {
-                    (0..8)
-                        .map(|_| {
-                            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                            pieces[(random >> 33) as usize % pieces.len()]
-                        })
-                        .collect()
-                })
-                .collect();
-            assert_eq!(redact(&argv).len(), 3, "{argv:?}");
-        }
     }
 
     #[test]

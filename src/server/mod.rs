@@ -1,205 +1,178 @@
 //! Carries bytes between the sampler and the clients. The only part that knows HTTP; it decides nothing about numbers.
 //!
-//! [`start`] builds everything that production runs, and tests start exactly that.
+//! `app` binds it ([`bind`]), hands it the sampler, the history and the machine ([`Bound::serve`]), and stops it. The rooms:
+//! `http` (listeners, connections, who gets in), `stream` (answers that do not end), `routes` (one file for each dialect).
+//! `routes` may use the other two and `stream` may use `http`; none is used back.
 
-mod assets;
-mod body;
-mod connection;
-mod events;
-mod frame_guard;
-mod gate;
-mod guard;
-mod heartbeat;
-mod listener;
-mod login;
-mod metrics;
-mod native;
-mod openapi;
-mod process_monitor;
-mod psiod;
-mod psmonitor;
+mod error;
+mod http;
+pub mod machine;
 pub mod routes;
-mod state;
-mod tls;
-mod url;
-mod websocket;
+mod serve;
+mod stream;
+#[cfg(test)]
+mod tests;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
-use actix_web::middleware::from_fn;
-use actix_web::{App, HttpResponse, HttpServer, web};
-use bytestring::ByteString;
-use tokio::sync::{Semaphore, watch};
+use actix_server::ServerHandle;
+use actix_web::web::{self, Data};
+use tokio::sync::watch;
 
-pub use gate::{Gate, Kind};
+pub use stream::stream_limits::{Gate, Kind};
 
 use crate::auth::Auth;
-use crate::collect;
 use crate::config::Config;
 use crate::error::StartupError;
 use crate::history::History;
-use crate::model::Subjects;
-use crate::sampler::{Sampler, Settings};
+use crate::limits::Limits;
+use crate::sampler::Sampler;
 use crate::worker::Registry;
-use guard::Policy;
-use heartbeat::ProcessReads;
-use state::State;
-use tls::Certificates;
+use http::guard::{Doors, Policy};
+use http::tls::Certificates;
+use http::{connection, listener};
+use machine::Machine;
+use routes::{HistoryQueries, ProcessReads, Psiod};
+use stream::Streams;
 
 /// How long requests on their way may take to end when the server stops. actix looks once a second.
 const STOP_SECONDS: u64 = 3;
 
-/// When the server has ended at the latest, after it was told to. What is left of it once the clients are gone is for the
-/// history's last write.
-const STOP_LIMIT: Duration = Duration::from_millis(4_700);
+/// How long a server that has stopped may take to say so.
+const END_TIME: Duration = Duration::from_millis(500);
 
-/// What the history remembers besides the vitals, and how often it is read when nobody watches.
-const HISTORY_NEEDS: Subjects = Subjects::FILESYSTEMS.with(Subjects::SENSORS);
-const HISTORY_PERIOD: Duration = Duration::from_secs(10);
-
-/// Most queries of the history at once.
-const HISTORY_QUERIES: usize = 4;
+/// A server whose secrets are read and whose addresses are taken, but which serves nobody yet.
+pub struct Bound {
+    auth: Auth,
+    certificates: Option<Arc<Certificates>>,
+    listeners: Vec<TcpListener>,
+}
 
 /// A running server.
 pub struct Server {
-    addresses: Vec<SocketAddr>,
-    url: String,
-    outside_urls: Vec<String>,
-    history: Arc<History>,
     reloader: Reloader,
     stopping: watch::Sender<bool>,
     handle: ServerHandle,
     running: tokio::task::JoinHandle<std::io::Result<()>>,
-    clock: tokio::task::JoinHandle<()>,
+    reaper: tokio::task::JoinHandle<()>,
 }
 
 /// Reads again what may change while the server runs: tokens, users, certificate.
 #[derive(Clone)]
 pub struct Reloader {
-    state: web::Data<State>,
+    auth: Data<Auth>,
     certificates: Option<Arc<Certificates>>,
 }
 
-/// Starts to listen and to sample. Must be called inside an actix system.
-pub fn start(config: &Config) -> Result<Server, StartupError> {
-    collect::probe(&config.paths).map_err(StartupError::Unreadable)?;
+/// What the handlers share. Each part is there for itself: a handler names what it needs, and sees no more. One instance
+/// of each for all worker threads.
+#[derive(Clone)]
+struct Shared {
+    limits: Data<Limits>,
+    doors: Data<Doors>,
+    streams: Data<Streams>,
+    sampler: Data<Sampler>,
+    history: Data<HistoryQueries>,
+    workers: Data<Registry>,
+    auth: Data<Auth>,
+    machine: Data<dyn Machine>,
+    processes: Data<ProcessReads>,
+    psiod: Data<Psiod>,
+}
+
+impl Shared {
+    fn install(&self, app: &mut web::ServiceConfig) {
+        let Self { limits, doors, streams, sampler, history, workers, auth, machine, processes, psiod } = self.clone();
+        app.app_data(limits).app_data(doors).app_data(streams).app_data(sampler).app_data(history);
+        app.app_data(workers).app_data(auth).app_data(machine).app_data(processes).app_data(psiod);
+    }
+}
+
+/// Reads secrets and takes the addresses, which is all that can be refused.
+pub fn bind(config: &Config) -> Result<Bound, StartupError> {
     let auth = Auth::load(&config.secrets)?;
     let certificates = config.tls.as_ref().map(Certificates::load).transpose()?;
     let listeners = listener::listen(&config.listen)?;
-    let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
-    let url = url::own(scheme, config.listen.first(), &addresses);
-    let outside_urls = url::outside(scheme, &addresses);
+    Ok(Bound { auth, certificates, listeners })
+}
 
-    let history = Arc::new(History::open(config.data_dir.as_deref(), config.interval)?);
-    log::info!("{}", history.describe());
-    let recorder = Arc::clone(&history);
-    let (sampler, clock) = Sampler::new(Settings {
-        interval: config.interval,
-        paths: config.paths.clone(),
-        background: Some((HISTORY_NEEDS, HISTORY_PERIOD)),
-        observers: vec![Box::new(move |snapshot| recorder.record(snapshot))],
-    });
-    let workers = Arc::new(Registry::new(config.limits.unclaimed_workers));
-    let (stopping, stopped) = watch::channel(false);
-    let reaper = Arc::clone(&workers);
-    // Ends with the server, not when it is told to stop: requests on their way may still wait for a pass.
-    let clock = actix_rt::spawn(async move {
-        tokio::select! {
-            () = clock => {}
-            () = reaper.keep_reaping() => {}
-        }
-    });
-
-    let state = web::Data::new(State {
-        limits: config.limits,
-        sampler,
-        history: Arc::clone(&history),
-        history_queries: Semaphore::new(HISTORY_QUERIES),
-        process_reads: ProcessReads::default(),
-        workers,
-        gate: Arc::new(Gate::new(&config.limits)),
-        policy: Policy::new(config),
-        auth,
-        allow_kill: config.allow_kill,
-        paths: config.paths.clone(),
-        stopping: stopped,
-    });
-    let user_timeout = config.limits.stalled_time;
-    let reloader = Reloader { state: state.clone(), certificates: certificates.clone() };
-    let mut server = HttpServer::new(move || {
-        App::new().app_data(state.clone()).wrap(from_fn(guard::guard)).configure(routes::configure)
-    })
-    .workers(config.workers)
-    .max_connections(connection::limit_per_worker(config.workers))
-    .keep_alive(connection::KEEP_ALIVE)
-    .client_request_timeout(config.limits.request_time)
-    .client_disconnect_timeout(Duration::from_secs(1))
-    .tls_handshake_timeout(config.limits.request_time)
-    .max_connection_rate(tls::HANDSHAKES_AT_ONCE)
-    .shutdown_timeout(STOP_SECONDS)
-    .disable_signals()
-    .on_connect(move |io, data| connection::on_connect(io, data, user_timeout));
-    for listener in listeners {
-        let listening = match &certificates {
-            Some(certificates) => server.listen_rustls_0_23(listener, certificates.server_config()?),
-            None => server.listen(listener),
-        };
-        server = listening.map_err(|source| StartupError::Io { what: "cannot listen", source })?;
+impl Bound {
+    /// Where it listens.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
-    let server = server.run();
-    let handle = server.handle();
-    Ok(Server {
-        addresses,
-        url,
-        outside_urls,
-        history,
-        reloader,
-        stopping,
-        handle,
-        running: actix_rt::spawn(server),
-        clock,
-    })
+
+    /// Serves from now on. Must be called inside an actix system.
+    pub fn serve(
+        self,
+        config: &Config,
+        sampler: Sampler,
+        history: Arc<History>,
+        machine: Arc<dyn Machine>,
+    ) -> Result<Server, StartupError> {
+        let Self { auth, certificates, listeners } = self;
+        let room = connection::limit_per_worker(&*machine, config.workers);
+        let (stopping, stopped) = watch::channel(false);
+        let (auth, sampler) = (Data::new(auth), Data::new(sampler));
+        let workers = Arc::new(Registry::new(config.limits.unclaimed_workers));
+        let reaper = Arc::clone(&workers);
+        let (workers, machine) = (Data::from(workers), Data::from(machine));
+        let shared = Shared {
+            limits: Data::new(config.limits),
+            doors: Data::new(Doors {
+                policy: Policy::new(config),
+                auth: auth.clone(),
+                workers: workers.clone(),
+                head_bytes: config.limits.head_bytes,
+                is_secure: config.tls.is_some(),
+                access: routes::access,
+            }),
+            streams: Data::new(Streams {
+                gate: Arc::new(Gate::new(&config.limits)),
+                limits: config.limits,
+                stopping: stopped,
+            }),
+            psiod: Data::new(Psiod {
+                sampler: sampler.clone(),
+                auth: auth.clone(),
+                machine: machine.clone(),
+                allow_kill: config.allow_kill,
+            }),
+            sampler,
+            history: Data::new(HistoryQueries::new(history)),
+            workers,
+            auth: auth.clone(),
+            machine,
+            processes: Data::new(ProcessReads::default()),
+        };
+        let server = serve::run(listeners, &shared, certificates.as_ref(), config.workers, room)?;
+        Ok(Server {
+            reloader: Reloader { auth, certificates },
+            stopping,
+            handle: server.handle(),
+            running: actix_rt::spawn(server),
+            reaper: actix_rt::spawn(async move { reaper.keep_reaping().await }),
+        })
+    }
 }
 
 impl Server {
-    /// Where it listens.
-    #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
-    }
-
-    /// The address to open in a browser, by the name that was asked for.
-    #[must_use]
-    pub fn url(&self) -> String {
-        self.url.clone()
-    }
-
-    /// Where other machines find it when it listens on every address of this one; the first few.
-    #[must_use]
-    pub fn outside_urls(&self) -> &[String] {
-        &self.outside_urls
-    }
-
     /// What reads tokens, users and the certificate again.
     #[must_use]
     pub fn reloader(&self) -> Reloader {
         self.reloader.clone()
     }
 
-    /// Stops: every stream is told and closed, requests are answered to their end, at most for a few seconds.
+    /// Stops: every stream is told and closed, requests are answered to their end, at most for a few seconds. The sampler
+    /// must live until this is over: requests on their way may still wait for a pass.
     pub async fn stop(self) {
-        let deadline = Instant::now() + STOP_LIMIT;
         self.stopping.send_replace(true);
-        self.history.flush();
         self.handle.stop(true).await;
-        let _ = tokio::time::timeout(Duration::from_millis(500), self.running).await;
-        self.clock.abort();
-        // After the clients, so that a slow disk delays nobody.
-        let _ = tokio::task::spawn_blocking(move || self.history.close_by(deadline)).await;
+        let _ = tokio::time::timeout(END_TIME, self.running).await;
+        self.reaper.abort();
     }
 }
 
@@ -209,19 +182,14 @@ impl Reloader {
     pub async fn reload(&self) {
         let own = self.clone();
         let read = web::block(move || {
-            own.state.auth.reload();
+            own.auth.reload();
             if let Some(certificates) = &own.certificates {
                 certificates.reload();
             }
-            own.state.auth.is_on() || own.certificates.is_some()
+            own.auth.is_on() || own.certificates.is_some()
         });
         if matches!(read.await, Ok(false)) {
             log::info!("there is no file to read again: no tokens, no users, no certificate");
         }
     }
-}
-
-/// A JSON answer from bytes that many share.
-fn json_response(body: ByteString) -> HttpResponse {
-    HttpResponse::Ok().insert_header(psmonitor::JSON).body(body.into_bytes())
 }

@@ -17,6 +17,7 @@ import pytest
 import requests
 from conftest import ROOT, agree, running, until
 from node_exporter import MISSING_LABELS, NOT_GATHERED, exporter, need, start_on_a_free_port
+from test_tls import make_certificate
 
 EXPRESSIONS = [
     line for line in (Path(__file__).parent / "promql.txt").read_text().splitlines() if line and not line.startswith("#")
@@ -83,8 +84,15 @@ def job(name, address, **options):
 
 
 def example(text, name, address, token_file):
-    """A job as README.md prints it, for this name, server and file."""
-    for pattern, value in ((r"(?<=job_name: ).*", name), (r'"[^"]*:4500"', f'"{address}"'), (r"/\S*token\S*", token_file)):
+    """A job as README.md prints it, for this name, server and files; it scrapes as often as the others."""
+    replacements = {
+        r"(?<=job_name: ).*": name,
+        r"(?<=scrape_interval: ).*": f"{INTERVAL}s",
+        r'"[^"]*:4500"': f'"{address}"',
+        r"/\S*token\S*": token_file,
+        r"(?<=ca_file: ).*": token_file.with_name("tls.cert"),
+    }
+    for pattern, value in replacements.items():
         text = re.sub(pattern, lambda _, value=value: str(value), text)
     return text
 
@@ -103,15 +111,18 @@ def scraped(tmp_path_factory):
     paths = [f"--path.sysfs={folder}/sys", f"--path.udev.data={folder}/root/run/udev/data", f"--path.rootfs={folder}/root"]
     # Below such a root, its mount points are not there, and netdev asks the running kernel instead of the files.
     paths += ["--no-collector.filesystem", "--no-collector.netdev"]
-    plain, with_token = EXAMPLES
+    plain, with_token, with_tls = EXAMPLES
+    cert, key = make_certificate(folder, "tls")
     with (
         running("--token-file", str(token_file)) as ours,
+        running("--token-file", str(token_file), "--tls-cert", str(cert), "--tls-key", str(key)) as secured,
         exporter() as (theirs, _),
         running("--sysfs", str(folder / "sys"), "--rootfs", str(folder / "root")) as our_hardware,
         exporter(*paths) as (their_hardware, _),
     ):
         jobs = [
             example(with_token, "psmonitor", ours.address, token_file),
+            example(with_tls, "with-tls", secured.address, token_file),
             job("without-token", ours.address),
             job("node", theirs.removeprefix("http://")),
             example(plain, "psmonitor-hardware", our_hardware.address, token_file),

@@ -1,6 +1,7 @@
 """TLS: what is spoken, what is refused at start, and a certificate that changes while clients stream."""
 
 import contextlib
+import json
 import re
 import socket
 import ssl
@@ -323,22 +324,27 @@ def test_a_key_that_others_can_read(files):
 def test_the_commands_of_the_readme(tmp_path):
     """The ones that make a user and a certificate, as they are printed; then the server that they are for."""
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    make = next(block for block in blocks if "openssl req" in block)
-    start = next(block for block in blocks if "--tls-cert" in block).splitlines()[0]
+    make = [block for block in blocks if "openssl req" in block or "hash-password" in block]
+    start, ask = (next(block for block in blocks if part in block) for part in ("--tls-cert", "--cacert"))
+    assert len(make) == 2
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "psmonitor").symlink_to(program())
     environment = {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
-    subprocess.run(
-        ["sh", "-euc", make], cwd=tmp_path, env=environment, input="word\n", text=True,
-        check=True, capture_output=True, timeout=30,
-    )
+    for block in make:
+        subprocess.run(
+            ["sh", "-euc", block], cwd=tmp_path, env=environment, input="word\n", text=True,
+            check=True, capture_output=True, timeout=30,
+        )
+    assert all((tmp_path / name).stat().st_mode & 0o077 == 0 for name in ("users", "key.pem"))
     words = [str(tmp_path / word) if (tmp_path / word).exists() else word for word in start.split()[1:]]
     words[:2] = "--listen", "0.0.0.0:0"
     with running(*words) as server:
         cert = str(tmp_path / "cert.pem")
-        body = {"username": "ann", "password": "word"}
-        answer = requests.post(f"{server.url}/authenticate", json=body, verify=cert, timeout=20)
-        assert answer.status_code == 200, answer.text
+        command = ask.replace("4500", str(server.port)).replace('"..."', '"word"')
+        login = subprocess.run(
+            ["sh", "-euc", command], cwd=tmp_path, check=True, capture_output=True, text=True, timeout=30
+        )
+        assert json.loads(login.stdout)["token"], login.stdout
         with handshake(server, trusting(cert), "monitor.example") as tls:
             tls.sendall(b"GET /healthz HTTP/1.1\r\nHost: monitor.example\r\n\r\n")
             assert tls.recv(12) == b"HTTP/1.1 200"

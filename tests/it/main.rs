@@ -15,9 +15,11 @@
 //! | `kill`     | `process.kill` ends only what it may, for whom it may                                               |
 //! | `leak`     | descriptors and threads after hundreds of streams                                                    |
 //! | `limits`   | bounds on streams and workers, races for one worker                                                  |
+//! | `pipeline` | clients that send and read nothing, one address that takes all places                             |
 //! | `load`     | five hundred clients at once; a client's own interval                                                |
 //! | `machine`  | no tests: the fixture machine of `tests/fixtures/machine` and copies of it                          |
 //! | `matrix`   | every file of the machine missing, empty and garbage: its fields are null, nothing else changes     |
+//! | `names`    | what processes call themselves and were started with: no secret, no flood, nobody held up             |
 //! | `socket`   | no tests: WebSockets for the others                                                                 |
 //! | `sockets`  | twenty thousand sockets, and nobody waits for their list                                             |
 //! | `spoilt`   | one bad line of a kernel file costs its own values; what odd kernels and containers write             |
@@ -42,6 +44,8 @@ mod limits;
 mod load;
 mod machine;
 mod matrix;
+mod names;
+mod pipeline;
 mod socket;
 mod sockets;
 mod spoilt;

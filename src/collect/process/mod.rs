@@ -1,6 +1,6 @@
 //! Processes: `/proc/PID/{stat,statm,status}`, and `cmdline` where the kernel cut a name.
 //!
-//! Called by [`super::Collector`]. A reader of our own and not sysinfo's, for its cost: with 2,000 processes the two kept
+//! Read when somebody wants them. A reader of our own and not sysinfo's, for its cost: with 2,000 processes the two kept
 //! descriptors of each are read in a third of the time that opening them takes. Memory of all processes is read in each
 //! pass; the rest of all, or of the ten largest only. Command lines are never part of a sample.
 
@@ -8,6 +8,7 @@ mod arrivals;
 pub mod command_line;
 mod kept;
 pub(super) mod list;
+mod naming;
 pub(super) mod parse;
 mod table;
 #[cfg(test)]
@@ -290,16 +291,15 @@ impl Reader {
         if earlier.is_none() {
             entry.hurry(self.pass);
         }
-        let may_be_cut = stat.comm.len() == parse::CUT_NAME_BYTES;
+        let is_cut = naming::is_cut(stat.comm);
         let name = match earlier {
-            Some(name) if !(may_be_cut && entry.is_due(self.pass)) => name,
-            _ if may_be_cut => {
+            Some(name) if !(is_cut && entry.is_due(self.pass)) => name,
+            _ if is_cut => {
                 let mut buffer = [0; ARGUMENT_BYTES];
                 let length = self.bytes(index, Source::CommandLine, &mut buffer).unwrap_or(0);
-                let full = parse::complete_name(stat.comm, &buffer[..length]);
-                self.table.entries[index].rename(stat, full)
+                self.table.entries[index].rename(stat, &naming::of(stat.comm, &buffer[..length]))
             }
-            _ => entry.rename(stat, stat.comm),
+            _ => entry.rename(stat, &naming::of(stat.comm, b"")),
         };
         RawProcessStat {
             name,

@@ -5,9 +5,6 @@
 /// What a file should have held.
 pub(in crate::collect) type Complaint = &'static str;
 
-/// Bytes of a name that the kernel keeps (`TASK_COMM_LEN` without its NUL). A name this long may be a cut one.
-pub(super) const CUT_NAME_BYTES: usize = 15;
-
 /// The fields of `/proc/PID/stat` that are used (`proc_pid_stat(5)`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stat<'a> {
@@ -89,14 +86,6 @@ pub(super) fn parse_group(text: &[u8]) -> Option<u32> {
 /// What follows `key`. The kernel escapes newlines in the name, the first line, so no name can forge another.
 fn status_line<'a>(text: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
     text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(key))
-}
-
-/// A name in full. The kernel cuts names at 15 bytes; where the first argument's file name begins with what is left, it
-/// is the whole of it.
-pub(super) fn complete_name<'a>(comm: &'a [u8], command_line: &'a [u8]) -> &'a [u8] {
-    let first = command_line.split(|byte| *byte == 0).next().unwrap_or_default();
-    let base = first.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    if base.starts_with(comm) { base } else { comm }
 }
 
 /// Words between white space.
@@ -232,13 +221,5 @@ mod tests {
     fn a_thread_tells_its_process() {
         assert_eq!(parse_group(b"Name:\tTgid:\\t1\nTgid:\t412\nPid:\t413\n"), Some(412));
         assert_eq!(parse_group(b"Name:\tx\nPid:\t413\n"), None);
-    }
-
-    #[test]
-    fn a_cut_name_is_completed_only_by_its_own_continuation() {
-        let cut = b"gnome-terminal-";
-        assert_eq!(complete_name(cut, b"/usr/libexec/gnome-terminal-server\0--x\0"), b"gnome-terminal-server");
-        assert_eq!(complete_name(cut, b"/usr/bin/python3\0/usr/bin/gnome-terminal-x\0"), cut);
-        assert_eq!(complete_name(cut, b""), cut);
     }
 }

@@ -65,11 +65,10 @@ impl Entry {
         self.known.as_ref().filter(|known| *known.comm == *comm).map(|known| Arc::clone(&known.name))
     }
 
-    /// Remembers the name in full. The text is shared with the earlier one when it is the same.
-    pub(super) fn rename(&mut self, stat: &Stat<'_>, full: &[u8]) -> Arc<str> {
-        let text = String::from_utf8_lossy(full);
-        let earlier = self.known.take().map(|known| known.name).filter(|name| **name == *text);
-        let name = earlier.unwrap_or_else(|| Arc::from(&*text));
+    /// Remembers the name to show. The text is shared with the earlier one when it is the same.
+    pub(super) fn rename(&mut self, stat: &Stat<'_>, full: &str) -> Arc<str> {
+        let earlier = self.known.take().map(|known| known.name).filter(|name| **name == *full);
+        let name = earlier.unwrap_or_else(|| Arc::from(full));
         self.known = Some(Known { start_ticks: stat.start_ticks, comm: stat.comm.into(), name: Arc::clone(&name) });
         name
     }
@@ -179,11 +178,10 @@ mod tests {
     #[test]
     fn a_name_is_shared_until_it_changes() {
         let mut entry = Entry::new(7, 1, true);
-        let first = entry.rename(&stat(b"bash", 10), b"bash");
+        let first = entry.rename(&stat(b"bash", 10), "bash");
         assert!(Arc::ptr_eq(&first, &entry.name_of(b"bash").unwrap()));
-        assert!(Arc::ptr_eq(&first, &entry.rename(&stat(b"bash", 10), b"bash")));
+        assert!(Arc::ptr_eq(&first, &entry.rename(&stat(b"bash", 10), "bash")));
         assert_eq!(entry.name_of(b"vi"), None);
-        assert_eq!(&*entry.rename(&stat(b"\xffx", 10), b"\xffx"), "\u{fffd}x");
         assert!(entry.is_same(&stat(b"vi", 10)));
         assert!(!entry.is_same(&stat(b"bash", 11)));
     }

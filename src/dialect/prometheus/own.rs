@@ -1,9 +1,8 @@
 //! This program about itself: `psmonitor_*`, and `process_*` by the names that every Prometheus client library has.
 
-use super::tables;
 use super::writer::{Kind, Writer};
 use crate::model::Snapshot;
-use crate::model::own::OwnStats;
+use crate::model::own::{OwnProcess, OwnStats};
 
 /// All families, whatever the filter: they cost nothing.
 pub fn own(writer: &mut Writer, snapshot: &Snapshot, own: &OwnStats) {
@@ -31,7 +30,7 @@ pub fn own(writer: &mut Writer, snapshot: &Snapshot, own: &OwnStats) {
 }
 
 fn process(writer: &mut Writer, snapshot: &Snapshot) {
-    let Some(process) = tables(snapshot).and_then(|tables| tables.own) else { return };
+    let Some(process) = snapshot.raw::<OwnProcess>() else { return };
     let cpu = Some(process.cpu_seconds);
     let resident = Some(process.resident_bytes);
     let (open, limit) = (process.open_descriptors, process.descriptor_limit);
@@ -40,7 +39,9 @@ fn process(writer: &mut Writer, snapshot: &Snapshot) {
     writer.gauge("process_open_fds", "Descriptors that this program has open.", open);
     writer.gauge("process_resident_memory_bytes", "Resident memory of this program.", resident);
     let boot = snapshot.cpu.as_ref().and_then(|cpu| cpu.boot_time_unix_seconds);
+    // One to come is none: in a container the boot time may be the container's (lxcfs).
     let start = boot.map(|boot| boot as f64 + process.start_seconds_after_boot);
+    let start = start.filter(|start| *start <= snapshot.time_unix_seconds);
     writer.gauge("process_start_time_seconds", "Start of this program, seconds since 1970.", start);
     writer.gauge("process_virtual_memory_bytes", "Address space of this program.", Some(process.virtual_bytes));
     let help = "Address space that this program may have.";

@@ -1,5 +1,11 @@
 //! Counters of the network stack and its protocols. Filled by [`crate::collect`]; plain data that only `/metrics` tells.
 
+use crate::model::Named;
+
+/// `/proc/net/arp`: entries by device.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ArpEntries(pub Vec<Named>);
+
 /// One field of `/proc/net/netstat`, `snmp` or `snmp6`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetstatField {

@@ -1,0 +1,37 @@
+//! The machine that the server may ask about single processes: this one, through the readers of `collect`.
+
+use crate::collect::{Paths, limit, process};
+use crate::model::Reading;
+use crate::server::machine::Machine;
+
+/// What is below these paths.
+#[derive(Debug)]
+pub struct Local {
+    paths: Paths,
+}
+
+impl Local {
+    /// The machine below these paths.
+    #[must_use]
+    pub fn new(paths: Paths) -> Self {
+        Self { paths }
+    }
+}
+
+impl Machine for Local {
+    fn process_name(&self, pid: u32) -> Reading<String> {
+        process::name(&self.paths, pid)
+    }
+
+    fn command_line(&self, pid: u32) -> Reading<Vec<String>> {
+        process::command_line(&self.paths, pid)
+    }
+
+    fn is_own(&self) -> bool {
+        self.paths.is_live()
+    }
+
+    fn descriptors(&self) -> (u64, usize) {
+        (limit::descriptor_limit(), process::descriptor_budget())
+    }
+}

@@ -1,0 +1,106 @@
+//! os-release(5): `etc/os-release`, or `usr/lib/os-release` where that is missing. Values may be quoted as in a shell.
+//!
+//! A package or an administrator replaces the file or writes it anew: while it is as it was, it is not read again.
+
+use std::fs::Metadata;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use super::Paths;
+use super::file::{read_error, read_text};
+use crate::collect::host::unquote;
+use crate::model::Reading;
+use crate::model::system::OsRelease;
+
+/// Knows both places, and what was there.
+#[derive(Debug)]
+pub struct Reader {
+    files: [PathBuf; 2],
+    last: Option<(Version, OsRelease)>,
+}
+
+/// Device, inode, size and time of the last change, seconds and nanoseconds, of a file.
+type Version = (u64, u64, u64, i64, i64);
+
+impl Reader {
+    /// Opens nothing yet.
+    #[must_use]
+    pub fn new(paths: &Paths) -> Self {
+        Self { files: [paths.root("etc/os-release"), paths.root("usr/lib/os-release")], last: None }
+    }
+
+    /// The file that is there, as it is now.
+    pub fn read(&mut self) -> Reading<OsRelease> {
+        let [first, second] = &self.files;
+        let (path, metadata) = match std::fs::metadata(first) {
+            Err(error) if error.kind() == ErrorKind::NotFound => (second, std::fs::metadata(second)),
+            metadata => (first, metadata),
+        };
+        let version = version(&metadata.map_err(|error| read_error(path, &error))?);
+        if let Some((known, release)) = &self.last
+            && *known == version
+        {
+            return Ok(release.clone());
+        }
+        let release = parse_os_release(&read_text(path)?);
+        self.last = Some((version, release.clone()));
+        Ok(release)
+    }
+}
+
+fn version(metadata: &Metadata) -> Version {
+    (metadata.dev(), metadata.ino(), metadata.size(), metadata.ctime(), metadata.ctime_nsec())
+}
+
+fn parse_os_release(text: &str) -> OsRelease {
+    let mut release = OsRelease::default();
+    for line in text.lines() {
+        let Some((key, value)) = line.trim().split_once('=') else { continue };
+        if let Some(index) = OsRelease::KEYS.iter().position(|known| *known == key) {
+            release.values[index] = unquote(value.trim());
+        }
+    }
+    release
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_come_off_and_unknown_keys_are_passed_over() {
+        let text = "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\n# x\nHOME_URL=\"h\"\nVARIANT='a b'\nNAME=\"a \\\"b\\\"\"\n";
+        let release = parse_os_release(text);
+        assert_eq!(release.get("PRETTY_NAME"), "Debian GNU/Linux 12 (bookworm)");
+        assert_eq!(release.get("ID"), "debian");
+        assert_eq!(release.get("VARIANT"), "a b");
+        assert_eq!(release.get("NAME"), "a \"b\"");
+        assert_eq!(release.get("ID_LIKE"), "");
+        assert_eq!(release.get("HOME_URL"), "");
+    }
+
+    #[test]
+    fn the_second_place_is_tried() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("usr/lib")).unwrap();
+        std::fs::write(dir.path().join("usr/lib/os-release"), "ID=x\n").unwrap();
+        let paths = Paths { rootfs: dir.path().into(), ..Paths::host() };
+        let mut reader = Reader::new(&paths);
+        assert_eq!(reader.read().unwrap().get("ID"), "x");
+        std::fs::create_dir_all(dir.path().join("etc")).unwrap();
+        for id in ["y", "zz"] {
+            std::fs::write(dir.path().join("etc/os-release"), format!("ID={id}\n")).unwrap();
+            assert_eq!(reader.read().unwrap().get("ID"), id);
+            assert_eq!(reader.read().unwrap().get("ID"), id, "as kept");
+        }
+    }
+
+    #[test]
+    fn any_text_takes_time_by_its_length() {
+        crate::model::hostile_text::assert_linear("os-release", |text| {
+            let text = String::from_utf8_lossy(text);
+            drop(parse_os_release(&format!("{text}\nID=\"{text}\nNAME={text}")));
+        });
+    }
+}

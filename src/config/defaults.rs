@@ -1,0 +1,38 @@
+//! What holds where nothing was typed: no flag, no variable. The one place for it, apart from the bounds in `limits` and
+//! the roots in `collect::Paths`, which are named here so that `--help` shows them too.
+
+use crate::collect::Paths;
+use crate::limits::Limits;
+
+/// `--address`: both loopback addresses.
+pub const ADDRESS: &str = "localhost";
+
+/// `--port`.
+pub const PORT: u16 = 4500;
+
+/// `--interval`.
+pub const INTERVAL: &str = "1s";
+
+/// Most threads that serve, where `--workers` does not say how many.
+const MOST_WORKERS: usize = 4;
+
+/// `--workers`: one a core.
+pub fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS)
+}
+
+/// The defaults that `--help` shows, by the flag's name. The others are "none", or stand in the flag's text.
+pub(super) fn shown() -> Vec<(&'static str, String)> {
+    let (limits, paths) = (Limits::default(), Paths::host());
+    vec![
+        ("address", ADDRESS.to_owned()),
+        ("port", PORT.to_string()),
+        ("interval", INTERVAL.to_owned()),
+        ("max_connections", limits.streams.to_string()),
+        ("max_per_address", limits.streams_per_address.to_string()),
+        ("max_unclaimed", limits.unclaimed_workers.to_string()),
+        ("procfs", paths.procfs.display().to_string()),
+        ("sysfs", paths.sysfs.display().to_string()),
+        ("rootfs", paths.rootfs.display().to_string()),
+    ]
+}

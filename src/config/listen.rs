@@ -1,0 +1,52 @@
+//! Where to listen: `--listen`, or `--address` and `--port`, resolved into addresses.
+//!
+//! Called by [`super::Config`] at the start; asks the resolver for names that are no addresses.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+
+use super::complaint;
+use crate::error::StartupError;
+
+/// One `--listen`, or the pair of `--address` and `--port`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// As typed, for messages.
+    pub host: String,
+    /// All addresses of the host, each with the port.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// `ADDRESS:PORT`, with IPv6 addresses in brackets.
+pub(super) fn parse_listen(text: &str) -> Result<Listen, StartupError> {
+    let wrong = || complaint("--listen", text, "it must be ADDRESS:PORT, as 127.0.0.1:4500 or [::1]:4500");
+    let (host, port) = text.trim().rsplit_once(':').ok_or_else(wrong)?;
+    let port = port.parse().map_err(|_| wrong())?;
+    if host.is_empty() || (host.contains(':') && !host.starts_with('[')) {
+        return Err(wrong());
+    }
+    resolve("--listen", host, port)
+}
+
+/// All addresses of a host, IPv4 first. `localhost` means both loopback addresses, whatever the resolver says.
+pub(super) fn resolve(flag: &str, host: &str, port: u16) -> Result<Listen, StartupError> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let mut ips: Vec<IpAddr> = if bare.eq_ignore_ascii_case("localhost") {
+        vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+    } else if let Ok(ip) = bare.parse() {
+        vec![ip]
+    } else if bare.is_empty() {
+        return Err(complaint(flag, host, "it must be an address or a host name"));
+    } else {
+        (bare, port)
+            .to_socket_addrs()
+            .map_err(|error| StartupError::Resolve { host: bare.to_owned(), reason: error.to_string() })?
+            .map(|address| address.ip())
+            .collect()
+    };
+    ips.sort_by_key(IpAddr::is_ipv6);
+    ips.dedup();
+    if ips.is_empty() {
+        return Err(StartupError::Resolve { host: bare.to_owned(), reason: "it has none".to_owned() });
+    }
+    Ok(Listen { host: bare.to_owned(), addresses: ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect() })
+}

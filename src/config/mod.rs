@@ -1,0 +1,329 @@
+//! What was typed, validated: flags before `PSMONITOR_*` variables before [`defaults`], into one [`Config`].
+//!
+//! Called by `main`. Every complaint names the flag and says what would be right.
+
+pub mod defaults;
+mod listen;
+mod names;
+mod time;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{CommandFactory, FromArgMatches};
+
+pub use listen::Listen;
+pub use names::AllowOrigins;
+pub use time::parse_time;
+
+use crate::auth::{Secret, Sources};
+use crate::cli::Args;
+use crate::collect::Paths;
+use crate::error::StartupError;
+use crate::limits::Limits;
+use listen::{parse_listen, resolve};
+use names::{parse_host, parse_origins};
+
+/// Shortest and longest `--interval`.
+const INTERVALS: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
+
+/// Everything the server needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen; never empty.
+    pub listen: Vec<Listen>,
+    /// Time between two samples.
+    pub interval: Duration,
+    /// Bounds.
+    pub limits: Limits,
+    /// Where history is kept; `None` keeps the last hour in memory.
+    pub data_dir: Option<PathBuf>,
+    /// Threads that serve requests.
+    pub workers: usize,
+    /// Names by which clients may call this server, lower case.
+    pub allow_hosts: Vec<String>,
+    /// Foreign web pages that may read.
+    pub allow_origins: AllowOrigins,
+    /// Where secrets come from.
+    pub secrets: Sources,
+    /// The certificate and its key, where every address speaks TLS.
+    pub tls: Option<TlsFiles>,
+    /// Whether psiod's `process.kill` works for those who hold a token.
+    pub allow_kill: bool,
+    /// Where the machine's files are.
+    pub paths: Paths,
+}
+
+/// Where the server's certificate is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain, the server's own certificate first.
+    pub cert: PathBuf,
+    /// The private key of the first certificate.
+    pub key: PathBuf,
+}
+
+/// The flags with their texts, and their defaults beside them.
+#[must_use]
+pub fn command() -> clap::Command {
+    defaults::shown().into_iter().fold(Args::command(), |command, (flag, default)| {
+        command.mut_arg(flag, |arg| {
+            let text = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            arg.help(format!("{text} [default: {default}]"))
+        })
+    })
+}
+
+/// What this process was started with. Prints nothing: clap's answer, `--help` included, is an error here.
+pub fn typed() -> Result<Args, clap::Error> {
+    Args::from_arg_matches(&command().try_get_matches()?)
+}
+
+impl Config {
+    /// What `args` mean.
+    pub fn from_args(args: &Args) -> Result<Self, StartupError> {
+        let listen = if let Some(all) = &args.listen {
+            all.iter().map(|text| parse_listen(text)).collect::<Result<_, _>>()?
+        } else {
+            let address = args.address.as_deref().unwrap_or(defaults::ADDRESS);
+            vec![resolve("--address", address, args.port.unwrap_or(defaults::PORT))?]
+        };
+        let typed = args.interval.as_deref().unwrap_or(defaults::INTERVAL);
+        let interval = parse_time(typed).map_err(|reason| complaint("--interval", typed, &reason))?;
+        if !INTERVALS.contains(&interval) {
+            return Err(complaint("--interval", typed, "it must be between 100ms and 1h"));
+        }
+        let workers = args.workers.unwrap_or_else(defaults::workers);
+        if !(1..=256).contains(&workers) {
+            return Err(complaint("--workers", &workers.to_string(), "it must be between 1 and 256"));
+        }
+        let bounds = Limits::default();
+        let limits = Limits {
+            streams: at_least_one("--max-connections", args.max_connections.unwrap_or(bounds.streams))?,
+            streams_per_address: at_least_one(
+                "--max-per-address",
+                args.max_per_address.unwrap_or(bounds.streams_per_address),
+            )?,
+            unclaimed_workers: at_least_one("--max-unclaimed", args.max_unclaimed.unwrap_or(bounds.unclaimed_workers))?,
+            ..bounds
+        };
+        let host = Paths::host();
+        let paths = Paths {
+            procfs: args.procfs.clone().unwrap_or(host.procfs),
+            sysfs: args.sysfs.clone().unwrap_or(host.sysfs),
+            rootfs: args.rootfs.clone().unwrap_or(host.rootfs),
+            ..host
+        };
+        for (flag, folder) in [("--sysfs", &paths.sysfs), ("--rootfs", &paths.rootfs)] {
+            if !folder.is_dir() {
+                return Err(complaint(flag, &folder.display().to_string(), "there is no such folder"));
+            }
+        }
+        let config = Self {
+            secrets: secrets(args, std::env::var_os("PSMONITOR_TOKEN"))?,
+            tls: tls_files(args)?,
+            allow_kill: args.allow_kill.unwrap_or(false),
+            listen,
+            interval,
+            limits,
+            data_dir: args.data_dir.clone(),
+            workers,
+            allow_hosts: args.allow_host.iter().flatten().map(|host| parse_host(host)).collect::<Result<_, _>>()?,
+            allow_origins: parse_origins(args.allow_origin.as_deref().unwrap_or_default())?,
+            paths,
+        };
+        config.check_exposure(args.no_auth.unwrap_or(false))?;
+        if config.allow_kill && !config.secrets.is_any() {
+            log::warn!("--allow-kill changes nothing without --token-file or --users-file: process.kill needs a token");
+        }
+        Ok(config)
+    }
+
+    /// Whoever can reach a wider address than loopback sees everything, unless it must be proved who one is.
+    fn check_exposure(&self, no_auth: bool) -> Result<(), StartupError> {
+        if self.is_loopback_only() || self.secrets.is_any() {
+            return Ok(());
+        }
+        let wide: Vec<_> = self.listen.iter().flat_map(|l| &l.addresses).filter(|a| !a.ip().is_loopback()).collect();
+        let address = wide.first().map(ToString::to_string).unwrap_or_default();
+        if no_auth {
+            log::warn!("--no-auth: everybody who can reach {address} sees everything this server tells");
+            return Ok(());
+        }
+        Err(StartupError::Config(format!(
+            "{address} can be reached from outside, and nobody is asked who they are; give --token-file FILE with a \
+             secret token or --users-file FILE with users, or say --no-auth if everybody may see everything"
+        )))
+    }
+
+    /// Whether every address is a loopback address.
+    #[must_use]
+    pub fn is_loopback_only(&self) -> bool {
+        self.listen.iter().flat_map(|listen| &listen.addresses).all(|address| address.ip().is_loopback())
+    }
+}
+
+/// Where secrets come from. A token variable that says nothing must not mean that nobody is asked.
+fn secrets(args: &Args, token: Option<OsString>) -> Result<Sources, StartupError> {
+    let complaint = |what: &str| Err(StartupError::Config(format!("PSMONITOR_TOKEN {what}")));
+    let token = match token.map(OsString::into_string) {
+        None => None,
+        Some(Err(_)) => return complaint("is not UTF-8; give a token of printable characters"),
+        Some(Ok(token)) if token.trim().is_empty() => {
+            return complaint("is empty; put a token into it, or leave it unset");
+        }
+        Some(Ok(_)) if args.token_file.is_some() => {
+            return complaint(
+                "and --token-file are both given; put all tokens into the file, or leave one of them out",
+            );
+        }
+        Some(Ok(token)) => Some(Secret(token)),
+    };
+    Ok(Sources { token_file: args.token_file.clone(), token, users_file: args.users_file.clone() })
+}
+
+/// Both files or none.
+fn tls_files(args: &Args) -> Result<Option<TlsFiles>, StartupError> {
+    match (&args.tls_cert, &args.tls_key) {
+        (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert: cert.clone(), key: key.clone() })),
+        (None, None) => Ok(None),
+        (Some(_), None) => {
+            Err(StartupError::Config("--tls-cert needs --tls-key FILE, the key of the certificate".into()))
+        }
+        (None, Some(_)) => {
+            Err(StartupError::Config("--tls-key needs --tls-cert FILE, the certificate of the key".into()))
+        }
+    }
+}
+
+fn complaint(flag: &str, value: &str, reason: &str) -> StartupError {
+    StartupError::Config(format!("{flag} {value}: {reason}"))
+}
+
+fn at_least_one(flag: &str, value: usize) -> Result<usize, StartupError> {
+    if value == 0 { Err(complaint(flag, "0", "it must be at least 1")) } else { Ok(value) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+
+    use clap::Parser;
+
+    fn config(args: &[&str]) -> Result<Config, StartupError> {
+        Config::from_args(&Args::parse_from(std::iter::once(&"psmonitor").chain(args)))
+    }
+
+    #[test]
+    fn the_default_is_both_loopback_addresses_on_4500() {
+        let config = config(&[]).unwrap();
+        let expected: Vec<SocketAddr> = vec!["127.0.0.1:4500".parse().unwrap(), "[::1]:4500".parse().unwrap()];
+        assert_eq!(config.listen, [Listen { host: "localhost".into(), addresses: expected }]);
+        assert!(config.is_loopback_only());
+        assert_eq!(config.limits, Limits::default());
+    }
+
+    #[test]
+    fn listen_replaces_address_and_port() {
+        let config = config(&["--listen", "127.0.0.1:3000", "--listen", "[::1]:8080", "--port", "9"]).unwrap();
+        let all: Vec<_> = config.listen.iter().flat_map(|l| l.addresses.iter().map(ToString::to_string)).collect();
+        assert_eq!(all, ["127.0.0.1:3000", "[::1]:8080"]);
+    }
+
+    #[test]
+    fn a_token_variable_without_a_token_is_no_open_door() {
+        use std::os::unix::ffi::OsStringExt;
+        let of = |args: &[&str], token: &[u8]| {
+            let args = Args::parse_from(std::iter::once(&"psmonitor").chain(args));
+            secrets(&args, Some(OsString::from_vec(token.to_vec())))
+        };
+        for (args, token, hint) in [
+            (&[][..], &b""[..], "is empty"),
+            (&[], b" \n", "is empty"),
+            (&[], b"0123456789abcdef\xff", "UTF-8"),
+            (&["--token-file", "tokens"], b"0123456789abcdef", "--token-file"),
+        ] {
+            let error = of(args, token).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().starts_with("PSMONITOR_TOKEN ") && error.to_string().contains(hint), "{error}");
+        }
+        assert_eq!(of(&[], b"0123456789abcdef").unwrap().token, Some(Secret("0123456789abcdef".to_owned())));
+        assert!(!secrets(&Args::parse_from(["psmonitor"]), None).unwrap().is_any());
+    }
+
+    #[test]
+    fn each_wrong_value_is_named_with_its_flag() {
+        for (args, flag, hint) in [
+            (["--listen", "localhost"], "--listen localhost", "ADDRESS:PORT"),
+            (["--listen", "::1:80"], "--listen ::1:80", "[::1]:4500"),
+            (["--listen", "127.0.0.1:99999"], "--listen", "ADDRESS:PORT"),
+            (["--interval", "10ms"], "--interval 10ms", "100ms"),
+            (["--interval", "2h"], "--interval 2h", "1h"),
+            (["--interval", "5 parsecs"], "--interval", "ms, s, m or h"),
+            (["--interval", "-1"], "--interval", "unit"),
+            (["--max-connections", "0"], "--max-connections 0", "at least 1"),
+            (["--workers", "0"], "--workers 0", "between 1"),
+            (["--allow-origin", "dash.example.com"], "--allow-origin", "https://dash.example.com"),
+            (["--allow-origin", "https://dash.example.com/page"], "--allow-origin", "https://dash.example.com"),
+            (["--allow-host", "a b"], "--allow-host", "host name"),
+        ] {
+            let [name, value] = args;
+            let error = config(&[&format!("{name}={value}")]).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains(flag) && text.contains(hint), "{args:?}: {text}");
+            assert_eq!(error.exit_code(), 2);
+            assert!(!text.contains('\n'));
+        }
+    }
+
+    #[test]
+    fn what_is_not_typed_leaves_room_for_others() {
+        for flag in command().get_arguments().filter(|flag| !matches!(flag.get_id().as_str(), "help" | "version")) {
+            assert!(
+                flag.get_default_values().is_empty(),
+                "{} has a default that looks as if it was typed",
+                flag.get_id()
+            );
+        }
+        let args = |args: &[&str]| Args::parse_from(std::iter::once(&"psmonitor").chain(args));
+        assert_eq!((args(&[]).no_auth, args(&[]).allow_kill), (None, None));
+        let said = args(&["--no-auth", "--allow-kill=false"]);
+        assert_eq!((said.no_auth, said.allow_kill), (Some(true), Some(false)));
+    }
+
+    #[test]
+    fn the_help_tells_every_default_as_it_is() {
+        let help = command().render_long_help().to_string();
+        let lines: Vec<&str> = help.lines().map(str::trim).collect();
+        for (flag, default) in defaults::shown() {
+            let long = format!("--{}", flag.replace('_', "-"));
+            let at = lines.iter().position(|line| line.split([' ', ',']).any(|word| word == long)).unwrap();
+            let text = lines[at..].iter().take_while(|line| !line.is_empty()).copied().collect::<Vec<_>>().join(" ");
+            assert!(text.contains(&format!("[default: {default}]")), "{long}: {text}");
+        }
+        assert_eq!(config(&[]).unwrap().interval, parse_time(defaults::INTERVAL).unwrap());
+    }
+
+    #[test]
+    fn a_wide_address_needs_tokens_users_or_a_word() {
+        let error = config(&["--listen", "0.0.0.0:0"]).unwrap_err();
+        let text = error.to_string();
+        for way in ["0.0.0.0:0", "--token-file", "--users-file", "--no-auth"] {
+            assert!(text.contains(way), "{text}");
+        }
+        assert_eq!(error.exit_code(), 2);
+        for ways in [&["--token-file", "t"][..], &["--users-file", "u"], &["--no-auth"]] {
+            assert!(config(&[&["--listen", "0.0.0.0:0"], ways].concat()).is_ok(), "{ways:?}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_and_its_key_come_together() {
+        assert!(config(&["--tls-cert", "c"]).unwrap_err().to_string().contains("--tls-key"));
+        assert!(config(&["--tls-key", "k"]).unwrap_err().to_string().contains("--tls-cert"));
+        let tls = config(&["--tls-cert", "c", "--tls-key", "k"]).unwrap().tls;
+        assert_eq!(tls, Some(TlsFiles { cert: "c".into(), key: "k".into() }));
+    }
+}

@@ -1,0 +1,257 @@
+//! Who gets in: the `Host` that a request names, the page that it comes from, and what the answer tells browsers.
+//!
+//! Wraps every route, upgrades included. A monitor on loopback is reachable by every web page its owner opens; what keeps
+//! those out is that a foreign page cannot choose its `Origin`, and a rebound name cannot choose our `Host`.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpResponse, ResponseError, web};
+use uuid::Uuid;
+
+use super::connection::{AnsweringBody, Connection};
+use super::{bearer, host_of, is_upgrade};
+use crate::auth::Auth;
+use crate::config::{AllowOrigins, Config};
+use crate::origin::{self, Origin};
+use crate::server::error::ApiError;
+use crate::worker::Registry;
+
+/// Methods that a foreign page may use.
+const CORS_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
+/// Headers that a foreign page may send.
+const CORS_HEADERS: HeaderValue = HeaderValue::from_static("Authorization, Content-Type, Last-Event-ID");
+/// How long a browser may remember a preflight, seconds.
+const CORS_MAX_AGE: HeaderValue = HeaderValue::from_static("600");
+/// Headers of ours that a foreign page may read.
+const CORS_EXPOSE: HeaderValue = HeaderValue::from_static("Retry-After, WWW-Authenticate");
+
+/// The log's name of the line that each answer makes.
+const ACCESS_LOG: &str = "psmonitor::access";
+
+/// What the dashboard may load: its own files and nothing else.
+const CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
+
+/// Who may use a route once tokens are set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody: it tells nothing about the machine.
+    Open,
+    /// Whoever holds a token.
+    Token,
+    /// Whoever holds a token, or a worker id as `?ticket=`, which works once.
+    Stream,
+    /// Whoever holds a worker id as `?id=`; the route itself takes it.
+    Worker,
+}
+
+/// What the guard asks. One instance for all worker threads.
+pub struct Doors {
+    /// Names and pages.
+    pub policy: Policy,
+    /// Who somebody is.
+    pub auth: web::Data<Auth>,
+    /// Whose ids are tickets.
+    pub workers: web::Data<Registry>,
+    /// Most bytes of a request's head.
+    pub head_bytes: usize,
+    /// Whether every connection is encrypted.
+    pub is_secure: bool,
+    /// Who may use a path with a method; whether the request asks for a WebSocket comes last. The table of routes knows.
+    pub access: fn(&Method, &str, bool) -> Access,
+}
+
+/// By which names we are known and which foreign pages may read. Made once from the configuration.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    hosts: Vec<String>,
+    origins: AllowOrigins,
+}
+
+impl Policy {
+    /// The policy of a configuration.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let named = config.listen.iter().map(|listen| listen.host.to_ascii_lowercase());
+        let addresses = config.listen.iter().flat_map(|listen| &listen.addresses);
+        let hosts = config.allow_hosts.iter().cloned().chain(named);
+        let hosts = hosts.chain(addresses.filter(|a| !a.ip().is_unspecified()).map(|a| a.ip().to_string())).collect();
+        Self { hosts, origins: config.allow_origins.clone() }
+    }
+
+    /// Whether `authority` (host with or without port) names this server as reached at `local`.
+    fn knows(&self, authority: &str, local: Option<std::net::IpAddr>) -> bool {
+        let Some(name) = origin::host_name(authority) else { return false };
+        if origin::is_loopback(name) {
+            return true;
+        }
+        if let Ok(ip) = name.parse::<std::net::IpAddr>() {
+            let ip = ip.to_canonical();
+            return local == Some(ip) || self.hosts.iter().any(|host| host.parse() == Ok(ip));
+        }
+        let name = name.trim_end_matches('.');
+        self.hosts.iter().any(|host| host.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether a page of `origin` may read what a request to `host` over `scheme` answers.
+    fn admits(&self, origin: &str, scheme: &str, host: &str, local: Option<std::net::IpAddr>) -> bool {
+        if self.origins == AllowOrigins::Any {
+            return true;
+        }
+        let Some(page) = Origin::parse(origin) else { return false };
+        let is_same = Origin::parse(&format!("{scheme}://{host}")).is_some_and(|own| own == page);
+        let both_loopback = local.is_some_and(|local| local.is_loopback()) && origin::is_loopback(page.host);
+        let listed = matches!(&self.origins, AllowOrigins::Listed(all) if all.iter().any(|one| Origin::parse(one).as_ref() == Some(&page)));
+        is_same || both_loopback || listed
+    }
+}
+
+/// The middleware.
+pub async fn guard(
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<AnsweringBody>, actix_web::Error> {
+    let begin = Instant::now();
+    let connection = req.conn_data::<Rc<Connection>>().cloned();
+    let answering = connection.as_ref().map(|connection| connection.begin(req.head()));
+    // A page that may ask may also read that it needs a token.
+    let (origin, verdict) = match admit(&req, connection.as_deref()) {
+        Ok(origin) => (origin, authorize(&req)),
+        Err(error) => (None, Err(error)),
+    };
+    let mut response: ServiceResponse<BoxBody> = match verdict {
+        Err(error) => req.into_response(error.error_response()),
+        Ok(()) if req.method() == Method::OPTIONS => {
+            let response = preflight(req.headers(), origin.is_some());
+            req.into_response(response)
+        }
+        Ok(()) => next.call(req).await?.map_into_boxed_body(),
+    };
+    let is_any =
+        response.request().app_data::<web::Data<Doors>>().is_some_and(|d| d.policy.origins == AllowOrigins::Any);
+    dress(response.headers_mut(), origin, is_any);
+    let is_upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    // Whoever offers another protocol (h2c, as some clients do) is answered in this one. actix takes all that follows for
+    // that protocol's, so the connection ends, and the answer must say so.
+    if response.request().head().upgrade() && !is_upgraded {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    if let Some(connection) = &connection
+        && response.response().head().connection_type() == ConnectionType::Close
+    {
+        connection.says_farewell();
+    }
+    // What the line is made of is only put together when somebody reads it.
+    if log::log_enabled!(target: ACCESS_LOG, log::Level::Info) {
+        let (request, status) = (response.request(), response.status().as_u16());
+        let (method, path) = (request.method(), request.path());
+        let milliseconds = begin.elapsed().as_secs_f64() * 1000.0;
+        let peer = connection.map_or_else(|| "-".to_owned(), |connection| connection.peer.to_string());
+        log::info!(target: ACCESS_LOG, "{peer} {method} {path} {status} {milliseconds:.1} ms");
+    }
+    Ok(response.map_body(|_, body| AnsweringBody::new(body, answering, is_upgraded)))
+}
+
+/// Head size, host and origin. The origin of the page that the answer is for comes back, if a page asks.
+fn admit(req: &ServiceRequest, connection: Option<&Connection>) -> Result<Option<HeaderValue>, ApiError> {
+    let Some(doors) = req.app_data::<web::Data<Doors>>() else { return Ok(None) };
+    let head: usize = req.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if head + req.uri().path_and_query().map_or(0, |target| target.as_str().len()) > doors.head_bytes {
+        return Err(ApiError::HeadTooLarge { limit: doors.head_bytes });
+    }
+    let local = connection.map(|connection| connection.local.ip().to_canonical());
+    let host = host_of(req.headers())?;
+    // A request in absolute form names the host a second time; both must be ours.
+    let in_target = req.uri().authority().map(actix_web::http::uri::Authority::as_str);
+    if let Some(foreign) = std::iter::once(host).chain(in_target).find(|name| !doors.policy.knows(name, local)) {
+        return Err(ApiError::Misdirected(format!(
+            "this server is not known as {foreign:?}; if it should be, start it with --allow-host NAME"
+        )));
+    }
+    let mut origins = req.headers().get_all(header::ORIGIN);
+    let Some(origin) = origins.next() else { return Ok(None) };
+    let scheme = if doors.is_secure { "https" } else { "http" };
+    let text = origin.to_str().unwrap_or_default();
+    if origins.next().is_some() || !doors.policy.admits(text, scheme, host, local) {
+        return Err(ApiError::Forbidden(format!(
+            "pages from {text:?} may not read from this server; if they should, start it with --allow-origin ORIGIN"
+        )));
+    }
+    Ok(Some(origin.clone()))
+}
+
+/// Where anybody must prove who they are: a token in the header, or for streams a ticket that works once. Who it is goes
+/// into the request's extensions.
+fn authorize(req: &ServiceRequest) -> Result<(), ApiError> {
+    let Some(doors) = req.app_data::<web::Data<Doors>>() else { return Ok(()) };
+    if !doors.auth.is_on() {
+        return Ok(());
+    }
+    if let Some(identity) = doors.auth.identify(bearer(req.headers())) {
+        req.extensions_mut().insert(identity);
+        return Ok(());
+    }
+    let access = (doors.access)(req.method(), req.path(), is_upgrade(req.request()));
+    let is_admitted = match access {
+        Access::Open | Access::Worker => true,
+        // A preflight carries no token by design and is answered with nothing but permissions.
+        _ if req.method() == Method::OPTIONS => true,
+        Access::Stream => ticket(req.query_string()).is_some_and(|id| doors.workers.claim(&id).is_some()),
+        Access::Token => false,
+    };
+    if is_admitted {
+        return Ok(());
+    }
+    Err(ApiError::Unauthorized("this needs a token; send it as `Authorization: Bearer TOKEN`".to_owned()))
+}
+
+/// The worker id of `?ticket=`.
+fn ticket(query: &str) -> Option<Uuid> {
+    query.split('&').find_map(|pair| pair.strip_prefix("ticket="))?.parse().ok()
+}
+
+fn preflight(asked: &HeaderMap, is_cors: bool) -> HttpResponse {
+    let mut response = HttpResponse::new(StatusCode::NO_CONTENT);
+    let headers = response.headers_mut();
+    headers.insert(header::ALLOW, CORS_METHODS);
+    if is_cors {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, CORS_METHODS);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, CORS_HEADERS);
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, CORS_MAX_AGE);
+        if asked.contains_key("access-control-request-private-network") {
+            headers.insert(
+                HeaderName::from_static("access-control-allow-private-network"),
+                HeaderValue::from_static("true"),
+            );
+        }
+    }
+    response
+}
+
+/// Headers that every answer carries.
+fn dress(headers: &mut HeaderMap, origin: Option<HeaderValue>, is_any: bool) {
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, CONTENT_POLICY);
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static(if origin.is_some() { "cross-origin" } else { "same-origin" }),
+    );
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    if let Some(origin) = origin {
+        let allowed = if is_any { HeaderValue::from_static("*") } else { origin };
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, CORS_EXPOSE);
+    }
+}

@@ -1,0 +1,72 @@
+//! HTTP itself: where the server listens, who gets in, what a connection and a body may cost, the files of the page. Knows
+//! no dialect and no stream's content.
+
+pub mod assets;
+pub mod body;
+pub mod connection;
+pub mod connection_share;
+pub mod guard;
+pub mod listener;
+pub mod paced;
+pub mod tls;
+
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE};
+use actix_web::{HttpRequest, HttpResponse};
+use bytestring::ByteString;
+
+use crate::server::error::ApiError;
+
+/// Header of a JSON answer.
+pub const JSON: (HeaderName, &str) = (CONTENT_TYPE, "application/json");
+
+/// A JSON answer from bytes that many share.
+pub fn json_response(body: ByteString) -> HttpResponse {
+    HttpResponse::Ok().insert_header(JSON).body(body.into_bytes())
+}
+
+/// Whether the request asks for a WebSocket.
+#[must_use]
+pub fn is_upgrade(req: &HttpRequest) -> bool {
+    let asks = |value: &HeaderValue| {
+        value.to_str().is_ok_and(|value| value.split(',').any(|word| word.trim().eq_ignore_ascii_case("websocket")))
+    };
+    req.headers().get_all(UPGRADE).any(asks)
+}
+
+/// The token of `Authorization: Bearer TOKEN`.
+#[must_use]
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The raw `Host`, exactly one. `X-Forwarded-Host` is whatever somebody wrote and is never looked at.
+pub fn host_of(headers: &HeaderMap) -> Result<&str, ApiError> {
+    let mut all = headers.get_all(HOST);
+    let host = all.next().and_then(|host| host.to_str().ok()).filter(|host| !host.is_empty());
+    match (host, all.next()) {
+        (Some(host), None) => Ok(host),
+        _ => Err(ApiError::BadRequest("send exactly one Host header".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_comes_as_bearer_only() {
+        for (sent, token) in [
+            ("Bearer 0123", Some("0123")),
+            (" bearer  0123 ", Some("0123")),
+            ("Basic 0123", None),
+            ("0123", None),
+            ("", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, HeaderValue::from_static(sent));
+            assert_eq!(bearer(&headers), token, "{sent:?}");
+        }
+        assert_eq!(bearer(&HeaderMap::new()), None);
+    }
+}

@@ -1,0 +1,172 @@
+//! Every route on one screen; the handlers of each dialect are a file of their own.
+
+mod heartbeat;
+mod login;
+mod metrics;
+mod native;
+mod openapi;
+mod process_monitor;
+mod psiod;
+mod psmonitor;
+
+use actix_web::http::Method;
+use actix_web::{HttpRequest, HttpResponse, Route, guard, web};
+
+use crate::sampler::Sampler;
+use crate::server::error::ApiError;
+use crate::server::http::assets;
+pub use crate::server::http::guard::Access;
+use crate::server::http::is_upgrade;
+use crate::server::stream::Streams;
+pub use heartbeat::ProcessReads;
+pub use native::HistoryQueries;
+pub use psiod::Psiod;
+
+/// One route: method, path, who may use it, and what answers.
+pub struct Endpoint {
+    /// The method. `GET` answers `HEAD` too.
+    pub method: Method,
+    /// The path pattern.
+    pub path: &'static str,
+    /// Who may use it.
+    pub access: Access,
+    route: fn() -> Route,
+}
+
+const fn on(method: Method, path: &'static str, access: Access, route: fn() -> Route) -> Endpoint {
+    Endpoint { method, path, access, route }
+}
+
+use Access::{Open, Stream, Token, Worker};
+
+/// The routes. Order matters only within one path.
+pub static ENDPOINTS: &[Endpoint] = &[
+    on(Method::GET, "/", Open, || web::to(index)),
+    on(Method::POST, "/", Token, || web::to(psmonitor::create)),
+    on(Method::POST, "/authenticate", Open, || web::to(login::authenticate)),
+    on(Method::POST, "/worker", Token, || web::to(login::worker)),
+    on(Method::GET, "/system", Token, || web::to(psmonitor::system)),
+    on(Method::GET, "/network", Token, || web::to(psmonitor::network)),
+    on(Method::GET, "/connect", Worker, || web::to(psmonitor::connect)),
+    on(Method::GET, "/ws", Worker, || web::to(psmonitor::connect)),
+    on(Method::GET, "/api/cpu", Token, || web::to(heartbeat::cpu)),
+    on(Method::GET, "/api/memory", Token, || web::to(heartbeat::memory)),
+    on(Method::GET, "/api/disk", Token, || web::to(heartbeat::disk)),
+    on(Method::GET, "/api/diskio", Token, || web::to(heartbeat::diskio)),
+    on(Method::GET, "/api/network", Token, || web::to(heartbeat::network)),
+    on(Method::GET, "/api/uptime", Token, || web::to(heartbeat::uptime)),
+    on(Method::GET, "/api/process", Token, || web::to(heartbeat::process)),
+    on(Method::GET, "/api/platform", Token, || web::to(heartbeat::platform)),
+    on(Method::GET, "/api/cpumodel", Token, || web::to(heartbeat::cpumodel)),
+    on(Method::GET, "/api/processes", Stream, || web::to(process_monitor::processes)),
+    on(Method::GET, "/api/v1/snapshot", Token, || web::to(native::snapshot)),
+    on(Method::GET, "/api/v1/stream", Stream, || web::to(native::stream)),
+    on(Method::GET, "/api/v1/history", Token, || web::to(native::history)),
+    on(Method::GET, "/api/v1/openapi.json", Token, || web::to(openapi::document)),
+    on(Method::GET, "/metrics", Token, || web::to(metrics::metrics)),
+    on(Method::GET, "/healthz", Open, || web::to(health)),
+    on(Method::GET, "/static/{name}", Open, || web::to(asset)),
+    on(Method::GET, "/favicon.ico", Open, || web::to(favicon)),
+];
+
+/// Registers every route, with a 405 for other methods and a 404 for other paths.
+pub fn configure(app: &mut web::ServiceConfig) {
+    for (at, first) in ENDPOINTS.iter().enumerate() {
+        if ENDPOINTS[..at].iter().any(|earlier| earlier.path == first.path) {
+            continue;
+        }
+        let mut resource = web::resource(first.path);
+        for endpoint in ENDPOINTS.iter().filter(|endpoint| endpoint.path == first.path) {
+            let route = (endpoint.route)();
+            resource = resource.route(if endpoint.method == Method::GET {
+                route.guard(guard::Any(guard::Get()).or(guard::Head()))
+            } else {
+                route.method(endpoint.method.clone())
+            });
+        }
+        app.service(resource.default_service(web::to(wrong_method)));
+    }
+    app.app_data(
+        web::QueryConfig::default().error_handler(|error, _| {
+            ApiError::BadRequest(format!("the part after ? is not understood: {error}")).into()
+        }),
+    );
+    app.default_service(web::to(not_found));
+}
+
+/// Who may use a path with a method. A path that does not exist is for those with a token: a stranger learns nothing.
+#[must_use]
+pub fn access(method: &Method, path: &str, asks_upgrade: bool) -> Access {
+    let is = |endpoint: &&Endpoint| endpoint.path == path || fits(endpoint.path, path);
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    let found = ENDPOINTS.iter().filter(is).find(|endpoint| endpoint.method == *method);
+    match found.map(|endpoint| endpoint.access) {
+        // The dashboard's address is also psiod's.
+        Some(Open) if asks_upgrade && *method == Method::GET => Stream,
+        Some(access) => access,
+        None => Token,
+    }
+}
+
+/// Whether `path` fits a pattern with `{name}` for one segment.
+fn fits(pattern: &str, path: &str) -> bool {
+    let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return true,
+            (Some(wanted), Some(given)) if wanted.starts_with('{') && !given.is_empty() || wanted == given => {}
+            _ => return false,
+        }
+    }
+}
+
+/// `GET /`: the dashboard, or psiod's WebSocket.
+async fn index(
+    req: HttpRequest,
+    payload: web::Payload,
+    psiod: web::Data<Psiod>,
+    streams: web::Data<Streams>,
+) -> Result<HttpResponse, ApiError> {
+    if is_upgrade(&req) {
+        return psiod::connect(&req, payload, psiod, &streams);
+    }
+    assets::index(&req)
+}
+
+/// `GET /healthz`: whether the sampler is alive, and nothing else.
+async fn health(sampler: web::Data<Sampler>) -> HttpResponse {
+    if sampler.is_alive() {
+        HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n")
+    } else {
+        HttpResponse::ServiceUnavailable().content_type("text/plain; charset=utf-8").body("the sampler stands still\n")
+    }
+}
+
+async fn asset(req: HttpRequest, name: web::Path<String>) -> Result<HttpResponse, ApiError> {
+    assets::file(&req, &name)
+}
+
+async fn favicon(req: HttpRequest) -> Result<HttpResponse, ApiError> {
+    assets::file(&req, "favicon.svg")
+}
+
+async fn wrong_method(req: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let pattern = req.match_pattern().unwrap_or_default();
+    let mut allow: Vec<&str> = Vec::new();
+    for endpoint in ENDPOINTS.iter().filter(|endpoint| endpoint.path == pattern) {
+        allow.push(endpoint.method.as_str());
+        if endpoint.method == Method::GET {
+            allow.push("HEAD");
+        }
+    }
+    allow.push("OPTIONS");
+    Err(ApiError::MethodNotAllowed {
+        path: req.path().to_owned(),
+        method: req.method().to_string(),
+        allow: allow.join(", "),
+    })
+}
+
+async fn not_found(req: HttpRequest) -> Result<HttpResponse, ApiError> {
+    Err(ApiError::NotFound(format!("there is no {:?} here; open / for the dashboard", req.path())))
+}

@@ -1,0 +1,98 @@
+//! Carries our own words: the snapshot once, or as a stream of events.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+
+use crate::config::parse_time;
+use crate::dialect::json_text;
+use crate::dialect::native as words;
+use crate::history::{History, Parameters, Query};
+use crate::sampler::{Encoding, Sampler};
+use crate::server::error::ApiError;
+use crate::server::http::json_response;
+use crate::server::stream::Streams;
+use crate::server::stream::events::{self, Events, Pace};
+use crate::server::stream::stream_limits::Kind;
+
+/// Most queries of the history at once.
+const QUERIES_AT_ONCE: usize = 4;
+
+/// When a client whose query failed should come back.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// `GET /api/v1/snapshot`.
+pub async fn snapshot(sampler: web::Data<Sampler>) -> Result<HttpResponse, ApiError> {
+    let frame = sampler.latest(words::NEEDS).await?;
+    Ok(json_response(frame.encoded(Encoding::NativeSnapshot, words::snapshot)))
+}
+
+/// Query of `/api/v1/stream`.
+#[derive(Debug, Deserialize)]
+pub struct Wanted {
+    interval: Option<String>,
+}
+
+/// `GET /api/v1/stream`.
+pub async fn stream(
+    req: HttpRequest,
+    query: web::Query<Wanted>,
+    sampler: web::Data<Sampler>,
+    streams: web::Data<Streams>,
+) -> Result<HttpResponse, ApiError> {
+    let interval = match query.interval.as_deref() {
+        None => sampler.interval(),
+        Some(text) => parse_time(text).map_err(|why| ApiError::BadRequest(format!("interval={text}: {why}")))?,
+    };
+    events::respond(
+        &req,
+        &streams,
+        &sampler,
+        Events {
+            kind: Kind::Native,
+            needs: words::NEEDS,
+            pace: Pace::Ticks(interval),
+            event: |frame| frame.encoded(Encoding::NativeEvent, words::event),
+        },
+    )
+}
+
+/// The history, and places for those who ask it.
+pub struct HistoryQueries {
+    history: Arc<History>,
+    /// Bounds how many queries run at once; each may read the disk.
+    places: Semaphore,
+}
+
+impl HistoryQueries {
+    /// Queries of this history.
+    #[must_use]
+    pub fn new(history: Arc<History>) -> Self {
+        Self { history, places: Semaphore::new(QUERIES_AT_ONCE) }
+    }
+}
+
+/// `GET /api/v1/history`.
+pub async fn history(
+    parameters: web::Query<Parameters>,
+    queries: web::Data<HistoryQueries>,
+) -> Result<HttpResponse, ApiError> {
+    let query = Query::parse(&parameters).map_err(|error| ApiError::BadRequest(error.to_string()))?;
+    let _place = queries.places.acquire().await;
+    let history = Arc::clone(&queries.history);
+    let answer = tokio::task::spawn_blocking(move || history.query(&query).map(|answer| json_text(&answer)));
+    match answer.await {
+        Ok(Ok(text)) => Ok(json_response(text.into())),
+        Ok(Err(error)) => Err(ApiError::BadRequest(error.to_string())),
+        Err(error) => {
+            log::error!("history: {error}");
+            Err(ApiError::Unavailable {
+                message: "the history could not be read; try again".to_owned(),
+                retry_after: RETRY_AFTER,
+            })
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Carries psiod's words: commands and answers over the WebSocket at `/`, and the one command that does something.
+
+use std::rc::Rc;
+
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use actix_ws::CloseCode;
+use bytestring::ByteString;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::auth::{Auth, Identity, Secret};
+use crate::dialect::json_text;
+use crate::dialect::psiod as words;
+use crate::dialect::psiod::{Command, Refusal};
+use crate::dialect::psmonitor::AT_CAPACITY;
+use crate::sampler::{Encoding, Frame, Sampler};
+use crate::server::error::ApiError;
+use crate::server::http::bearer;
+use crate::server::http::connection::Connection;
+use crate::server::machine::Machine;
+use crate::server::stream::Streams;
+use crate::server::stream::stream_limits::{Kind, Pass};
+use crate::server::stream::websocket::{self, Event, Gone, Socket};
+
+/// The client at the other end, as far as the log and `process.kill` care.
+struct Client {
+    address: String,
+    /// The token that it came with, if it was asked for one. Asked again at each kill: a token that is taken back or has
+    /// run out must not live on in a socket that stays open.
+    token: Option<Secret>,
+}
+
+/// What psiod's commands ask. One instance for all worker threads.
+pub struct Psiod {
+    /// Numbers.
+    pub sampler: web::Data<Sampler>,
+    /// Who somebody is.
+    pub auth: web::Data<Auth>,
+    /// Whose processes they are.
+    pub machine: web::Data<dyn Machine>,
+    /// Whether `process.kill` works.
+    pub allow_kill: bool,
+}
+
+/// `WS /`.
+pub fn connect(
+    req: &HttpRequest,
+    payload: web::Payload,
+    psiod: web::Data<Psiod>,
+    streams: &Streams,
+) -> Result<HttpResponse, ApiError> {
+    let connection = req.conn_data::<Rc<Connection>>();
+    let client = Client {
+        address: connection.map_or_else(|| "-".to_owned(), |connection| connection.peer.to_string()),
+        token: bearer(req.headers())
+            .filter(|_| req.extensions().get::<Identity>().is_some())
+            .map(|token| Secret(token.to_owned())),
+    };
+    let address = connection.map_or([0, 0, 0, 0].into(), |connection| connection.peer_ip());
+    let (response, mut socket) = websocket::accept(req, &mut payload.into_inner(), streams)?;
+    let pass = streams.gate.enter(Kind::Psiod, address);
+    actix_rt::spawn(async move {
+        match pass {
+            Ok(pass) => {
+                let _ = serve(&mut socket, &psiod, &client, pass).await;
+            }
+            Err(_) => {
+                let _ = socket.say(AT_CAPACITY).await;
+                socket.close_with(CloseCode::Again, "at capacity");
+            }
+        }
+    });
+    Ok(response)
+}
+
+async fn serve(socket: &mut Socket, psiod: &Psiod, client: &Client, _pass: Pass) -> Result<(), Gone> {
+    loop {
+        let answer = match socket.next().await? {
+            Event::Text(text) => answer(&text, psiod, client).await,
+            Event::Binary(bytes) => answer(&String::from_utf8_lossy(&bytes), psiod, client).await,
+        };
+        if let Some(answer) = answer {
+            socket.answer(answer).await?;
+        }
+    }
+}
+
+/// The text to send back, if any.
+async fn answer(text: &str, psiod: &Psiod, client: &Client) -> Option<ByteString> {
+    let refused = |refusal: &Refusal| Some(json_text(refusal).into());
+    let command = match words::parse(text, std::process::id()) {
+        Ok(command) => command,
+        Err(refusal) => return refused(&refusal),
+    };
+    if let Command::Kill { pid } = command {
+        return end_process(pid, psiod, client).err().and_then(|why| refused(&Refusal::of(command, why)));
+    }
+    match psiod.sampler.latest(words::needs(command)).await {
+        Ok(frame) => match encode(command, &frame) {
+            Ok(answer) => answer,
+            Err(refusal) => refused(&refusal),
+        },
+        Err(error) => refused(&Refusal::of(command, error.to_string())),
+    }
+}
+
+/// Answers that are large and the same for everybody are encoded once a frame.
+fn encode(command: Command, frame: &Frame) -> Result<Option<ByteString>, Refusal> {
+    if command == Command::Processes {
+        return Ok(Some(frame.encoded(Encoding::PsiodProcesses, |snapshot| {
+            words::answer(Command::Processes, snapshot).map_or_else(|refusal| json_text(&refusal), |a| json_text(&a))
+        })));
+    }
+    Ok(words::answer(command, frame.snapshot())?.map(|answer| json_text(&answer).into()))
+}
+
+/// Sends SIGTERM, if the operator allows it and the client proved who it is. The PID is at least 2 and not our own: a
+/// negative one would address a group, -1 everybody. Through a descriptor of the process (Linux 5.3), since kill(2) takes
+/// the number of any thread for its process, our own threads' for us.
+fn end_process(pid: i64, psiod: &Psiod, client: &Client) -> Result<(), String> {
+    if !psiod.allow_kill {
+        return Err("process.kill is switched off; the server must be started with --allow-kill".to_owned());
+    }
+    let Some(Secret(token)) = &client.token else {
+        return Err("process.kill needs a token; start the server with --token-file and connect with \
+                    `Authorization: Bearer TOKEN`"
+            .to_owned());
+    };
+    let Some(identity) = psiod.auth.identify(Some(token)) else {
+        return Err(
+            "the token that this socket was opened with is not valid any more; connect again with another".into()
+        );
+    };
+    if !psiod.machine.is_own() {
+        return Err(
+            "process.kill works on this machine's own processes only, and --procfs shows those of another".into()
+        );
+    }
+    let is_ours = pid == i64::from(std::process::id());
+    let target = i32::try_from(pid).ok().filter(|pid| *pid > 1 && !is_ours).and_then(Pid::from_raw);
+    let Some(target) = target else { return Err(format!("process {pid} is never ended")) };
+    let who = identity.name();
+    let process = pidfd_open(target, PidfdFlags::empty()).map_err(|error| match error {
+        Errno::SRCH | Errno::INVAL | Errno::NOENT => format!("there is no process {pid}; process.getall lists them"),
+        error => format!("process {pid} cannot be ended: {error}"),
+    })?;
+    match pidfd_send_signal(process, Signal::TERM) {
+        Ok(()) => {
+            log::warn!("process.kill: SIGTERM to {pid}, asked by {} ({who})", client.address);
+            Ok(())
+        }
+        Err(error) => {
+            log::warn!("process.kill: {pid} refused by the kernel ({error}), asked by {} ({who})", client.address);
+            Err(format!("the kernel refuses to end process {pid}: {error}"))
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Carries psmonitor's words: workers, the two routes, the stream.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use actix_ws::CloseCode;
+use bytestring::ByteString;
+use serde::Deserialize;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::config::parse_time;
+use crate::dialect::psmonitor as words;
+use crate::limits::Limits;
+use crate::sampler::{Encoding, Sampler, Stride};
+use crate::server::error::ApiError;
+use crate::server::http::connection::Connection;
+use crate::server::http::{body, is_upgrade, json_response};
+use crate::server::stream::Streams;
+use crate::server::stream::stream_limits::{Kind, Pass};
+use crate::server::stream::websocket::{self, Event, Gone, Socket};
+use crate::worker::{Registry, Worker};
+
+/// Why a stream is refused to somebody else than the worker's user.
+const INVALID_SUBSCRIBER: &str = "Invalid worker id for this subscriber";
+
+/// `POST /`: a new worker, whatever the body says.
+pub async fn create(
+    req: HttpRequest,
+    payload: web::Payload,
+    limits: web::Data<Limits>,
+    workers: web::Data<Registry>,
+) -> Result<HttpResponse, ApiError> {
+    body::read(&req, payload, &limits).await?;
+    Ok(match workers.create(None) {
+        Ok(id) => HttpResponse::Ok().json(json!({ "id": id.to_string(), "status": null })),
+        Err(full) => HttpResponse::ServiceUnavailable()
+            .insert_header(("Retry-After", full.retry_after.as_secs().to_string()))
+            .json(json!({ "id": null, "status": full.to_string() })),
+    })
+}
+
+/// `GET /system`.
+pub async fn system(sampler: web::Data<Sampler>) -> Result<HttpResponse, ApiError> {
+    let frame = sampler.latest(words::SYSTEM_NEEDS).await?;
+    Ok(json_response(frame.encoded(Encoding::PsmonitorSystem, words::system)))
+}
+
+/// `GET /network`.
+pub async fn network(sampler: web::Data<Sampler>) -> Result<HttpResponse, ApiError> {
+    let frame = sampler.latest(words::NETWORK_NEEDS).await?;
+    Ok(json_response(frame.encoded(Encoding::PsmonitorNetwork, words::network)))
+}
+
+/// Query of `/connect`.
+#[derive(Debug, Deserialize)]
+pub struct Connect {
+    id: Option<String>,
+    subscriber: Option<String>,
+    interval: Option<String>,
+}
+
+/// `WS /connect?id=`: binds a socket to its worker and streams.
+pub async fn connect(
+    req: HttpRequest,
+    payload: web::Payload,
+    query: web::Query<Connect>,
+    sampler: web::Data<Sampler>,
+    workers: web::Data<Registry>,
+    streams: web::Data<Streams>,
+) -> Result<HttpResponse, ApiError> {
+    if !is_upgrade(&req) {
+        return Err(ApiError::UpgradeRequired);
+    }
+    let Some(id) = query.id.as_deref().filter(|id| !id.is_empty()) else {
+        return Err(ApiError::BadRequest("name the worker: POST / gives an id, connect to /connect?id=ID".to_owned()));
+    };
+    let interval = match query.interval.as_deref() {
+        None => sampler.interval(),
+        Some(text) => parse_time(text).map_err(|why| ApiError::BadRequest(format!("interval={text}: {why}")))?,
+    };
+    let address = req.conn_data::<Rc<Connection>>().map_or([0, 0, 0, 0].into(), |connection| connection.peer_ip());
+    let (response, mut socket) = websocket::accept(&req, &mut payload.into_inner(), &streams)?;
+    let pass = streams.gate.enter(Kind::Psmonitor, address);
+    let claim = || id.parse::<Uuid>().ok().and_then(|id| workers.claim(&id));
+    let worker = if pass.is_ok() { claim().ok_or("Invalid worker id") } else { Err("at capacity") };
+    // A worker that a user asked for serves that user only.
+    let is_theirs = |worker: &Worker| worker.owner.is_none() || worker.owner.as_deref() == query.subscriber.as_deref();
+    let worker = worker.and_then(|worker| is_theirs(&worker).then_some(worker).ok_or(INVALID_SUBSCRIBER));
+    actix_rt::spawn(async move {
+        match (pass, worker) {
+            (Err(_), _) => {
+                let _ = socket.say(words::AT_CAPACITY).await;
+                socket.close_with(CloseCode::Again, "at capacity");
+            }
+            (_, Err(reason)) => {
+                socket.close_with(CloseCode::Policy, reason);
+            }
+            (Ok(pass), Ok(_)) => {
+                let _ = stream(&mut socket, &sampler, interval, pass).await;
+            }
+        }
+    });
+    Ok(response)
+}
+
+// By reference: a socket that is moved in would have its place twice in each stream's memory.
+async fn stream(socket: &mut Socket, sampler: &Sampler, interval: Duration, _pass: Pass) -> Result<(), Gone> {
+    let mut watch = sampler.watch(words::SYSTEM_NEEDS);
+    socket.say(ByteString::from_static(words::GREETING)).await?;
+    // A server that stops before the first frame closes the socket too, so that is listened for from the start.
+    let first = loop {
+        tokio::select! {
+            first = watch.first() => break first,
+            event = socket.next() => answer(socket, event?).await?,
+        }
+    };
+    let Ok(first) = first else {
+        socket.close_with(CloseCode::Error, "the sampler does not answer");
+        return Err(Gone);
+    };
+    let stride = Stride::new(first.tick(), interval, sampler.interval());
+    socket.frame(first.encoded(Encoding::PsmonitorFrame, words::frame)).await?;
+    drop(first);
+    loop {
+        tokio::select! {
+            frame = watch.next(stride) => match frame {
+                Some(frame) => socket.frame(frame.encoded(Encoding::PsmonitorFrame, words::frame)).await?,
+                None => return Err(Gone),
+            },
+            event = socket.next() => answer(socket, event?).await?,
+        }
+    }
+}
+
+/// What a client sent comes back to it.
+async fn answer(socket: &mut Socket, event: Event) -> Result<(), Gone> {
+    match event {
+        Event::Text(text) => socket.say(words::received(&text)).await,
+        Event::Binary(bytes) => socket.say(words::received(&String::from_utf8_lossy(&bytes))).await,
+    }
+}

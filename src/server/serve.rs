@@ -1,0 +1,124 @@
+//! What actix runs: for each listener a service that turns an accepted socket into a connection at its client's pace, with
+//! TLS where there is a certificate, and serves every route on it. Started by [`super::Bound::serve`]; knows no route.
+//!
+//! `actix_web::HttpServer` does the same but takes the sockets as they are.
+
+use std::convert::Infallible;
+use std::future::ready;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Protocol};
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
+use actix_tls::accept::{TlsError, max_concurrent_tls_connect};
+use actix_web::App;
+use actix_web::dev::AppConfig;
+use actix_web::middleware::from_fn;
+use actix_web::rt::net::TcpStream;
+use rustls::server::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::http::connection::{self, KEEP_ALIVE};
+use super::http::guard;
+use super::http::paced::{Paced, Socket};
+use super::http::tls::{Certificates, HANDSHAKES_AT_ONCE};
+use super::{STOP_SECONDS, Shared, routes};
+use crate::error::StartupError;
+use crate::limits::ANSWER_PIECE_BYTES;
+
+/// How long a client has to end a connection that is over.
+const DISCONNECT_TIME: Duration = Duration::from_secs(1);
+
+/// Serves every route on every listener, with `workers` threads of which each takes `room` connections.
+pub fn run(
+    listeners: Vec<TcpListener>,
+    shared: &Shared,
+    certificates: Option<&Arc<Certificates>>,
+    workers: usize,
+    room: usize,
+) -> Result<actix_server::Server, StartupError> {
+    max_concurrent_tls_connect(HANDSHAKES_AT_ONCE);
+    let mut builder = actix_server::Server::build()
+        .workers(workers)
+        .max_concurrent_connections(room)
+        .shutdown_timeout(STOP_SECONDS)
+        .disable_signals();
+    for listener in listeners {
+        let shared = shared.clone();
+        let listening = match certificates {
+            Some(certificates) => {
+                let mut config = certificates.server_config()?;
+                config.alpn_protocols = vec![b"http/1.1".to_vec()];
+                builder.listen("https", listener, move || encrypted(&shared, room, config.clone()))
+            }
+            None => builder.listen("http", listener, move || plain(&shared, room)),
+        };
+        builder = listening.map_err(|source| StartupError::Io { what: "cannot listen", source })?;
+    }
+    Ok(builder.run())
+}
+
+fn plain(shared: &Shared, room: usize) -> impl ServiceFactory<TcpStream, Config = ()> + use<> {
+    let stalled_time = shared.limits.stalled_time;
+    fn_service(move |stream: TcpStream| {
+        let socket = Socket::new(connection::open(stream, stalled_time, room));
+        let connection = Rc::clone(&socket.connection);
+        ready(Ok::<_, DispatchError>(ready_for_http(socket, connection)))
+    })
+    .and_then(http(shared))
+}
+
+fn encrypted(
+    shared: &Shared,
+    room: usize,
+    config: ServerConfig,
+) -> impl ServiceFactory<TcpStream, Config = ()> + use<> {
+    let stalled_time = shared.limits.stalled_time;
+    let mut acceptor = Acceptor::new(config);
+    acceptor.set_handshake_timeout(shared.limits.request_time);
+    fn_service(move |stream: TcpStream| {
+        ready(Ok::<_, TlsError<io::Error, Infallible>>(Socket::new(connection::open(stream, stalled_time, room))))
+    })
+    .and_then(acceptor)
+    .map_err(TlsError::into_service_error)
+    .map(|tls: TlsStream<Socket>| {
+        let connection = Rc::clone(&tls.get_ref().0.connection);
+        ready_for_http(tls, connection)
+    })
+    .and_then(http(shared).map_err(TlsError::Service))
+}
+
+/// What actix's HTTP wants to know of a connection.
+type Opened<T> = (Paced<T>, Protocol, Option<SocketAddr>);
+
+fn ready_for_http<T>(io: T, connection: Rc<connection::Connection>) -> Opened<T> {
+    let peer = connection.peer;
+    (Paced::new(io, connection), Protocol::Http1, Some(peer))
+}
+
+fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
+    shared: &Shared,
+) -> impl ServiceFactory<Opened<T>, Config = (), Response = (), Error = DispatchError, InitError = ()> + use<T> {
+    let app = App::new().configure(|app| shared.install(app)).wrap(from_fn(guard::guard)).configure(routes::configure);
+    let app = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
+    let stopping = shared.streams.stopping.clone();
+    HttpService::build()
+        // An answer that is on its way when the server stops is its connection's last one.
+        .graceful_shutdown_signal(move || {
+            let mut stopping = stopping.clone();
+            async move { drop(stopping.wait_for(|stopping| *stopping).await) }
+        })
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(shared.limits.request_time)
+        .client_disconnect_timeout(DISCONNECT_TIME)
+        .h1_write_buffer_size(ANSWER_PIECE_BYTES)
+        .on_connect_ext(|io: &Paced<T>, data| {
+            data.insert(Rc::clone(&io.connection));
+        })
+        .finish(map_config(app, |()| AppConfig::default()))
+}

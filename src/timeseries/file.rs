@@ -1,0 +1,434 @@
+//! The file under the data directory: a redb database, what stands in it, and how it is read and written.
+//!
+//! redb, because a commit there is all or nothing and survives a kill or a power cut without a log to replay, the file
+//! can be read while it is written, and its free pages are used again, so that a ring of fixed length is a file of
+//! bounded size. Nothing here knows a thread or a clock: [`super::writer`] writes, [`super::view`] reads.
+//!
+//! ```text
+//! meta    version                           of this layout
+//! series  number -> unit, last seen, name   all series
+//! rows    tier, slot -> points              the slots of the block that is being filled, the open one among them
+//! index   tier, block -> bytes, first slot  the packed blocks
+//! blocks  block, series -> column           the packed blocks' columns, one table a tier
+//! ```
+//!
+//! Each host has tables of its own, all but `meta`: those of this machine, whose name is empty, are named as above, those of
+//! another one `series@HOST` and so on. So the bounds are each host's, a query of one host looks at none of the others',
+//! and files from before there were hosts are read on as they are.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::Path;
+
+use redb::{
+    Builder, Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, StorageError, Table,
+    TableDefinition, TableError, TableHandle, WriteTransaction,
+};
+
+use super::disk_budget::{ENTRY_BYTES, tier_bytes};
+use super::failure::{Failure, guarded};
+use super::pack::unpack;
+use super::ring::{pack_rows, within};
+use super::series::Series;
+use super::tier::{BLOCK_SLOTS, DISK, Point, Row, SAMPLES, SeriesId, summary};
+
+const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+const SERIES: &str = "series";
+const ROWS: &str = "rows";
+const INDEX: &str = "index";
+/// A table a tier: keys only ever grow in each, so that pages are filled to the end before the next one begins.
+const BLOCKS: [&str; 3] = ["blocks10s", "blocks1m", "blocks1h"];
+
+/// Tier and slot, or tier and block.
+type Key = (u8, i64);
+
+/// Version of the layout of tables and values.
+const VERSION: u64 = 1;
+
+/// Memory that redb may use for pages. Its default is 1 GiB.
+const CACHE_BYTES: usize = 256 << 10;
+
+/// What is known from the file when it is opened, by host.
+pub(super) type Loaded = BTreeMap<String, LoadedHost>;
+
+/// What is known of one host.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct LoadedHost {
+    /// All its series.
+    pub(super) series: Vec<Series>,
+    /// Its newest row of the finest tier.
+    pub(super) newest: Option<Row>,
+}
+
+/// Opens or makes the file and reads what is needed to go on.
+///
+/// A new file is made under another name first: a server that is killed meanwhile leaves no half of one, which the next
+/// would take for damaged.
+pub(super) fn open(path: &Path) -> Result<(Database, Loaded), Failure> {
+    if path.symlink_metadata().is_ok() {
+        return open_at(path);
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let new = Path::new(&name);
+    let opened = match open_at(new) {
+        // Left by one that was killed: nobody has it open.
+        Err(Failure::Damaged(_)) => {
+            std::fs::remove_file(new).map_err(refused)?;
+            open_at(new)?
+        }
+        opened => opened?,
+    };
+    std::fs::rename(new, path).map_err(refused)?;
+    Ok(opened)
+}
+
+fn refused(error: std::io::Error) -> Failure {
+    Failure::Refused(error.kind(), error.to_string())
+}
+
+fn damaged(what: &str) -> Failure {
+    Failure::Damaged(what.to_owned())
+}
+
+fn open_at(path: &Path) -> Result<(Database, Loaded), Failure> {
+    let is_new = !path.metadata().is_ok_and(|file| file.len() > 0);
+    let opened = guarded(|| {
+        let database = Builder::new().set_cache_size(CACHE_BYTES).create(path)?;
+        if !is_made(&database)? {
+            let write = database.begin_write()?;
+            write.open_table(META)?.insert("version", VERSION)?;
+            Tables::open(&write, "")?;
+            write.commit()?;
+        }
+        let loaded = load(&database)?;
+        Ok((database, loaded))
+    });
+    if is_new && matches!(opened, Err(Failure::Refused(..))) {
+        // Half a file, left by a full disk, would be taken for a damaged one next time.
+        let _ = std::fs::remove_file(path);
+    }
+    opened
+}
+
+/// Reads every page of the file. Much faster than it sounds for a file of this size, and the only way to find damage in
+/// pages that are seldom read.
+pub(super) fn check(database: &mut Database) -> Result<(), Failure> {
+    guarded(|| match database.check_integrity()? {
+        true => Ok(()),
+        false => Err(damaged("its pages do not fit together")),
+    })
+}
+
+fn is_made(database: &Database) -> Result<bool, Failure> {
+    let read = database.begin_read()?;
+    match read.open_table(META) {
+        Ok(meta) => match meta.get("version")?.map(|version| version.value()) {
+            Some(VERSION) => Ok(true),
+            version => Err(Failure::Damaged(format!("its layout has version {version:?}, not {VERSION}"))),
+        },
+        Err(TableError::TableDoesNotExist(_)) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn load(database: &Database) -> Result<Loaded, Failure> {
+    let read = database.begin_read()?;
+    let mut loaded = Loaded::new();
+    for table in read.list_tables()? {
+        let Some(host) = table.name().strip_prefix(SERIES) else { continue };
+        let host = host.strip_prefix('@').unwrap_or(host);
+        let mut known = LoadedHost::default();
+        let series: ReadOnlyTable<SeriesId, &[u8]> = read.open_table(TableDefinition::new(&name(SERIES, host)))?;
+        for entry in series.iter()? {
+            let (id, bytes) = entry?;
+            let series = Series::from_bytes(id.value(), bytes.value());
+            known.series.push(series.ok_or_else(|| damaged("a series cannot be read"))?);
+        }
+        if let Some(reader) = Reader::of(&read, host)? {
+            known.newest = reader.newest(0)?;
+        }
+        loaded.insert(host.to_owned(), known);
+    }
+    Ok(loaded)
+}
+
+/// The name of a host's table.
+fn name<'a>(table: &'a str, host: &str) -> Cow<'a, str> {
+    if host.is_empty() { table.into() } else { format!("{table}@{host}").into() }
+}
+
+/// The keys of a tier.
+fn all_of(tier: usize) -> std::ops::RangeInclusive<Key> {
+    (tier as u8, i64::MIN)..=(tier as u8, i64::MAX)
+}
+
+/// The keys of a block's columns.
+fn columns_of(block: i64) -> std::ops::RangeInclusive<(i64, SeriesId)> {
+    (block, SeriesId::MIN)..=(block, SeriesId::MAX)
+}
+
+fn block_of(slot: i64) -> i64 {
+    slot.div_euclid(BLOCK_SLOTS)
+}
+
+/// Rows of some keys, oldest first.
+fn rows_in(
+    rows: &impl ReadableTable<Key, &'static [u8]>,
+    keys: std::ops::RangeInclusive<Key>,
+) -> Result<Vec<Row>, StorageError> {
+    let rows = rows.range(keys)?;
+    rows.map(|entry| entry.map(|(key, bytes)| Row { slot: key.value().1, points: points_from(bytes.value()) }))
+        .collect()
+}
+
+/// 16 bytes a point: series, minimum, mean, maximum, little endian.
+fn points_bytes(row: &Row) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(row.points.len() * 16);
+    for (id, point) in &row.points {
+        bytes.extend(id.to_le_bytes());
+        [point.min, point.mean, point.max].iter().for_each(|value| bytes.extend(value.to_le_bytes()));
+    }
+    bytes
+}
+
+/// The points in such bytes.
+fn points_from(bytes: &[u8]) -> Vec<(SeriesId, Point)> {
+    let (points, _) = bytes.as_chunks::<16>();
+    let word = |point: &[u8; 16], at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|byte| point[at * 4 + byte]));
+    let value = |point, at| f32::from_bits(word(point, at));
+    points.iter().map(|p| (word(p, 0), Point { min: value(p, 1), mean: value(p, 2), max: value(p, 3) })).collect()
+}
+
+/// The tables of one host, to be written.
+pub(super) struct Tables<'a> {
+    series: Table<'a, SeriesId, &'static [u8]>,
+    rows: Table<'a, Key, &'static [u8]>,
+    index: Table<'a, Key, (u64, i64)>,
+    blocks: [Table<'a, (i64, SeriesId), &'static [u8]>; 3],
+}
+
+impl<'a> Tables<'a> {
+    /// Opens them, or makes them if need be.
+    pub(super) fn open(write: &'a WriteTransaction, host: &str) -> Result<Self, Failure> {
+        let blocks = |tier: usize| write.open_table(TableDefinition::new(&name(BLOCKS[tier], host)));
+        Ok(Self {
+            series: write.open_table(TableDefinition::new(&name(SERIES, host)))?,
+            rows: write.open_table(TableDefinition::new(&name(ROWS, host)))?,
+            index: write.open_table(TableDefinition::new(&name(INDEX, host)))?,
+            blocks: [blocks(0)?, blocks(1)?, blocks(2)?],
+        })
+    }
+
+    /// Makes `all` the series that there are. Those that are not among them go with all their columns; their points in the
+    /// rows of unfinished blocks stay, unseen, until those are packed without them.
+    pub(super) fn put_series(&mut self, all: &[Series]) -> Result<(), Failure> {
+        let ids: BTreeSet<SeriesId> = all.iter().map(|series| series.id).collect();
+        let mut gone = Vec::new();
+        self.series.retain(|id, _| {
+            let stays = ids.contains(&id);
+            gone.extend((!stays).then_some(id));
+            stays
+        })?;
+        for series in all {
+            self.series.insert(series.id, series.bytes().as_slice())?;
+        }
+        for tier in (0..DISK.len()).filter(|_| !gone.is_empty()) {
+            for (block, before, first) in self.index_of(tier)? {
+                let mut bytes = before;
+                for id in &gone {
+                    if let Some(column) = self.blocks[tier].remove((block, *id))? {
+                        bytes = bytes.saturating_sub(column.value().len() as u64 + ENTRY_BYTES);
+                    }
+                }
+                if bytes != before {
+                    self.index.insert((tier as u8, block), (bytes, first))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Block, bytes and first slot of the packed blocks of a tier, oldest first.
+    fn index_of(&self, tier: usize) -> Result<Vec<(i64, u64, i64)>, StorageError> {
+        let blocks = self.index.range(all_of(tier))?;
+        blocks.map(|entry| entry.map(|(key, value)| (key.value().1, value.value().0, value.value().1))).collect()
+    }
+
+    /// Writes or replaces a row of the finest tier, whose slot is none before that of the row before. Blocks may take
+    /// `block_bytes`.
+    pub(super) fn put_row(&mut self, row: &Row, block_bytes: u64) -> Result<(), Failure> {
+        self.put_row_of(0, row, block_bytes)
+    }
+
+    /// A row is finished when the next one comes: the coarser row that it lies in is made again then, of all finer rows in
+    /// it. The first row of a new block packs the block before it.
+    fn put_row_of(&mut self, tier: usize, row: &Row, block_bytes: u64) -> Result<(), Failure> {
+        let first = self.rows.range(all_of(tier))?.next().transpose()?.map(|(key, _)| key.value().1);
+        let newest = self.rows.range(all_of(tier))?.next_back().transpose()?.map(|(key, _)| key.value().1);
+        if first.is_some_and(|first| block_of(row.slot) < block_of(first)) {
+            // Packed already: a commit that was reported as failed had reached the disk after all.
+            return Ok(());
+        }
+        if let (Some(newest), Some(coarse)) = (newest.filter(|newest| *newest < row.slot), DISK.get(tier + 1)) {
+            let slots = coarse.step / DISK[tier].step;
+            let slot = newest.div_euclid(slots);
+            let finer = (tier as u8, slot * slots)..=(tier as u8, (slot + 1) * slots - 1);
+            let coarse = summary(slot, &rows_in(&self.rows, finer)?);
+            self.put_row_of(tier + 1, &coarse, block_bytes)?;
+        }
+        if let Some(first) = first.filter(|first| block_of(*first) < block_of(row.slot)) {
+            self.pack_block(tier, first, tier_bytes(block_bytes, tier))?;
+        }
+        self.rows.insert((tier as u8, row.slot), points_bytes(row).as_slice())?;
+        Ok(())
+    }
+
+    /// Packs all rows of a tier, the first of which is `first`, and drops what no longer fits into `most_bytes`.
+    fn pack_block(&mut self, tier: usize, first: i64, most_bytes: u64) -> Result<(), Failure> {
+        let rows = rows_in(&self.rows, all_of(tier))?;
+        self.rows.retain_in(all_of(tier), |_, _| false)?;
+        let block = block_of(first);
+        let mut bytes = 0;
+        for (id, column) in pack_rows(rows.iter()) {
+            if id == SAMPLES || self.series.get(id)?.is_some() {
+                self.blocks[tier].insert((block, id), column.as_slice())?;
+                bytes += column.len() as u64 + ENTRY_BYTES;
+            }
+        }
+        self.index.insert((tier as u8, block), (bytes, first))?;
+        let mut total = 0;
+        for (position, (block, bytes, _)) in self.index_of(tier)?.into_iter().rev().enumerate() {
+            total += bytes;
+            if position >= DISK[tier].blocks() || total > most_bytes {
+                self.drop_block(tier, block)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_block(&mut self, tier: usize, block: i64) -> Result<(), Failure> {
+        self.index.remove((tier as u8, block))?;
+        Ok(self.blocks[tier].retain_in(columns_of(block), |_, _| false)?)
+    }
+
+    /// Takes every slot after `moment`, unix seconds, out of every tier. The block that it lies in is one that is being
+    /// filled again.
+    pub(super) fn take_out_after(&mut self, moment: i64) -> Result<(), Failure> {
+        for (tier, step) in DISK.iter().map(|tier| tier.step).enumerate() {
+            let last = moment.div_euclid(step);
+            self.rows.retain_in((tier as u8, last + 1)..=(tier as u8, i64::MAX), |_, _| false)?;
+            for (block, ..) in self.index_of(tier)?.into_iter().filter(|(block, ..)| (block + 1) * BLOCK_SLOTS > last) {
+                let mut kept: BTreeMap<i64, Vec<(SeriesId, Point)>> = BTreeMap::new();
+                for entry in self.blocks[tier].range(columns_of(block))? {
+                    let (key, bytes) = entry?;
+                    let mut points = Vec::new();
+                    unpack(bytes.value(), block * BLOCK_SLOTS, &mut points)
+                        .ok_or_else(|| damaged("a block cannot be read"))?;
+                    for (slot, point) in points.into_iter().filter(|(slot, _)| *slot <= last) {
+                        kept.entry(slot).or_default().push((key.value().1, point));
+                    }
+                }
+                self.drop_block(tier, block)?;
+                for (slot, points) in kept {
+                    self.rows.insert((tier as u8, slot), points_bytes(&Row { slot, points }).as_slice())?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The tables of one host as they were at one moment, to be read.
+pub(super) struct Reader {
+    rows: ReadOnlyTable<Key, &'static [u8]>,
+    index: ReadOnlyTable<Key, (u64, i64)>,
+    blocks: [ReadOnlyTable<(i64, SeriesId), &'static [u8]>; 3],
+}
+
+impl Reader {
+    /// Opens them; `None` when the file has nothing of this host.
+    pub(super) fn open(database: &Database, host: &str) -> Result<Option<Self>, Failure> {
+        guarded(|| Self::of(&database.begin_read()?, host))
+    }
+
+    fn of(read: &ReadTransaction, host: &str) -> Result<Option<Self>, Failure> {
+        let rows = match read.open_table(TableDefinition::new(&name(ROWS, host))) {
+            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+            rows => rows?,
+        };
+        let blocks = |tier: usize| read.open_table(TableDefinition::new(&name(BLOCKS[tier], host)));
+        let index = read.open_table(TableDefinition::new(&name(INDEX, host)))?;
+        Ok(Some(Self { rows, index, blocks: [blocks(0)?, blocks(1)?, blocks(2)?] }))
+    }
+
+    /// The newest row of a tier.
+    pub(super) fn newest(&self, tier: usize) -> Result<Option<Row>, Failure> {
+        let Some(entry) = self.rows.range(all_of(tier))?.next_back() else { return Ok(None) };
+        let (key, bytes) = entry?;
+        Ok(Some(Row { slot: key.value().1, points: points_from(bytes.value()) }))
+    }
+
+    /// The oldest slot of each tier.
+    pub(super) fn oldest(&self) -> Result<[Option<i64>; 3], Failure> {
+        guarded(|| {
+            let mut oldest = [None; 3];
+            for (tier, oldest) in oldest.iter_mut().enumerate() {
+                let block = self.index.range(all_of(tier))?.next().transpose()?.map(|(_, value)| value.value().1);
+                let row = self.rows.range(all_of(tier))?.next().transpose()?.map(|(key, _)| key.value().1);
+                *oldest = block.or(row);
+            }
+            Ok(oldest)
+        })
+    }
+
+    /// Calls `each` with the points of `ids` (sorted) in the slots that are `wanted`: those of one series and one block at
+    /// a time, in order.
+    pub(super) fn read(
+        &self,
+        tier: usize,
+        wanted: Range<i64>,
+        ids: &[SeriesId],
+        mut each: impl FnMut(SeriesId, &[(i64, Point)]),
+    ) -> Result<(), Failure> {
+        guarded(|| {
+            let (blocks, number) = (&self.blocks[tier], tier as u8);
+            let mut points = Vec::with_capacity(BLOCK_SLOTS as usize);
+            let mut column = |id: SeriesId, first: i64, bytes: &[u8]| {
+                points.clear();
+                unpack(bytes, first, &mut points).ok_or_else(|| damaged("a block cannot be read"))?;
+                each(id, within(&points, &wanted));
+                Ok::<_, Failure>(())
+            };
+            for entry in self.index.range((number, block_of(wanted.start))..(number, block_of(wanted.end) + 1))? {
+                let block = entry?.0.value().1;
+                let first = block * BLOCK_SLOTS;
+                // One after the other is cheaper than a search for each as soon as it is more than a few.
+                if ids.len() > 8 {
+                    for entry in blocks.range(columns_of(block))? {
+                        let (key, bytes) = entry?;
+                        let id = key.value().1;
+                        if ids.binary_search(&id).is_ok() {
+                            column(id, first, bytes.value())?;
+                        }
+                    }
+                } else {
+                    for id in ids {
+                        if let Some(bytes) = blocks.get((block, *id))? {
+                            column(*id, first, bytes.value())?;
+                        }
+                    }
+                }
+            }
+            if wanted.is_empty() {
+                return Ok(());
+            }
+            for row in rows_in(&self.rows, (number, wanted.start)..=(number, wanted.end - 1))? {
+                let points = row.points.iter().filter(|(id, _)| ids.binary_search(id).is_ok());
+                points.for_each(|(id, point)| each(*id, &[(row.slot, *point)]));
+            }
+            Ok(())
+        })
+    }
+}
