@@ -65,11 +65,10 @@ fn compare(name: &str, snapshot: &Snapshot, encode: fn(&Snapshot) -> String) {
 
 /// This machine now, with rates.
 fn machine() -> Snapshot {
-    let mut collector = Collector::new(&Paths::host(), Instant::now());
-    let before = collector.tick(Subjects::ALL_PROCESSES, None);
+    let mut collector = Collector::new(&Paths::host());
+    collector.read(Subjects::ALL_PROCESSES);
     std::thread::sleep(Duration::from_millis(200));
-    let now = collector.tick(Subjects::ALL_PROCESSES, Some(&before));
-    derive(Some(&before), &now)
+    derive(&collector.read(Subjects::ALL_PROCESSES))
 }
 
 /// The machine's processes again and again, with other numbers, until there are `count`.

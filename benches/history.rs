@@ -47,15 +47,12 @@ fn main() {
 fn remember(seconds: u64) {
     let folder = tempfile::tempdir().unwrap();
     let history = History::open(Some(folder.path()), Duration::from_secs(1)).unwrap();
-    let mut collector = Collector::new(&Paths::host(), Instant::now());
-    let mut previous = None;
+    let mut collector = Collector::new(&Paths::host());
     let mut recording = Duration::ZERO;
     let mut next = Instant::now();
     let mut writing = 0.0;
     for second in 0..=seconds {
-        let sample = collector.tick(Subjects::VITALS, previous.as_ref());
-        let snapshot = derive(previous.as_ref(), &sample);
-        previous = Some(sample);
+        let snapshot = derive(&collector.read(Subjects::VITALS));
         let begin = Instant::now();
         history.record(black_box(&snapshot));
         if second == 0 {

@@ -39,16 +39,13 @@ fn main() {
     let wanted: usize = number.map_or(2_000, |word| word.parse().expect("PROCESSES is a number"));
     limit::raise_descriptor_limit();
     let _sleepers = Sleepers::start(wanted.saturating_sub(pids().len()));
-    let (paths, epoch) = (Paths::host(), Instant::now());
+    let paths = Paths::host();
     let pids = pids();
     println!("{} processes, {ROUNDS} rounds", pids.len());
 
-    let mut collector = Collector::new(&paths, epoch);
+    let mut collector = Collector::new(&paths);
     let mut bare = Bare::open(VITALS.iter().map(|file| format!("/proc/{file}")));
-    // With the sample before it, from which facts are taken over that do not change.
-    let mut previous = None;
-    let vitals = || previous = Some(collector.tick(Subjects::VITALS, previous.as_ref()));
-    compare("vitals", vitals, || bare.read());
+    compare("vitals", || drop(black_box(collector.read(Subjects::VITALS))), || bare.read());
 
     let of_all = |file: &str| pids.iter().map(|pid| format!("/proc/{pid}/{file}")).collect::<Vec<_>>();
     let mut reader = process::Reader::new(&paths);
@@ -70,9 +67,7 @@ fn main() {
 
     let mut bare = Bare::open(VITALS.iter().map(|file| format!("/proc/{file}")).chain(of_all("statm")));
     let frame = || {
-        let sample = collector.tick(Subjects::TOP_PROCESSES, previous.as_ref());
-        black_box((words::FRAME.encode)(&derive(previous.as_ref(), &sample)));
-        previous = Some(sample);
+        black_box((words::FRAME.encode)(&derive(&collector.read(Subjects::TOP_PROCESSES))));
     };
     compare("a psmonitor frame: vitals, the ten largest, derived, encoded", frame, || bare.read());
 }

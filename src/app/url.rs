@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::collect::{Paths, link};
+use crate::collect::{Paths, address, link};
 use crate::config::Listen;
 use crate::model::Faults;
-use crate::model::network::RawLink;
+use crate::model::network::{Link, RawAddresses};
 
 /// Most addresses that are told; a host of containers has hundreds.
 const MOST: usize = 8;
@@ -42,7 +42,12 @@ pub fn outside(scheme: &str, addresses: &[SocketAddr]) -> Vec<String> {
     if !addresses.iter().any(|address| address.ip().is_unspecified()) {
         return Vec::new();
     }
-    match link::Reader::new(&Paths::host()).read(&mut Faults::default()) {
+    let paths = Paths::host();
+    let links = |told: RawAddresses| {
+        let classes = link::Reader::new(&paths).read()?;
+        Ok(classes.iter().filter_map(|class| Link::of(class, Some(&told))).collect::<Vec<_>>())
+    };
+    match address::read(&paths, &mut Faults::default()).and_then(links) {
         Ok(links) => urls(scheme, addresses, &links),
         Err(error) => {
             log::debug!("this machine's addresses are unknown: {error}");
@@ -51,8 +56,8 @@ pub fn outside(scheme: &str, addresses: &[SocketAddr]) -> Vec<String> {
     }
 }
 
-fn urls(scheme: &str, listening: &[SocketAddr], links: &[RawLink]) -> Vec<String> {
-    let is_outward = |link: &&RawLink| link.flags.is_some_and(|flags| flags & UP != 0 && flags & LOOPBACK == 0);
+fn urls(scheme: &str, listening: &[SocketAddr], links: &[Link]) -> Vec<String> {
+    let is_outward = |link: &&Link| link.flags.is_some_and(|flags| flags & UP != 0 && flags & LOOPBACK == 0);
     let ips: Vec<IpAddr> = links.iter().filter(is_outward).flat_map(|link| &link.addresses).map(|a| a.ip).collect();
     // A link-local address is worth nothing without the name of the other machine's interface.
     let is_told = |ip: &&IpAddr| !matches!(ip, IpAddr::V6(six) if six.is_unicast_link_local());
@@ -69,19 +74,10 @@ mod tests {
     use super::*;
     use crate::model::network::RawAddress;
 
-    fn link(flags: u32, addresses: &[&str]) -> RawLink {
+    fn link(flags: u32, addresses: &[&str]) -> Link {
         let address = |ip: &&str| RawAddress { ip: ip.parse().unwrap(), prefix_length: 24 };
-        RawLink {
-            name: "any".into(),
-            index: 1,
-            flags: Some(flags),
-            mtu_bytes: None,
-            mac: None,
-            operational_state: None,
-            speed_megabits: None,
-            duplex: None,
-            addresses: addresses.iter().map(address).collect(),
-        }
+        let addresses = addresses.iter().map(address).collect();
+        Link { flags: Some(flags), addresses, ..Link::default() }
     }
 
     fn listening(all: &[&str]) -> Vec<SocketAddr> {
@@ -104,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_host_of_containers_tells_a_few() {
-        let links: Vec<RawLink> = (0..99).map(|at| link(UP, &[&format!("10.0.0.{at}")])).collect();
+        let links: Vec<Link> = (0..99).map(|at| link(UP, &[&format!("10.0.0.{at}")])).collect();
         let told = urls("https", &listening(&["0.0.0.0:443"]), &links);
         assert_eq!((told.len(), told[0].as_str()), (MOST, "https://10.0.0.0:443/"));
     }

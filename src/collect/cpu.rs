@@ -1,6 +1,6 @@
 //! `/proc/stat` (`proc_stat(5)`): CPU time by mode, interrupts, context switches, forks and the boot time.
 //!
-//! Called by [`super::Collector`] at every tick. Counts only; shares and rates are made in [`crate::model`].
+//! Read at every tick. Counts only; shares and rates are made in [`crate::model`].
 //! A reader of our own because sysinfo tells neither the modes nor the event counters.
 
 use std::path::Path;

@@ -26,16 +26,15 @@ pub fn models(text: &str) -> Vec<RawCpuModel> {
     let mut common_name = "";
     // The flags of the last core as text: the list is the same for all cores of nearly every machine, and long.
     let mut last_flags = "";
-    let mut is_in_block = false;
-    for (key, value) in pairs(text) {
-        if let ("processor", Ok(core)) = (key, value.parse()) {
-            cores.push(RawCpuModel { core, ..RawCpuModel::default() });
-            is_in_block = true;
-            continue;
-        }
-        // A block ends with a blank line: one whose own number is bad is no other core's.
-        is_in_block &= !key.is_empty();
-        let Some((core, before)) = cores.split_last_mut().filter(|_| is_in_block) else {
+    for line in numbered(text) {
+        let (number, key, value) = match line {
+            Line::Block(core) => {
+                cores.push(RawCpuModel { core, ..RawCpuModel::default() });
+                continue;
+            }
+            Line::Pair(number, key, value) => (number, key, value),
+        };
+        let Some((core, before)) = cores.split_last_mut().filter(|(core, _)| Some(core.core) == number) else {
             if cores.is_empty() && (key == "Processor" || key == "model name") {
                 common_name = value;
             }
@@ -71,23 +70,45 @@ pub fn models(text: &str) -> Vec<RawCpuModel> {
 /// Number and `cpu MHz` of each core that has such a line.
 #[must_use]
 pub fn clocks(text: &str) -> Vec<(u32, f64)> {
-    let mut clocks = Vec::new();
-    let mut core = None;
-    for (key, value) in pairs(text) {
-        match key {
-            "processor" => core = value.parse().ok(),
-            "" => core = None,
-            "cpu MHz" => clocks.extend(core.zip(megahertz(value))),
-            _ => {}
-        }
-    }
-    clocks
+    let clock = |line| match line {
+        Line::Pair(Some(core), "cpu MHz", value) => Some((core, megahertz(value)?)),
+        _ => None,
+    };
+    numbered(text).filter_map(clock).collect()
 }
 
-/// Key and value of each line that has a colon; a blank line is a pair of nothing.
-fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    let lines = text.lines().map(|line| if line.trim_ascii().is_empty() { ":" } else { line });
-    lines.filter_map(|line| line.split_once(':')).map(|(key, value)| (key.trim_end(), value.trim()))
+/// A line that has a colon.
+enum Line<'a> {
+    /// The `processor` line that begins the block of a core.
+    Block(u32),
+    /// Any other: the core in whose block it stands, if it stands in one, key and value.
+    Pair(Option<u32>, &'a str, &'a str),
+}
+
+/// The lines with the core that each belongs to. All blocks begin with the same key below their number, so where that key
+/// comes again without a number, the number is bad, and what follows belongs to no core.
+fn numbered(text: &str) -> impl Iterator<Item = Line<'_>> {
+    let (mut core, mut first) = (None, None);
+    text.lines().filter_map(move |line| {
+        let (key, value) = line.split_once(':')?;
+        let (key, value) = (key.trim_end(), value.trim());
+        // Two lines that grew together.
+        if value.contains('\t') {
+            return None;
+        }
+        if key == "processor"
+            && let Ok(number) = value.parse()
+        {
+            (core, first) = (Some(number), None);
+            return Some(Line::Block(number));
+        }
+        match first {
+            None => first = Some(key),
+            Some(first) if first == key => core = None,
+            Some(_) => {}
+        }
+        Some(Line::Pair(core, key, value))
+    })
 }
 
 fn megahertz(value: &str) -> Option<f64> {
@@ -148,13 +169,30 @@ mod tests {
 
     #[test]
     fn a_block_without_its_number_is_no_other_cores() {
-        for bad in ["garbage", "processor\t: -1", "processor\t: 99999999999"] {
+        for bad in ["garbage", "processor\t: -1", "processor\t: 99999999999", ""] {
             let text = LAPTOP.replace("processor\t: 2", bad);
             let mut expected = models(LAPTOP);
             expected.remove(2);
             assert_eq!(models(&text), expected, "{bad}");
             assert_eq!(clocks(&text), [(0, 1800.204), (1, 2399.998), (3, 1100.5)], "{bad}");
         }
+    }
+
+    #[test]
+    fn lines_that_grew_together_or_were_emptied_cost_themselves() {
+        let expected = |change: fn(&mut RawCpuModel)| {
+            let mut cores = models(LAPTOP);
+            change(&mut cores[0]);
+            cores
+        };
+        let emptied = LAPTOP.replacen("cpu family\t: 6\n", "\n", 1);
+        assert_eq!(models(&emptied), expected(|core| core.family.clear()));
+        let glued = LAPTOP.replacen("cpu family\t: 6\n", "cpu family\t: 6", 1);
+        let both = |core: &mut RawCpuModel| {
+            core.family.clear();
+            core.model.clear();
+        };
+        assert_eq!(models(&glued), expected(both));
     }
 
     #[test]

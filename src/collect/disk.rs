@@ -1,7 +1,7 @@
 //! `/proc/diskstats` (Documentation/admin-guide/iostats.rst): counters of the block devices, and what `/sys/block` tells
 //! about each.
 //!
-//! Called by [`super::Collector`] at every tick. A reader of our own because sysinfo has no operation counts, no times and
+//! Read at every tick. A reader of our own because sysinfo has no operation counts, no times and
 //! no discards. Sizes and file systems are none of its business.
 
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! Facts about the host that do not change while it runs: names, versions, identity.
 //!
-//! Called by [`super::Collector`] once every few minutes. Each fact stands alone: one that cannot be read is `None` and
+//! Read once every few minutes. Each fact stands alone: one that cannot be read is `None` and
 //! the others are told. Not sysinfo, the architecture aside: it reads os-release of this root only.
 
 use std::time::Duration;

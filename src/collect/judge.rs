@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::{ReadError, RunReport};
+use crate::model::{ReadError, Run};
 
 /// How a reader fares. What it is that fails may change from pass to pass; only a change of this is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Judge {
 
 impl Judge {
     /// Logs what is new in these reports.
-    pub fn judge(&mut self, runs: &[RunReport]) {
+    pub fn judge(&mut self, runs: &[Run]) {
         for run in runs {
             let state = match &run.error {
                 None if run.faults.is_empty() => None,

@@ -1,268 +1,286 @@
-//! What the network interfaces are: flags, MTU, MAC, speed from `/sys/class/net`, and their addresses.
+//! `/sys/class/net/NAME/*` (Documentation/ABI/testing/sysfs-class-net): the properties of each interface, by the kernel's
+//! names. Counters are [`super::network`]'s, addresses [`super::address`]'s. Not sysinfo: it tells neither index nor flags, speed
+//! or duplex. `speed` takes the lock of the network and may wait for it.
 //!
-//! Called by [`super::Collector`] while somebody watches interfaces; counters are [`super::network`]'s. Not sysinfo: it
-//! tells neither index nor flags, speed or duplex, and loses the order of the addresses.
-//!
-//! Addresses come from getifaddrs(3) while the roots are this machine's own. Under another root they are those of
-//! `/proc/net/if_inet6`; the kernel has no file from which the IPv4 addresses of an interface could be read.
+//! On the live machine only those files are read again that can change unannounced, as long as the kernel has announced no
+//! change of any interface ([`super::link_watch`]); every sixteenth time all of them, should a driver have kept silent.
 
-use std::net::{IpAddr, Ipv6Addr};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use nix::sys::socket::SockaddrStorage;
+use std::path::Path;
 
 use super::Paths;
-use super::file::{optional, read_error, read_text};
-use super::kernel::attributes::{KeptDir, KeptDirs};
-use super::lines::{Bad, Taken, walk};
-use crate::model::network::{RawAddress, RawLink};
-use crate::model::{Faults, Reading};
+use super::attributes::{KeptDir, KeptDirs};
+use super::link_watch::LinkWatch;
+use crate::model::Reading;
+use crate::model::network::NetClass;
 
-/// The files of an interface, in the order in which [`read_link`] takes them.
-const FILES: [&str; 7] = ["ifindex", "flags", "mtu", "address", "operstate", "speed", "duplex"];
+/// The files of an interface, in the order in which [`properties`] takes them.
+const FILES: [&str; 23] = [
+    "addr_assign_type",
+    "carrier",
+    "carrier_changes",
+    "carrier_up_count",
+    "carrier_down_count",
+    "dev_id",
+    "dormant",
+    "flags",
+    "ifindex",
+    "iflink",
+    "link_mode",
+    "mtu",
+    "name_assign_type",
+    "netdev_group",
+    "speed",
+    "tx_queue_len",
+    "type",
+    "statistics/rx_nohandler",
+    "address",
+    "broadcast",
+    "duplex",
+    "ifalias",
+    "operstate",
+];
 
-/// Reads `/sys/class/net/*` and the address lists.
+/// Places in [`FILES`] of those whose change is not announced, or up to a second late: a carrier that comes and goes.
+const CARRIER_CHANGES: usize = 2;
+const GROUP: usize = 13;
+const SPEED: usize = 14;
+const NO_HANDLER: usize = 17;
+const DUPLEX: usize = 20;
+
+/// Passes from one reading of all files to the next.
+const FULL_READING: u32 = 16;
+
+/// Keeps the files of the first interfaces open.
 #[derive(Debug)]
 pub struct Reader {
     interfaces: KeptDirs,
-    inet6: PathBuf,
-    live: bool,
-    names: Vec<Arc<str>>,
+    announcements: Announcements,
+    last: Vec<NetClass>,
+    /// Whether the last reading found all as it was announced. One that follows an announcement may come before the change.
+    settled: bool,
+    pass: u32,
+}
+
+/// Where changes are announced.
+#[derive(Debug)]
+enum Announcements {
+    /// Not listened to yet.
+    Ahead,
+    Heard(LinkWatch),
+    /// Another machine's files, or no netlink.
+    Absent,
 }
 
 impl Reader {
     /// Opens nothing yet.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
+        // Another sysfs may be that of another network name space.
+        let announced = paths.is_live() && paths.sysfs == Path::new("/sys");
         Self {
             interfaces: KeptDirs::new(paths.sys("class/net"), &FILES),
-            inet6: paths.proc("net/if_inet6"),
-            live: paths.is_live(),
-            names: Vec::new(),
+            announcements: if announced { Announcements::Ahead } else { Announcements::Absent },
+            last: Vec::new(),
+            settled: false,
+            pass: 0,
         }
     }
 
-    /// Every interface, by index. One that vanishes while it is read is left out.
-    pub fn read(&mut self, faults: &mut Faults) -> Reading<Vec<RawLink>> {
-        let names = &self.names;
-        let mut list = self.interfaces.read(|name, files| {
-            let kept = names.iter().find(|kept| ***kept == *name);
-            read_link(kept.map_or_else(|| Arc::from(name), Arc::clone), files)
-        })?;
-        list.sort_by_key(|link| link.index);
-        self.names = list.iter().map(|link| Arc::clone(&link.name)).collect();
-        let addresses = if self.live { live_addresses()? } else { file_addresses(&self.inet6, faults)? };
-        for (name, address) in addresses {
-            if let Some(link) = list.iter_mut().find(|link| *link.name == *name) {
-                link.addresses.push(address);
-            }
+    /// All interfaces. One that vanishes while it is read is left out.
+    pub fn read(&mut self) -> Reading<Vec<NetClass>> {
+        let quiet = self.was_quiet();
+        let full = !self.settled || self.pass.is_multiple_of(FULL_READING);
+        self.pass = self.pass.wrapping_add(1);
+        self.settled = quiet;
+        let renewed = if quiet && !full { self.renewed() } else { None };
+        let list = match renewed {
+            Some(list) => list,
+            None => self.interfaces.read(|name, files| Some(properties(name, files)))?,
+        };
+        if !matches!(self.announcements, Announcements::Absent) {
+            self.last.clone_from(&list);
         }
         Ok(list)
     }
+
+    fn was_quiet(&mut self) -> bool {
+        let asked = match &self.announcements {
+            Announcements::Absent => return false,
+            Announcements::Ahead => LinkWatch::open().map(|watch| {
+                self.announcements = Announcements::Heard(watch);
+                false
+            }),
+            Announcements::Heard(watch) => watch.was_quiet(),
+        };
+        asked.unwrap_or_else(|error| {
+            log::debug!("rtnetlink: {error}; reading all files of all interfaces instead");
+            self.announcements = Announcements::Absent;
+            false
+        })
+    }
+
+    /// What was read before, with what may have changed unannounced. `None` when all has to be read after all: an interface
+    /// has lost or found its carrier, or is gone.
+    fn renewed(&self) -> Option<Vec<NetClass>> {
+        let renewed = |before: &NetClass| {
+            if let Some(files) = self.interfaces.kept(&before.name) {
+                return renewed(before, |index| files.number(index), |index| files.text(index));
+            }
+            let files = self.interfaces.open(&before.name).ok()?;
+            renewed(before, |index| files.number(FILES[index]), |index| files.text(FILES[index]))
+        };
+        self.last.iter().map(renewed).collect()
+    }
 }
 
-/// One interface from its files. What the driver does not know, or fails to tell (`EINVAL` of `speed` while the interface
-/// is down), is `None`; so is the whole where there is no index: the interface has gone.
-fn read_link(name: Arc<str>, files: &KeptDir) -> Option<RawLink> {
-    let word = |file: usize| {
-        let text = files.text(file)?;
-        Some(text.trim().to_owned()).filter(|word| !word.is_empty())
-    };
-    Some(RawLink {
-        name,
-        index: word(0)?.parse().ok()?,
-        flags: word(1).and_then(|text| parse_flags(&text)),
-        mtu_bytes: word(2).and_then(|text| text.parse().ok()),
-        mac: word(3).filter(|mac| is_hardware_address(mac)),
-        operational_state: word(4),
-        // -1: the driver does not know. It does not parse as unsigned.
-        speed_megabits: word(5).and_then(|text| text.parse().ok()).filter(|speed| *speed != u64::from(u32::MAX)),
-        duplex: word(6).filter(|duplex| duplex != "unknown"),
-        addresses: Vec::new(),
+/// `before` with what the places of [`FILES`] hold now that may have changed unannounced.
+fn renewed(
+    before: &NetClass,
+    number: impl Fn(usize) -> Option<i64>,
+    text: impl Fn(usize) -> Option<String>,
+) -> Option<NetClass> {
+    let carrier_changes = number(CARRIER_CHANGES)?;
+    if before.carrier_changes != Some(carrier_changes) {
+        return None;
+    }
+    // One that has no speed gets none before something else changes: it has to be up, or have another driver.
+    let has_speed = before.speed_megabits.is_some();
+    Some(NetClass {
+        group: number(GROUP),
+        speed_megabits: if has_speed { number(SPEED) } else { None },
+        duplex: if has_speed { text(DUPLEX).unwrap_or_default() } else { before.duplex.clone() },
+        received_without_handler: number(NO_HANDLER).and_then(|count| u64::try_from(count).ok()),
+        ..before.clone()
     })
 }
 
-/// `flags`: hexadecimal with `0x` in front.
-fn parse_flags(text: &str) -> Option<u32> {
-    u32::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).ok()
-}
-
-/// Loopback and tunnels have an address of zeros, or none.
-fn is_hardware_address(mac: &str) -> bool {
-    mac.bytes().any(|byte| !matches!(byte, b'0' | b':'))
-}
-
-/// getifaddrs(3): the IPv4 and IPv6 addresses in the order of the kernel's dump, with their interface.
-fn live_addresses() -> Reading<Vec<(String, RawAddress)>> {
-    let fail = |error: nix::Error| read_error(Path::new("getifaddrs"), &error.into());
-    let mut list = Vec::new();
-    for entry in nix::ifaddrs::getifaddrs().map_err(fail)? {
-        let Some(ip) = entry.address.as_ref().and_then(ip_of) else { continue };
-        let bits = match entry.netmask.as_ref().and_then(ip_of) {
-            Some(IpAddr::V4(mask)) => mask.to_bits().count_ones(),
-            Some(IpAddr::V6(mask)) => mask.to_bits().count_ones(),
-            None => {
-                if ip.is_ipv4() {
-                    32
-                } else {
-                    128
-                }
-            }
-        };
-        // The C library gives an IPv4 address under its label, which may be `eth0:1`; the interface is `eth0`.
-        let name = entry.interface_name.split(':').next().unwrap_or_default().to_owned();
-        list.push((name, RawAddress { ip, prefix_length: u8::try_from(bits).unwrap_or(0) }));
+fn properties(name: String, files: &KeptDir) -> NetClass {
+    let number = |index: usize| files.number(index);
+    let text = |index: usize| files.text(index).unwrap_or_default();
+    NetClass {
+        name: name.into(),
+        address_assign_type: number(0),
+        carrier: number(1),
+        carrier_changes: number(CARRIER_CHANGES),
+        carrier_up: number(3),
+        carrier_down: number(4),
+        device_id: number(5),
+        dormant: number(6),
+        flags: number(7),
+        index: number(8),
+        link: number(9),
+        link_mode: number(10),
+        mtu_bytes: number(11),
+        name_assign_type: number(12),
+        group: number(GROUP),
+        speed_megabits: number(SPEED),
+        transmit_queue_length: number(15),
+        protocol_type: number(16),
+        received_without_handler: number(NO_HANDLER).and_then(|count| u64::try_from(count).ok()),
+        address: text(18),
+        broadcast: text(19),
+        duplex: text(DUPLEX),
+        alias: text(21),
+        operational_state: text(22),
     }
-    Ok(list)
-}
-
-fn ip_of(address: &SockaddrStorage) -> Option<IpAddr> {
-    let four = address.as_sockaddr_in().map(|four| IpAddr::V4(four.ip()));
-    four.or_else(|| address.as_sockaddr_in6().map(|six| IpAddr::V6(six.ip())))
-}
-
-/// `/proc/net/if_inet6`, absent on a kernel without IPv6.
-fn file_addresses(path: &Path, faults: &mut Faults) -> Reading<Vec<(String, RawAddress)>> {
-    optional(read_text(path))?.map_or_else(|| Ok(Vec::new()), |text| parse_inet6(path, &text, faults))
-}
-
-/// Lines of `address index prefix scope flags name`, all but the name hexadecimal:
-/// `fe8000000000000000fc00fffe000001 04 40 20 80     eth0`. Without an address the file is empty.
-fn parse_inet6(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<(String, RawAddress)>> {
-    let mut list = Vec::new();
-    if text.trim_ascii().is_empty() {
-        return Ok(list);
-    }
-    walk(path, text, faults, |_, line| {
-        let words: Vec<_> = line.split_ascii_whitespace().collect();
-        let [address, _, prefix, _, _, name] = words[..] else {
-            return Err(Bad::found("an address, four numbers and a name", line));
-        };
-        let bits = u128::from_str_radix(address, 16).ok().filter(|_| address.len() == 32);
-        let length = u8::from_str_radix(prefix, 16).ok().filter(|length| *length <= 128);
-        let (Some(bits), Some(prefix_length)) = (bits, length) else {
-            return Err(Bad::found("32 hexadecimal digits and a prefix length of at most 80", line));
-        };
-        list.push((name.to_owned(), RawAddress { ip: Ipv6Addr::from_bits(bits).into(), prefix_length }));
-        Ok(Taken::Value)
-    })?;
-    Ok(list)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
-    use crate::collect::testing::{partial, whole};
-    use crate::model::ReadError;
 
-    #[test]
-    fn flags_are_hexadecimal() {
-        assert_eq!(parse_flags("0x1003"), Some(0x1003));
-        assert_eq!(parse_flags("0x1ffffffff"), None);
-        assert_eq!(parse_flags("up"), None);
-    }
-
-    #[test]
-    fn zeros_are_no_hardware_address() {
-        assert!(!is_hardware_address("00:00:00:00:00:00"));
-        assert!(!is_hardware_address("00:00:00:00"));
-        assert!(is_hardware_address("00:00:00:00:00:10"));
-    }
-
-    #[test]
-    fn inet6_lines_are_read() {
-        let text = "fe8000000000000000fc00fffe000001 04 40 20 80     eth0\n00000000000000000000000000000001 01 80 10 80       lo\n";
-        let list = whole(|faults| parse_inet6(Path::new("if_inet6"), text, faults)).unwrap();
-        assert_eq!(
-            list[0],
-            ("eth0".into(), RawAddress { ip: "fe80::fc:ff:fe00:1".parse().unwrap(), prefix_length: 64 })
-        );
-        assert_eq!(list[1], ("lo".into(), RawAddress { ip: "::1".parse().unwrap(), prefix_length: 128 }));
-        assert_eq!(whole(|faults| parse_inet6(Path::new("if_inet6"), "", faults)), Ok(Vec::new()));
-    }
-
-    #[test]
-    fn a_bad_line_of_inet6_costs_its_own_address() {
-        for bad in ["garbage", "fe80 04 40 20 80 eth0", "fe8000000000000000fc00fffe000001 04 81 20 80 eth0", "\u{fffd}"]
-        {
-            let text = format!("00000000000000000000000000000001 01 80 10 80       lo\n{bad}\n");
-            let (list, told) = partial(|faults| parse_inet6(Path::new("if_inet6"), &text, faults));
-            assert_eq!(list.len(), 1);
-            assert!(told.starts_with("if_inet6:2: "), "{bad}: {told}");
-            let alone = whole(|faults| parse_inet6(Path::new("if_inet6"), bad, faults));
-            assert!(matches!(alone, Err(ReadError::Parse { line: 1, .. })), "{bad}: {alone:?}");
+    fn place(root: &Path, name: &str, files: &[(&str, &str)]) {
+        let place = root.join("class/net").join(name);
+        std::fs::create_dir_all(place.join("statistics")).unwrap();
+        for (file, text) in files {
+            std::fs::write(place.join(file), text).unwrap();
         }
     }
 
     #[test]
-    fn a_folder_with_nothing_but_an_index_is_a_link_of_unknowns() {
+    fn an_interface_is_read_by_its_files() {
         let dir = tempfile::tempdir().unwrap();
-        let mut paths = Paths::host();
-        (paths.procfs, paths.sysfs) = (dir.path().join("proc"), dir.path().join("sys"));
-        let folder = paths.sys("class/net/x0");
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(paths.sys("class/net/bonding_masters"), "bond0\n").unwrap();
-        for (file, text) in [("ifindex", "7\n"), ("speed", "-1\n"), ("duplex", "unknown\n"), ("address", "\n")] {
-            fs::write(folder.join(file), text).unwrap();
+        let files = [
+            ("flags", "0x1003\n"),
+            ("speed", "-1\n"),
+            ("operstate", "up\n"),
+            ("type", "772\n"),
+            ("statistics/rx_nohandler", "4\n"),
+            ("address", "02:00:00:00:00:01\n"),
+        ];
+        place(dir.path(), "eth0", &files);
+        std::fs::write(dir.path().join("class/net/bonding_masters"), "bond0\n").unwrap();
+        let paths = Paths { sysfs: dir.path().into(), ..Paths::host() };
+        let list = Reader::new(&paths).read().unwrap();
+        let expected = NetClass {
+            name: "eth0".into(),
+            flags: Some(0x1003),
+            speed_megabits: Some(-1),
+            protocol_type: Some(772),
+            received_without_handler: Some(4),
+            address: "02:00:00:00:00:01".to_owned(),
+            operational_state: "up".to_owned(),
+            ..NetClass::default()
+        };
+        assert_eq!(list, [expected]);
+    }
+
+    #[test]
+    fn the_second_reading_tells_what_the_files_tell() {
+        let mut reader = Reader::new(&Paths::host());
+        reader.read().unwrap();
+        // Interfaces of this machine may change meanwhile; some moment is quiet.
+        let quiet = (0..50).any(|_| {
+            let full = !reader.settled || reader.pass.is_multiple_of(FULL_READING);
+            let known = reader.renewed().is_some() && reader.was_quiet() && !full;
+            let (before, again) = (Reader::new(&Paths::host()).read().unwrap(), reader.read().unwrap());
+            let after = Reader::new(&Paths::host()).read().unwrap();
+            known && before == again && again == after
+        });
+        assert!(quiet, "what is kept differs from the files, or is never used");
+    }
+
+    #[test]
+    fn another_sysfs_is_read_each_time() {
+        let dir = tempfile::tempdir().unwrap();
+        FILES.iter().for_each(|file| place(dir.path(), "eth0", &[(file, "1\n")]));
+        let mut reader = Reader::new(&Paths { sysfs: dir.path().into(), ..Paths::host() });
+        (0..3).for_each(|_| assert_eq!(reader.read().unwrap()[0].mtu_bytes, Some(1)));
+        place(dir.path(), "eth0", &[("mtu", "9000\n")]);
+        assert_eq!(reader.read().unwrap()[0].mtu_bytes, Some(9000));
+        std::fs::remove_dir_all(dir.path().join("class/net/eth0")).unwrap();
+        assert_eq!(reader.read().unwrap(), []);
+    }
+
+    #[test]
+    fn what_is_announced_by_nothing_is_read_each_time() {
+        let dir = tempfile::tempdir().unwrap();
+        place(dir.path(), "eth0", &[("speed", "100\n"), ("duplex", "half\n"), ("statistics/rx_nohandler", "7\n")]);
+        place(dir.path(), "eth0", &[("carrier_changes", "2\n"), ("mtu", "1500\n"), ("netdev_group", "3\n")]);
+        let before = NetClass {
+            name: "eth0".into(),
+            mtu_bytes: Some(9000),
+            speed_megabits: Some(10),
+            carrier_changes: Some(2),
+            ..NetClass::default()
+        };
+        let mut reader = Reader::new(&Paths { sysfs: dir.path().into(), ..Paths::host() });
+        let expected = NetClass {
+            group: Some(3),
+            speed_megabits: Some(100),
+            duplex: "half".to_owned(),
+            received_without_handler: Some(7),
+            ..before.clone()
+        };
+        reader.last = vec![before.clone()];
+        assert_eq!(reader.renewed().unwrap(), [expected]);
+        for carrier_changes in [Some(1), None] {
+            reader.last = vec![NetClass { carrier_changes, ..before.clone() }];
+            assert_eq!(reader.renewed(), None, "all has to be read");
         }
-        let list = Reader::new(&paths).read(&mut Faults::default()).unwrap();
-        let unknown = RawLink {
-            name: "x0".into(),
-            index: 7,
-            flags: None,
-            mtu_bytes: None,
-            mac: None,
-            operational_state: None,
-            speed_megabits: None,
-            duplex: None,
-            addresses: Vec::new(),
-        };
-        assert_eq!(list, [unknown]);
-        paths.sysfs = dir.path().join("none");
-        assert!(matches!(Reader::new(&paths).read(&mut Faults::default()), Err(ReadError::Unsupported { .. })));
-    }
-
-    #[test]
-    fn this_machine_has_its_loopback_and_the_addresses_of_the_file() {
-        let list = Reader::new(&Paths::host()).read(&mut Faults::default()).unwrap();
-        let loopback = list.iter().find(|link| &*link.name == "lo").unwrap();
-        assert_eq!((loopback.index, loopback.mac.as_deref()), (1, None));
-        assert_eq!(loopback.flags.map(|flags| flags & 8), Some(8), "IFF_LOOPBACK");
-        let has =
-            |ip: &str, length| loopback.addresses.iter().any(|a| a.ip.to_string() == ip && a.prefix_length == length);
-        assert!(has("127.0.0.1", 8), "{loopback:?}");
-        // An interface may come or go between the two readings.
-        let agree = || {
-            let list = Reader::new(&Paths::host()).read(&mut Faults::default()).unwrap();
-            let is_there = |(name, address): (String, RawAddress)| {
-                list.iter().any(|link| *link.name == *name && link.addresses.contains(&address))
-            };
-            whole(|faults| file_addresses(Path::new("/proc/net/if_inet6"), faults)).unwrap().into_iter().all(is_there)
-        };
-        assert!((0..20).any(|_| agree()));
-    }
-
-    #[test]
-    fn the_laptop_has_five_links() {
-        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/machine");
-        let paths = Paths { procfs: fixture.join("proc"), sysfs: fixture.join("sys"), ..Paths::host() };
-        let list = Reader::new(&paths).read(&mut Faults::default()).unwrap();
-        assert_eq!(
-            list.iter().map(|l| &*l.name).collect::<Vec<_>>(),
-            ["lo", "eth0", "wlan0", "docker0", "enp0s20f0u1"]
-        );
-        let speeds: Vec<_> = list.iter().map(|link| link.speed_megabits).collect();
-        assert_eq!(speeds, [None, Some(1000), None, Some(10_000), None]);
-        assert_eq!(
-            (list[1].flags, list[1].mtu_bytes, list[1].duplex.as_deref()),
-            (Some(0x1003), Some(1500), Some("full"))
-        );
-        assert_eq!((list[0].mac.as_deref(), list[1].mac.as_deref()), (None, Some("02:00:00:12:34:01")));
-        assert_eq!(list[4].operational_state.as_deref(), Some("down"));
-        let addresses: Vec<_> = list[1].addresses.iter().map(|a| format!("{}/{}", a.ip, a.prefix_length)).collect();
-        assert_eq!(addresses, ["2001:db8:0:1::10/64", "fe80::ff:fe12:3401/64"]);
+        reader.last = vec![NetClass { speed_megabits: None, ..before }];
+        assert_eq!(reader.renewed().unwrap()[0].speed_megabits, None, "it is not asked");
+        std::fs::remove_dir_all(dir.path().join("class/net/eth0")).unwrap();
+        assert_eq!(reader.renewed(), None);
     }
 }

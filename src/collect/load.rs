@@ -1,6 +1,6 @@
 //! `/proc/loadavg` (`proc_loadavg(5)`): load averages and the number of tasks.
 //!
-//! Called by [`super::Collector`] at every tick. A reader of our own because sysinfo tells the averages only.
+//! Read at every tick. A reader of our own because sysinfo tells the averages only.
 
 use std::path::Path;
 

@@ -1,20 +1,24 @@
-//! `/proc/meminfo` (`proc_meminfo(5)`) and the swap counters of `/proc/vmstat` (`proc_vmstat(5)`).
+//! `/proc/meminfo` (`proc_meminfo(5)`): the lines that the model derives from, and all lines by the kernel's names.
 //!
-//! Called by [`super::Collector`] at every tick. A reader of our own because sysinfo has no buffers, active, inactive or
-//! slab, and no swap traffic. What counts as used is decided in [`crate::model`].
+//! Read at every tick. A reader of our own because sysinfo has no buffers, active, inactive or slab. What counts as used is
+//! decided in [`crate::model`].
 
 use std::path::Path;
 
 use super::Paths;
 use super::file::FileReader;
 use super::lines::{Bad, Taken, number, walk};
-use crate::model::memory::{RawMemory, RawSwapIo};
+use crate::model::memory::{MeminfoLine, RawMeminfo, RawMemory};
 use crate::model::{Faults, Reading};
 
 /// Memory now.
 #[must_use]
-pub fn reader(paths: &Paths) -> FileReader<RawMemory> {
-    FileReader::new(paths.proc("meminfo"), parse_meminfo)
+pub fn reader(paths: &Paths) -> FileReader<RawMeminfo> {
+    FileReader::new(paths.proc("meminfo"), |path, text, faults| {
+        let lines = parse_lines(path, text, faults)?;
+        // Its bad lines are those of all lines, and told already.
+        Ok(RawMeminfo { memory: parse_meminfo(path, text, &mut Faults::default())?, lines })
+    })
 }
 
 /// The lines of `/proc/meminfo` that are used, in the order of the slots of [`parse_meminfo`].
@@ -87,31 +91,23 @@ fn parse_kilobytes(value: &str) -> Result<u64, Bad<'_>> {
     kilobytes.checked_mul(1024).ok_or(Bad::found("kB of a memory that can be", value))
 }
 
-/// The counters now.
-#[must_use]
-pub fn swap_io_reader(paths: &Paths) -> FileReader<RawSwapIo> {
-    FileReader::new(paths.proc("vmstat"), parse_vmstat)
-}
-
-/// `pswpin` and `pswpout` of the text of `/proc/vmstat`, pages since boot. A kernel that has neither never swapped: both
-/// are 0.
-pub fn parse_vmstat(path: &Path, text: &str, faults: &mut Faults) -> Reading<RawSwapIo> {
-    let [mut pages_in, mut pages_out] = [None; 2];
-    let mut is_told = false;
+/// Every line: `MemTotal:  49368188 kB` in bytes, `HugePages_Total:  0` as a count.
+fn parse_lines(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<MeminfoLine>> {
+    let mut lines = Vec::with_capacity(64);
     walk(path, text, faults, |_, line| {
-        let (slot, value) = match line.split_once(' ') {
-            Some(("pswpin", value)) => (&mut pages_in, value),
-            Some(("pswpout", value)) => (&mut pages_out, value),
-            _ => return Ok(if line.starts_with("nr_") { Taken::Head } else { Taken::Nothing }),
+        let bad = Bad::found("a name, a colon and a number, with or without kB", line);
+        let (name, rest) = line.split_once(':').ok_or(bad)?;
+        let mut words = rest.split_ascii_whitespace();
+        let value: u64 = number(words.next(), "a number")?;
+        let (value, is_bytes) = match (words.next(), words.next()) {
+            (Some("kB"), None) => (value.checked_mul(1024).ok_or(bad)?, true),
+            (None, _) => (value, false),
+            _ => return Err(bad),
         };
-        is_told = true;
-        *slot = Some(number(Some(value), "a number of pages")?);
+        lines.push(MeminfoLine { name: name.into(), value, is_bytes });
         Ok(Taken::Value)
     })?;
-    if !is_told {
-        [pages_in, pages_out] = [Some(0); 2];
-    }
-    Ok(RawSwapIo { pages_in, pages_out })
+    Ok(lines)
 }
 
 #[cfg(test)]
@@ -121,7 +117,6 @@ mod tests {
     use crate::model::ReadError;
 
     const MEMINFO: &str = include_str!("../../tests/fixtures/machine/proc/meminfo");
-    const VMSTAT: &str = include_str!("../../tests/fixtures/machine/proc/vmstat");
     const KIB: u64 = 1024;
 
     fn parse(text: &str) -> Reading<RawMemory> {
@@ -221,33 +216,32 @@ mod tests {
     }
 
     #[test]
-    fn swap_counters_of_a_laptop() {
-        let expected = RawSwapIo { pages_in: Some(20_418), pages_out: Some(88_731) };
-        assert_eq!(whole(|faults| parse_vmstat(Path::new("vmstat"), VMSTAT, faults)), Ok(expected));
+    fn kilobytes_become_bytes_and_counts_stay() {
+        let lines = all("Active(anon):   1576 kB\nHugePages_Total:       3\n").unwrap();
+        assert_eq!(lines[0], MeminfoLine { name: "Active(anon)".into(), value: 1576 * 1024, is_bytes: true });
+        assert_eq!(lines[1], MeminfoLine { name: "HugePages_Total".into(), value: 3, is_bytes: false });
+    }
+
+    fn all(text: &str) -> Reading<Vec<MeminfoLine>> {
+        whole(|faults| parse_lines(Path::new("m"), text, faults))
     }
 
     #[test]
-    fn swap_counters_of_other_texts() {
-        let parse = |text| whole(|faults| parse_vmstat(Path::new("vmstat"), text, faults));
-        let swapped = |pages_in, pages_out| RawSwapIo { pages_in, pages_out };
-        assert_eq!(parse("nr_free_pages 1\npgpgin 7\n"), Ok(swapped(Some(0), Some(0))));
-        assert_eq!(parse("nr_free_pages 1\npswpin 7\ngarbage\n"), Ok(swapped(Some(7), None)));
-        assert_eq!(wrong_line(parse("")), 0);
-        assert_eq!(wrong_line(parse("garbage\npswpin x\n")), 2);
-        for bad in ["x", "", "-1", "18446744073709551616"] {
-            let text = format!("nr_free_pages 1\npgpgin 7\npswpin {bad}\npswpout 5\n");
-            let (io, told) = partial(|faults| parse_vmstat(Path::new("vmstat"), &text, faults));
-            assert_eq!(io, swapped(None, Some(5)), "{bad}");
-            assert!(told.starts_with("vmstat:3: "), "{told}");
+    fn a_bad_line_of_all_costs_itself() {
+        for bad in ["what", "SwapFree: 18446744073709346016 kB", "A: -1 kB", "A: 1 kBB: 2 kB", "  total:  used:"] {
+            let text = format!("MemTotal: 5 kB\n{bad}\nMemFree: 3 kB\n");
+            let (lines, told) = partial(|faults| parse_lines(Path::new("m"), &text, faults));
+            assert_eq!(lines.iter().map(|line| &*line.name).collect::<Vec<_>>(), ["MemTotal", "MemFree"], "{bad}");
+            assert!(told.starts_with("m:2: "), "{told}");
         }
+        assert!(all("").is_err() && all("what\n").is_err());
     }
 
     #[test]
     fn this_machine_has_no_more_available_than_there_is() {
         let paths = Paths::host();
-        let memory = reader(&paths).read(&mut Faults::default()).unwrap();
+        let memory = reader(&paths).read(&mut Faults::default()).unwrap().memory;
         assert!(memory.total_bytes > Some(0) && memory.available_bytes <= memory.total_bytes);
         assert!(memory.free_bytes <= memory.total_bytes);
-        swap_io_reader(&paths).read(&mut Faults::default()).unwrap();
     }
 }

@@ -1,6 +1,6 @@
 //! The text of `/proc/PID/mountinfo` (`proc_pid_mountinfo(5)`): what is mounted where.
 //!
-//! Called by [`super::filesystem`] and [`super::kernel::mounts`]. Parses bytes, because the name of a mount point need not be UTF-8; reads nothing.
+//! Used by the reader of file systems. Parses bytes, because the name of a mount point need not be UTF-8; reads nothing.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;

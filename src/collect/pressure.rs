@@ -1,6 +1,6 @@
 //! `/proc/pressure/{cpu,memory,io}`: pressure stall information (Documentation/accounting/psi.rst), since Linux 4.20.
 //!
-//! Called by [`super::Collector`] at every tick. Absent where the kernel was built without it; where it was booted with
+//! Read at every tick. Absent where the kernel was built without it; where it was booted with
 //! `psi=0` the files exist and opening one fails with `EOPNOTSUPP`.
 
 use std::path::Path;
@@ -72,12 +72,15 @@ pub fn parse_pressure(path: &Path, text: &str, faults: &mut Faults) -> Reading<R
 fn parse_stall(columns: &str) -> Result<RawStall, Bad<'_>> {
     let [mut avg10, mut avg60, mut avg300, mut total] = [None; 4];
     for (key, value) in columns.split_ascii_whitespace().filter_map(|column| column.split_once('=')) {
-        match key {
-            "avg10" => avg10 = Some(value),
-            "avg60" => avg60 = Some(value),
-            "avg300" => avg300 = Some(value),
-            "total" => total = Some(value),
-            _ => {}
+        let slot = match key {
+            "avg10" => &mut avg10,
+            "avg60" => &mut avg60,
+            "avg300" => &mut avg300,
+            "total" => &mut total,
+            _ => continue,
+        };
+        if slot.replace(value).is_some() {
+            return Err(Bad::found("one line and no other behind it", columns));
         }
     }
     Ok(RawStall {
@@ -120,6 +123,7 @@ mod tests {
         let bad = [
             "garbage",
             "full avg10=0.00 avg60=0.00 total=0",
+            "full avg10=0.00 avg60=0.00 avg300=0.00 total=0full avg10=0.00 avg60=0.00 avg300=0.00 total=0",
             "full avg10=nan avg60=0.00 avg300=0.00 total=0",
             "full avg10=0.00 avg60=0.00 avg300=0.00 total=18446744073709551616",
         ];

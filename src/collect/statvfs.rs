@@ -1,6 +1,6 @@
 //! statvfs(3) on a thread of its own, because on a dead mount it never comes back.
 //!
-//! Called by [`super::filesystem`] and [`super::kernel::mounts`]. Knows nothing of mount tables. Not on the runtime's blocking pool: a runtime that stops
+//! Used by the reader of file systems. Knows nothing of mount tables. Not on the runtime's blocking pool: a runtime that stops
 //! waits for its pool, and a hung call would keep the program from ending.
 
 use std::io;

@@ -1,6 +1,6 @@
 //! `/proc/uptime` (`proc_uptime(5)`): how long the machine has been up.
 //!
-//! Called by [`super::Collector`] at every tick. It does not look at the clock: inside a container the file may tell the
+//! Read at every tick. It does not look at the clock: inside a container the file may tell the
 //! container's own uptime, and that is what its owner wants to see.
 
 use std::path::Path;

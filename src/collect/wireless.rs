@@ -1,6 +1,6 @@
 //! Wi-Fi links, asked of the kernel through nl80211 (generic netlink), as `iw` does; no program is run.
 //!
-//! Called by [`super::Collector`] while somebody watches Wi-Fi. It only asks: it starts no scan and takes part in nothing.
+//! Read while somebody watches Wi-Fi. It only asks: it starts no scan and takes part in nothing.
 //! Not sysinfo: it knows no Wi-Fi. A kernel without nl80211, or another root than this machine's own, has
 //! `/proc/net/wireless`, which knows name and signal; where that is missing too there is no Wi-Fi, and the list is empty.
 

@@ -55,6 +55,10 @@ pub struct HwmonChip {
     pub chip: String,
     /// `name`, made fit for a label: `coretemp`.
     pub name: Option<String>,
+    /// `name` as it is; of old drivers that of the device.
+    pub plain_name: Option<String>,
+    /// The number in the name of the directory.
+    pub number: Option<u32>,
     /// Its sensors.
     pub sensors: Vec<HwmonSensor>,
 }
@@ -99,6 +103,77 @@ pub struct PowerSupply {
 pub struct Dmi {
     /// Label and text.
     pub fields: Vec<(&'static str, String)>,
+}
+
+/// What a thermometer in a computer can show, degrees Celsius. Beyond it the sensor is broken or not wired.
+const PLAUSIBLE_CELSIUS: std::ops::RangeInclusive<f64> = -60.0..=200.0;
+
+/// Temperatures and fans of the hwmon chips by their number, then the thermal zones that no chip stands for. `None` on a
+/// machine without either. A sensor that tells nothing, or nothing that can be true, is left out and the others are told.
+pub(super) fn sensors(chips: &[HwmonChip], thermal: Option<&Thermal>) -> Option<Sensors> {
+    let zones = thermal.map_or(&[][..], |thermal| &thermal.zones);
+    if chips.is_empty() && zones.is_empty() {
+        return None;
+    }
+    let mut chips: Vec<&HwmonChip> = chips.iter().collect();
+    chips.sort_by_key(|chip| chip.number);
+    let mut told = Sensors::default();
+    let mut names = Vec::with_capacity(chips.len());
+    for chip in chips {
+        let number = chip.number.unwrap_or(0);
+        let name = chip.plain_name.clone().unwrap_or_else(|| format!("hwmon{number}"));
+        let mut sensors: Vec<(u32, &HwmonSensor)> = chip.sensors.iter().filter_map(numbered).collect();
+        sensors.sort_by_key(|(number, _)| *number);
+        for (_, sensor) in sensors {
+            told.add(&name, sensor);
+        }
+        names.push(name);
+    }
+    for (number, kind, thousandths) in zones {
+        let as_chip = kind.replace('-', "_");
+        // The kernel made that chip from the zone, with `-` turned to `_`.
+        let is_chip = names.iter().any(|chip| chip == kind || *chip == as_chip);
+        let celsius = plausible(*thousandths as f64).filter(|_| !is_chip);
+        told.temperatures.extend(celsius.map(|celsius| RawTemperature {
+            chip: kind.clone(),
+            label: format!("thermal_zone{number}"),
+            celsius,
+            high_celsius: None,
+            critical_celsius: None,
+        }));
+    }
+    Some(told)
+}
+
+fn numbered(sensor: &HwmonSensor) -> Option<(u32, &HwmonSensor)> {
+    Some((sensor.sensor.strip_prefix(sensor.kind)?.parse().ok()?, sensor))
+}
+
+/// Thousandths of a degree as degrees, if a thermometer can show that.
+fn plausible(thousandths: f64) -> Option<f64> {
+    Some(thousandths / 1000.0).filter(|celsius| PLAUSIBLE_CELSIUS.contains(celsius))
+}
+
+impl RawSensors {
+    fn add(&mut self, chip: &str, sensor: &HwmonSensor) {
+        let element = |name: &str| sensor.elements.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
+        let Some(input) = element("input") else { return };
+        let label = sensor.label.as_deref().map(str::trim).filter(|label| !label.is_empty());
+        let (chip, label) = (chip.to_owned(), label.unwrap_or(&sensor.sensor).to_owned());
+        // `tempN_fault` is 1 when the sensor is broken or not connected; `tempN_input` then reads nonsense.
+        let is_whole = element("fault").is_none_or(|fault| fault == 0.0);
+        match sensor.kind {
+            "temp" => self.temperatures.extend(plausible(input).filter(|_| is_whole).map(|celsius| RawTemperature {
+                chip,
+                label,
+                celsius,
+                high_celsius: element("max").and_then(plausible),
+                critical_celsius: element("crit").and_then(plausible),
+            })),
+            "fan" if input >= 0.0 => self.fans.push(RawFan { chip, label, rpm: input as u64 }),
+            _ => {}
+        }
+    }
 }
 
 /// Chips that measure the CPU, best first: the drivers of Intel and AMD, then what ARM boards and virtual machines call

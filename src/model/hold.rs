@@ -3,46 +3,20 @@
 //! The kernel rounds some counters and sums others over the CPUs while these go on, so a later reading can be a few ticks
 //! smaller (`proc_stat(5)`: iowait and idle). A monitoring server takes any fall of a counter for a restart and adds the
 //! whole counter. Called by [`crate::collect`] right behind the readers, once for all dialects and clients, so that all of
-//! them see the same numbers; a [`Told`] is kept as long as its reader. A real reset (a core that was away, another boot)
+//! them see the same numbers. A real reset (a core that was away, another boot)
 //! is told as it is. Not for counters of interfaces and disks: these fall only when the device was replaced or its counter
 //! ran over.
 
 use super::cpu::{RawCpu, RawCpuTicks, SchedstatRow};
-use super::memory::RawSwapIo;
+use super::memory::{RawSwapIo, RawVmstat};
 use super::network::SoftnetRow;
 use super::pressure::{RawPressure, RawStall};
-use super::tables::Named;
 
 /// Time that falls by this many seconds or more was reset. `node_exporter` has the same bound, for idle.
 const RESET_SECONDS: u64 = 3;
 
 /// A count of events that falls by more than this part of itself was reset. What summing over the CPUs loses is far below.
 const RESET_PART: u64 = 100;
-
-/// What was told of one reader last.
-#[derive(Clone, Debug)]
-pub struct Told<T>(Option<T>);
-
-impl<T> Default for Told<T> {
-    fn default() -> Self {
-        Self(None)
-    }
-}
-
-impl<T: Clone> Told<T> {
-    /// What to tell for the reading `now`: `hold` corrects it by what was told before. A reading that failed does not come
-    /// here, and what was told before it still counts.
-    pub fn next(&mut self, mut now: T, hold: impl FnOnce(&T, &mut T)) -> T {
-        match &mut self.0 {
-            Some(told) => {
-                hold(told, &mut now);
-                told.clone_from(&now);
-            }
-            None => self.0 = Some(now.clone()),
-        }
-        now
-    }
-}
 
 /// `told` where `now` is less by less than `reset`, else `now`.
 fn held(told: u64, now: u64, reset: u64) -> u64 {
@@ -113,7 +87,7 @@ pub fn pressure(told: &RawPressure, now: &mut RawPressure) {
 }
 
 /// The swap counters of `/proc/vmstat`.
-pub fn swap_io(told: &RawSwapIo, now: &mut RawSwapIo) {
+fn swap_io(told: &RawSwapIo, now: &mut RawSwapIo) {
     for (told, now) in [(told.pages_in, &mut now.pages_in), (told.pages_out, &mut now.pages_out)] {
         if let (Some(told), Some(now)) = (told, now) {
             *now = held_count(told, *now);
@@ -122,9 +96,10 @@ pub fn swap_io(told: &RawSwapIo, now: &mut RawSwapIo) {
 }
 
 /// `/proc/vmstat`: counts that are summed over the CPUs.
-pub fn vmstat(told: &[Named], now: &mut [Named]) {
-    for (at, (name, value)) in now.iter_mut().enumerate() {
-        if let Some((_, told)) = row(told, at, |(known, _)| known == name) {
+pub fn vmstat(told: &RawVmstat, now: &mut RawVmstat) {
+    swap_io(&told.swap, &mut now.swap);
+    for (at, (name, value)) in now.fields.iter_mut().enumerate() {
+        if let Some((_, told)) = row(&told.fields, at, |(known, _)| known == name) {
             *value = held_count(*told, *value);
         }
     }
@@ -174,9 +149,13 @@ mod tests {
 
     /// What is told of core 1 after each of the readings.
     fn told(readings: &[RawCpu]) -> Vec<Option<RawCpuTicks>> {
-        let mut state = Told::default();
+        let mut last: Option<RawCpu> = None;
         let mut core = |now: &RawCpu| {
-            let told = state.next(now.clone(), |told, now| cpu(told, now, 100));
+            let mut now = now.clone();
+            if let Some(told) = &last {
+                cpu(told, &mut now, 100);
+            }
+            let told = last.insert(now);
             told.cores.iter().find(|(number, _)| *number == 1).map(|(_, ticks)| *ticks)
         };
         readings.iter().map(&mut core).collect()
@@ -267,9 +246,15 @@ mod tests {
         schedstat(&[run(0, 1, 1), run(1, 9_000_000_000, 1000), run(2, 9_000_000_000, 1000)], &mut now);
         assert_eq!(now, [run(1, 9_000_000_000, 1000), run(2, 1, 1)]);
 
-        let mut now: Vec<Named> = vec![("pgfault".into(), 999), ("pswpin".into(), 1), ("oom_kill".into(), 2)];
-        vmstat(&[("pgfault".into(), 1000), ("pswpin".into(), 1000)], &mut now);
-        assert_eq!(now.iter().map(|(_, value)| *value).collect::<Vec<_>>(), [1000, 1, 2]);
+        let mut now = RawVmstat {
+            fields: vec![("pgfault".into(), 999), ("pswpin".into(), 1), ("oom_kill".into(), 2)],
+            ..RawVmstat::default()
+        };
+        vmstat(
+            &RawVmstat { fields: vec![("pgfault".into(), 1000), ("pswpin".into(), 1000)], ..RawVmstat::default() },
+            &mut now,
+        );
+        assert_eq!(now.fields.iter().map(|(_, value)| *value).collect::<Vec<_>>(), [1000, 1, 2]);
 
         let row = |cpu, processed| SoftnetRow { cpu, processed, dropped: 0, squeezed: 0 };
         let mut now = [row(0, 1_999), row(1, 5)];

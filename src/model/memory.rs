@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::{Machine, Pair, ratio};
+use super::{Machine, Named, Pair, ratio};
 
 /// `/proc/meminfo` in bytes (the file says kB and means KiB). `None`: this kernel has no such
 /// line, or what it says cannot be true.
@@ -58,6 +58,24 @@ pub struct MeminfoLine {
     pub value: u64,
     /// Whether the value is bytes.
     pub is_bytes: bool,
+}
+
+/// `/proc/meminfo`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RawMeminfo {
+    /// The lines that the model derives from.
+    pub memory: RawMemory,
+    /// Every line, in the file's order.
+    pub lines: Vec<MeminfoLine>,
+}
+
+/// `/proc/vmstat`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RawVmstat {
+    /// `oom_kill`, `pgpg*`, `pswp*` and `pg*fault*` with their counts since boot, in the file's order.
+    pub fields: Vec<Named>,
+    /// The two that the model derives from.
+    pub swap: RawSwapIo,
 }
 
 /// Memory.
@@ -138,13 +156,17 @@ fn difference(whole: Option<u64>, part: Option<u64>) -> Option<u64> {
 }
 
 /// The swap of the same reading, with the pages that went in and out. `None`: the kernel tells of none.
-pub(super) fn derive_swap(raw: &RawMemory, io: Option<&Pair<'_, RawSwapIo>>, machine: Machine) -> Option<Swap> {
+pub(super) fn derive_swap(raw: &RawMemory, io: Option<&Pair<'_, RawVmstat>>, machine: Machine) -> Option<Swap> {
     let (total_bytes, free_bytes) = (raw.swap_total_bytes, raw.swap_free_bytes);
-    total_bytes.or(free_bytes)?;
+    let is_told = io.is_some_and(|io| io.current.swap.pages_in.or(io.current.swap.pages_out).is_some());
+    if total_bytes.or(free_bytes).is_none() && !is_told {
+        return None;
+    }
     let used_bytes = difference(total_bytes, free_bytes);
     let bytes = |pages: u64| pages.saturating_mul(machine.page_bytes);
     let rate = |pick: fn(&RawSwapIo) -> Option<u64>| {
-        let pages = io.and_then(|io| io.per_second(io.previous.and_then(pick), pick(io.current)?))?;
+        let pages =
+            io.and_then(|io| io.per_second(io.previous.and_then(|io| pick(&io.swap)), pick(&io.current.swap)?))?;
         Some(pages * machine.page_bytes as f64)
     };
     Some(Swap {
@@ -152,8 +174,8 @@ pub(super) fn derive_swap(raw: &RawMemory, io: Option<&Pair<'_, RawSwapIo>>, mac
         used_bytes,
         free_bytes,
         used_ratio: used_bytes.zip(total_bytes).map(|(used, total)| ratio(used, total).unwrap_or(0.0)),
-        in_bytes: io.and_then(|io| io.current.pages_in).map(bytes),
-        out_bytes: io.and_then(|io| io.current.pages_out).map(bytes),
+        in_bytes: io.and_then(|io| io.current.swap.pages_in).map(bytes),
+        out_bytes: io.and_then(|io| io.current.swap.pages_out).map(bytes),
         in_bytes_per_second: rate(|io| io.pages_in),
         out_bytes_per_second: rate(|io| io.pages_out),
     })

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::cpu::RawCpu;
+use super::memory::RawMeminfo;
 use super::{Pair, Sample};
 
 /// The process table.
@@ -201,10 +203,9 @@ pub(super) fn derive(pair: &Pair<'_, RawProcesses>, current: &Sample) -> Process
         boot_unix_seconds: boot_time(current),
         now_unix_seconds: current.unix_seconds,
         memory_bytes: current
-            .memory
-            .as_ref()
-            .and_then(|m| m.value.as_ref().ok())
-            .and_then(|memory| memory.total_bytes)
+            .readings
+            .value::<RawMeminfo>()
+            .and_then(|all| all.memory.total_bytes)
             .filter(|total| *total > 0),
         span_seconds: pair.seconds.filter(|span| *span <= LONGEST_SPAN_SECONDS),
     };
@@ -231,7 +232,7 @@ pub(super) fn derive(pair: &Pair<'_, RawProcesses>, current: &Sample) -> Process
 }
 
 fn boot_time(current: &Sample) -> Option<f64> {
-    let cpu = current.cpu.as_ref()?.value.as_ref().ok()?;
+    let cpu = current.readings.value::<RawCpu>()?;
     cpu.boot_time_unix_seconds.map(|seconds| seconds as f64)
 }
 
@@ -312,7 +313,7 @@ mod tests {
 
     use super::*;
     use crate::model::cpu::RawCpu;
-    use crate::model::{Gathered, Machine};
+    use crate::model::{Gathered, Machine, Readings};
 
     /// A container's boot time (lxcfs) and the host's ticks do not fit.
     #[test]
@@ -337,9 +338,16 @@ mod tests {
             };
             let list = vec![process(1, 0), process(2, 50_000), process(3, 50_001)];
             let machine = Machine { page_bytes: 4096, ticks_per_second: 100 };
-            let mut sample = Sample::empty(Duration::ZERO, now, machine);
             let cpu = RawCpu { boot_time_unix_seconds: Some(boot), ..RawCpu::default() };
-            sample.cpu = Some(Arc::new(Gathered { at: Duration::ZERO, value: Ok(cpu) }));
+            let cpu = Gathered { at: Duration::ZERO, value: Ok(Arc::new(cpu)), previous: None };
+            let mut sample = Sample {
+                at: Duration::ZERO,
+                unix_seconds: now,
+                machine,
+                readings: Readings::default(),
+                runs: Vec::new(),
+            };
+            sample.readings.put(cpu);
             let raw = RawProcesses { all_visible: true, complete: true, list };
             let pair = Pair { previous: None, current: &raw, seconds: None };
             derive(&pair, &sample).list.iter().map(|p| p.start_time_unix_seconds).collect::<Vec<_>>()

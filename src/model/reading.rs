@@ -3,11 +3,12 @@
 //! Written by [`crate::collect`]; [`Pair`] is what the subjects' `derive` functions compute rates from. Pure data: no clock
 //! and no file is read here.
 
+use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 /// Why a reader has nothing to tell. The sample goes on without it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -118,51 +119,100 @@ impl fmt::Display for Faults {
     }
 }
 
-/// One subject's reading and when it was taken.
+/// One source's newest reading, with the last good one before it: what rates are counted from.
 #[derive(Clone, Debug)]
 pub struct Gathered<T> {
     /// Monotonic moment of the reading, counted from the start of the program.
     pub at: Duration,
     /// The reading.
-    pub value: Reading<T>,
+    pub value: Reading<Arc<T>>,
+    /// The last good reading that lies far enough back, and its moment. Only sources of counters keep one.
+    pub previous: Option<(Duration, Arc<T>)>,
 }
 
-/// How one reader fared in one pass.
-#[derive(Clone, Debug)]
-pub struct RunReport {
-    /// The reader's name, as its file is called.
+/// A reading of any source, found again by the type of its value.
+#[derive(Clone)]
+pub struct AnyReading {
+    kind: TypeId,
+    /// A [`Gathered`] of that type.
+    reading: Arc<dyn Any + Send + Sync>,
+}
+
+impl<T: Send + Sync + 'static> From<Gathered<T>> for AnyReading {
+    fn from(reading: Gathered<T>) -> Self {
+        Self { kind: TypeId::of::<T>(), reading: Arc::new(reading) }
+    }
+}
+
+/// One reading of each source, by the type of its value: a new source needs no field of its own. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Readings(Vec<AnyReading>);
+
+impl Readings {
+    /// Adds a reading; an older one of the same source goes.
+    pub fn put(&mut self, reading: impl Into<AnyReading>) {
+        let reading = reading.into();
+        match self.0.iter_mut().find(|known| known.kind == reading.kind) {
+            Some(known) => *known = reading,
+            None => self.0.push(reading),
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The reading whose value is a `T`.
+    #[must_use]
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<&Gathered<T>> {
+        self.0.iter().find(|known| known.kind == TypeId::of::<T>())?.reading.downcast_ref()
+    }
+
+    /// The value of a good reading.
+    #[must_use]
+    pub fn value<T: Send + Sync + 'static>(&self) -> Option<&Arc<T>> {
+        self.get()?.value.as_ref().ok()
+    }
+
+    /// A good reading with the one before it.
+    #[must_use]
+    pub fn pair<T: Send + Sync + 'static>(&self) -> Option<Pair<'_, T>> {
+        Pair::of(self.get()?)
+    }
+}
+
+impl fmt::Debug for Readings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} readings", self.0.len())
+    }
+}
+
+/// How one reader fared when it ran last.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// The reader's name.
     pub reader: &'static str,
     /// How long it took.
-    pub duration: Duration,
+    pub seconds: f64,
     /// What went wrong, if the reading failed.
     pub error: Option<ReadError>,
     /// What was wrong with a reading that is good as a whole.
     pub faults: Faults,
 }
 
-/// How one reader fared in the last pass that ran it.
-#[derive(Clone, Debug, Serialize)]
-pub struct Reader {
-    /// Name of the reader.
-    pub name: &'static str,
-    /// Seconds it took.
-    pub duration_seconds: f64,
-    /// Whether it succeeded. A subject that this machine does not have counts as success.
-    pub success: bool,
-    /// What went wrong. Where `success` is true all the same: what this machine does not have, or the first thing that could
-    /// not be read and cost its own value only.
-    pub error: Option<String>,
-}
-
-impl From<&RunReport> for Reader {
-    fn from(run: &RunReport) -> Self {
-        let faults = || (!run.faults.is_empty()).then(|| run.faults.to_string());
-        Self {
-            name: run.reader,
-            duration_seconds: run.duration.as_secs_f64(),
-            success: matches!(run.error, None | Some(ReadError::Unsupported { .. })),
-            error: run.error.as_ref().map(ToString::to_string).or_else(faults),
-        }
+/// As the native JSON has it. A subject that this machine does not have counts as success there; its `error` tells of that, and
+/// of what cost its own value only.
+impl Serialize for Run {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Run", 4)?;
+        fields.serialize_field("name", self.reader)?;
+        fields.serialize_field("duration_seconds", &self.seconds)?;
+        fields.serialize_field("success", &matches!(self.error, None | Some(ReadError::Unsupported { .. })))?;
+        let faults = || (!self.faults.is_empty()).then(|| self.faults.to_string());
+        fields.serialize_field("error", &self.error.as_ref().map(ToString::to_string).or_else(faults))?;
+        fields.end()
     }
 }
 
@@ -178,14 +228,16 @@ pub struct Pair<'a, T> {
 }
 
 impl<'a, T> Pair<'a, T> {
-    /// The pair, if `current` is good. A `previous` that is not earlier counts for none.
+    /// The pair, if the reading is good. One before it that is not earlier counts for none.
     #[must_use]
-    pub fn of(previous: Option<&'a Gathered<T>>, current: Option<&'a Gathered<T>>) -> Option<Self> {
-        let current = current?;
-        let value = current.value.as_ref().ok()?;
-        let earlier = previous.filter(|previous| previous.at < current.at);
-        let seconds = earlier.map(|previous| (current.at - previous.at).as_secs_f64());
-        Some(Self { previous: earlier.and_then(|previous| previous.value.as_ref().ok()), current: value, seconds })
+    pub fn of(reading: &'a Gathered<T>) -> Option<Self> {
+        let current = reading.value.as_ref().ok()?;
+        let earlier = reading.previous.as_ref().filter(|(at, _)| *at < reading.at);
+        Some(Self {
+            previous: earlier.map(|(_, value)| &**value),
+            current,
+            seconds: earlier.map(|(at, _)| (reading.at - *at).as_secs_f64()),
+        })
     }
 
     /// How much a counter grew a second; `None` without a reading before, and when it went backwards.
@@ -199,9 +251,4 @@ impl<'a, T> Pair<'a, T> {
 #[must_use]
 pub fn ratio(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
-}
-
-/// The value of a good reading.
-pub(super) fn value<T>(gathered: &Option<Arc<Gathered<T>>>) -> Option<&T> {
-    gathered.as_ref()?.value.as_ref().ok()
 }

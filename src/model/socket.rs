@@ -4,6 +4,17 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::network::UdpQueue;
+
+/// What the tables of sockets tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RawSocketTables {
+    /// Bytes queued in UDP sockets, by family.
+    pub udp_queues: Vec<UdpQueue>,
+    /// All sockets, when they were wanted.
+    pub sockets: Option<Arc<RawSockets>>,
+}
+
 /// All sockets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RawSockets {

@@ -26,8 +26,8 @@ impl Subjects {
     pub const SENSORS: Self = Self(1 << 6);
     /// Current clock of the cores.
     pub const FREQUENCY: Self = Self(1 << 7);
-    /// The kernel's tables that only `/metrics` tells: network stack, scheduler, clock, hardware.
-    pub const KERNEL: Self = Self(1 << 8);
+    /// The tables that only `/metrics` tells: network stack, scheduler, clock, firmware, power. Each has a reader of its own.
+    pub const TABLES: Self = Self(1 << 8);
 
     /// Both sets together.
     #[must_use]
@@ -45,6 +45,12 @@ impl Subjects {
     #[must_use]
     pub const fn intersects(self, other: Self) -> bool {
         self.0 & other.0 != 0
+    }
+
+    /// What is in both sets.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     /// What is in this set and not in `other`.

@@ -38,6 +38,13 @@ pub struct RawHost {
     pub cpu_models: Vec<RawCpuModel>,
 }
 
+/// `/proc/uptime`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RawUptime {
+    /// Seconds since boot.
+    pub seconds: f64,
+}
+
 /// Host facts.
 pub type HostFacts = RawHost;
 

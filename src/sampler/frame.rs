@@ -3,9 +3,10 @@
 //! Made by the sampler, shared by all streams and requests; the texts are filled in by whoever needs them first.
 
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytestring::ByteString;
+use tokio::time::Instant;
 
 use crate::model::{Answer, Snapshot, Subjects};
 
@@ -14,7 +15,7 @@ pub struct Frame {
     snapshot: Snapshot,
     tick: u64,
     made_at: Instant,
-    gathered_at: [Option<Instant>; Subjects::COUNT],
+    answered: [Option<Instant>; Subjects::COUNT],
     texts: OnceLock<Text>,
 }
 
@@ -34,8 +35,8 @@ impl Text {
 }
 
 impl Frame {
-    pub(super) fn new(snapshot: Snapshot, tick: u64, gathered_at: [Option<Instant>; Subjects::COUNT]) -> Self {
-        Self { snapshot, tick, made_at: Instant::now(), gathered_at, texts: OnceLock::new() }
+    pub(super) fn new(snapshot: Snapshot, tick: u64, answered: [Option<Instant>; Subjects::COUNT]) -> Self {
+        Self { snapshot, tick, made_at: Instant::now(), answered, texts: OnceLock::new() }
     }
 
     /// The numbers.
@@ -56,11 +57,10 @@ impl Frame {
         self.made_at.elapsed()
     }
 
-    /// Which of `subjects` are not in this frame, or older than `oldest`.
+    /// Whether each of `subjects` was answered since `oldest`: read, found missing, or given up.
     #[must_use]
-    pub fn stale(&self, subjects: Subjects, oldest: Duration) -> Subjects {
-        let is_stale = |bit: &usize| self.gathered_at[*bit].is_none_or(|at| at.elapsed() > oldest);
-        subjects.bits().filter(is_stale).fold(Subjects::VITALS, |set, bit| set.with(Subjects::from_bit(bit)))
+    pub fn answers(&self, subjects: Subjects, oldest: Instant) -> bool {
+        subjects.bits().all(|bit| self.answered[bit].is_some_and(|at| at >= oldest))
     }
 
     /// The text of an answer. Made by the first caller; every later one shares its bytes.

@@ -1,40 +1,34 @@
-//! The one clock: samples once for everybody and publishes each result as a [`Frame`].
+//! The one clock: has everything read once for everybody and publishes each result as a [`Frame`].
 //!
 //! Watchers say what they watch ([`Sampler::watch`]) and get every tick; single requests take the latest frame or wait for
-//! the pass that they caused ([`Sampler::latest`]). What nobody wants is not gathered. Reading happens on the blocking
-//! pool, in two lanes: the fast one (vitals and processes) makes the tick; the slow one (sockets, sensors, file systems,
-//! Wi-Fi and whatever else may take its time) runs beside it and can never hold a tick up. Nothing here waits for a client.
+//! the pass that they caused ([`Sampler::latest`]). What nobody wants is not read, and nothing is read again before it is
+//! older than somebody wants it to be. Reading happens on the blocking pool; what makes a tick is read in one lane, what
+//! may hang each in its own, and that can never hold a tick up. Nothing here waits for a client.
 
+mod cache;
 mod clock;
+mod demand;
 mod frame;
-mod lane;
+#[cfg(test)]
+mod tests;
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use cache::{Factory, Launch};
 use clock::Clock;
+use demand::Demand;
+pub use demand::Want;
 pub use frame::Frame;
 
-use crate::collect::Paths;
-use crate::model::{Snapshot, Subjects};
+use crate::collect::{Paths, Registry};
+use crate::model::{Machine, Snapshot, Subjects};
 
-/// Subjects of the slow lane.
-const SLOW: Subjects = Subjects::SOCKETS
-    .with(Subjects::WIRELESS)
-    .with(Subjects::INTERFACES)
-    .with(Subjects::FILESYSTEMS)
-    .with(Subjects::SENSORS)
-    .with(Subjects::FREQUENCY)
-    .with(Subjects::KERNEL);
-
-/// How long a single request waits for values of the slow lane before it is answered with what there is.
-const SLOW_LANE_PATIENCE: Duration = Duration::from_millis(1_500);
-
-/// How long a single request waits for a frame at all.
+/// How long a single request waits for a frame. Readers that hang are given up long before.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The sampler stands still: no frame within the time that a request waits.
@@ -70,11 +64,10 @@ struct Shared {
     ticks: watch::Sender<Option<Arc<Frame>>>,
     /// The newest frame, passes between two ticks included. Written by the sampler, read by single requests.
     latest: watch::Sender<Option<Arc<Frame>>>,
-    /// How many streams watch each subject, by bit.
-    watchers: [AtomicU32; Subjects::COUNT],
-    /// How often each subject was asked for by single requests since the last tick, and between the two before. Written at
-    /// each request and each tick, for a few instructions.
-    asked: Mutex<[Asked; Subjects::COUNT]>,
+    /// What is wanted and how old it may be.
+    demand: Arc<Demand>,
+    /// How many requests wait for a frame. Written by them; without any, nothing is published between two ticks.
+    waiting: AtomicUsize,
     /// Wakes the sampler for a pass between two ticks.
     wake: Notify,
     lateness_microseconds: AtomicU64,
@@ -97,25 +90,35 @@ pub struct Punctuality {
 pub struct Watch {
     sampler: Sampler,
     subjects: Subjects,
+    _want: Want,
     ticks: watch::Receiver<Option<Arc<Frame>>>,
 }
 
 impl Sampler {
     /// A handle, and the task that does the work until it is dropped.
     pub fn new(settings: Settings) -> (Self, impl Future<Output = ()> + use<>) {
+        let registry = Registry::new(&settings.paths);
+        let launch: Launch = Box::new(|(_, job)| tokio::task::spawn_blocking(job));
+        Self::with_sources(settings, Box::new(move || registry.sources()), launch)
+    }
+
+    /// The same with sources of the caller's.
+    fn with_sources(settings: Settings, factory: Factory, launch: Launch) -> (Self, impl Future<Output = ()> + use<>) {
         let shared = Arc::new(Shared {
             interval: settings.interval,
             started: Instant::now(),
             ticks: watch::Sender::new(None),
             latest: watch::Sender::new(None),
-            watchers: std::array::from_fn(|_| AtomicU32::new(0)),
-            asked: Mutex::default(),
+            demand: Arc::default(),
+            waiting: AtomicUsize::new(0),
             wake: Notify::new(),
             lateness_microseconds: AtomicU64::new(0),
             ticks_done: AtomicU64::new(0),
             ticks_skipped: AtomicU64::new(0),
         });
-        let clock = Clock::new(Arc::clone(&shared), settings);
+        let background = settings.background.map(|(subjects, every)| shared.demand.want(subjects, every));
+        let machine: Machine = settings.paths.machine;
+        let clock = Clock::new(Arc::clone(&shared), machine, settings.observers, background, (factory, launch));
         (Self { shared }, clock.run())
     }
 
@@ -125,48 +128,43 @@ impl Sampler {
         self.shared.interval
     }
 
+    /// Wants `subjects` at most `max_age` old in every frame, until the answer is dropped. They are read at ticks.
+    #[must_use]
+    pub fn want(&self, subjects: Subjects, max_age: Duration) -> Want {
+        self.shared.demand.want(subjects, max_age)
+    }
+
     /// Watches `subjects` from now on.
     #[must_use]
     pub fn watch(&self, subjects: Subjects) -> Watch {
-        for bit in subjects.bits() {
-            self.shared.watchers[bit].fetch_add(1, Ordering::Relaxed);
-        }
-        Watch { sampler: self.clone(), subjects, ticks: self.shared.ticks.subscribe() }
+        let want = self.want(subjects, self.shared.interval);
+        Watch { sampler: self.clone(), subjects, _want: want, ticks: self.shared.ticks.subscribe() }
     }
 
-    /// The newest frame with `subjects` in it, at most one interval old. Waits for a pass of its own when there is none;
-    /// for subjects of the slow lane it does not wait for ever, they are then absent from the frame.
+    /// The newest frame with `subjects` in it, at most one interval old when this is called. Waits for a pass of its own
+    /// when there is none. Readers that hang are not waited for beyond their deadline; theirs is absent from the frame then.
     pub async fn latest(&self, subjects: Subjects) -> Result<Arc<Frame>, StandsStill> {
-        let mut frames = self.shared.latest.subscribe();
-        let begin = Instant::now();
-        let mut asked_in_tick = None;
-        loop {
-            let newest = frames.borrow_and_update().clone();
-            let tick = newest.as_ref().map_or(0, |frame| frame.tick());
-            if let Some(frame) = newest {
-                // Young enough is what was when the request came: while it waits for one reader, the others' values age.
-                let absent = frame.stale(subjects, self.shared.interval + begin.elapsed());
-                let patient = begin.elapsed() < SLOW_LANE_PATIENCE;
-                if absent == Subjects::VITALS || (!patient && SLOW.contains(absent)) {
-                    if asked_in_tick != Some(tick) {
-                        self.shared.note_asked(subjects);
-                    }
+        let shared = &*self.shared;
+        let now = Instant::now();
+        let oldest = now.checked_sub(shared.interval).unwrap_or(shared.started);
+        shared.demand.note(subjects, now);
+        let mut frames = shared.latest.subscribe();
+        let answering = |frame: &Option<Arc<Frame>>| frame.clone().filter(|frame| frame.answers(subjects, oldest));
+        if let Some(frame) = answering(&frames.borrow_and_update()) {
+            return Ok(frame);
+        }
+        let _waiting = Waiting::new(shared);
+        let _want = self.want(subjects, shared.interval);
+        let wait = async {
+            loop {
+                shared.wake.notify_one();
+                frames.changed().await.map_err(|_| StandsStill)?;
+                if let Some(frame) = answering(&frames.borrow_and_update()) {
                     return Ok(frame);
                 }
             }
-            // Again in each tick: one that begins right after a question takes it for an old one.
-            if asked_in_tick != Some(tick) {
-                self.shared.note_asked(subjects);
-                self.shared.wake.notify_one();
-                asked_in_tick = Some(tick);
-            }
-            let limit = if begin.elapsed() < SLOW_LANE_PATIENCE { SLOW_LANE_PATIENCE } else { PATIENCE };
-            if !matches!(tokio::time::timeout_at(begin + limit, frames.changed()).await, Ok(Ok(())))
-                && begin.elapsed() >= PATIENCE
-            {
-                return Err(StandsStill);
-            }
-        }
+        };
+        tokio::time::timeout_at(now + PATIENCE, wait).await.unwrap_or(Err(StandsStill))
     }
 
     /// Whether a tick was published within the last three intervals, or the first one still has time.
@@ -213,14 +211,6 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
-    fn drop(&mut self) {
-        for bit in self.subjects.bits() {
-            self.sampler.shared.watchers[bit].fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-}
-
 /// Which ticks a stream takes: every `every`-th, counted from `first`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stride {
@@ -241,49 +231,18 @@ impl Stride {
     }
 }
 
-/// How often single requests asked for a subject.
-#[derive(Clone, Copy, Default)]
-struct Asked {
-    now: u16,
-    before: u16,
-}
+/// A request that waits, as long as this lives.
+struct Waiting<'s>(&'s AtomicUsize);
 
-impl Asked {
-    /// Whether more than one request came between the last ticks.
-    fn by_many(self) -> bool {
-        self.now >= 2 && self.before >= 2
+impl<'s> Waiting<'s> {
+    fn new(shared: &'s Shared) -> Self {
+        shared.waiting.fetch_add(1, Ordering::Relaxed);
+        Self(&shared.waiting)
     }
 }
 
-impl Shared {
-    fn note_asked(&self, subjects: Subjects) {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        for bit in subjects.bits() {
-            asked[bit].now = asked[bit].now.saturating_add(1);
-        }
-    }
-
-    /// What single requests asked for since the last pass.
-    fn asked_now(&self) -> Subjects {
-        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        (0..Subjects::COUNT)
-            .filter(|bit| asked[*bit].now > 0)
-            .fold(Subjects::VITALS, |set, bit| set.with(Subjects::from_bit(bit)))
-    }
-
-    /// What the next tick gathers: what streams watch, and what several single requests ask for between every two ticks, so
-    /// that a hundred pollers cost one pass a tick and not one pass each. A poller that is alone is better off with a pass
-    /// of its own when it comes.
-    fn wanted_at_tick(&self) -> Subjects {
-        let mut wanted = Subjects::VITALS;
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        for bit in 0..Subjects::COUNT {
-            let watched = self.watchers[bit].load(Ordering::Relaxed) > 0;
-            if watched || asked[bit].by_many() {
-                wanted = wanted.with(Subjects::from_bit(bit));
-            }
-            asked[bit] = Asked { now: 0, before: asked[bit].now };
-        }
-        wanted
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -1,6 +1,6 @@
 //! Processes: `/proc/PID/{stat,statm,status}`, and `cmdline` where the kernel cut a name.
 //!
-//! Called by [`super::Collector`]. A reader of our own and not sysinfo's, for its cost: with 2,000 processes the two kept
+//! Read when somebody wants them. A reader of our own and not sysinfo's, for its cost: with 2,000 processes the two kept
 //! descriptors of each are read in a third of the time that opening them takes. Memory of all processes is read in each
 //! pass; the rest of all, or of the ten largest only. Command lines are never part of a sample.
 

@@ -1,6 +1,6 @@
 //! Sockets: `/proc/net/{tcp,tcp6,udp,udp6,unix}` and their holders from `/proc/PID/fd`.
 //!
-//! Called by [`super::Collector`] when somebody watches sockets. A reader of our own: sysinfo has no sockets. The tables
+//! Read when somebody watches sockets. A reader of our own: sysinfo has no sockets. The tables
 //! are those of our own network name space. Descriptors of other users' processes may be read by root only; their sockets
 //! then have no holders.
 
@@ -9,13 +9,15 @@ mod holders;
 mod parse;
 
 use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::Paths;
 use super::file::{optional, read_error, read_text};
-use crate::model::socket::{HolderUsers, RawSocket, RawSockets, SocketKind};
+use crate::model::socket::{HolderUsers, RawSocket, RawSocketTables, RawSockets, SocketKind};
 use crate::model::{Faults, ReadError, Reading};
 use holders::Holders;
 
@@ -41,9 +43,34 @@ impl Reader {
         Self { paths: paths.clone(), netlink: paths.is_live(), holders: Holders::new(paths.is_live()) }
     }
 
+    /// Bytes in the queues of UDP sockets, and all sockets where they are `wanted`: the rest costs much more.
+    pub fn read(&mut self, wanted: bool, faults: &mut Faults) -> Reading<RawSocketTables> {
+        let mut udp_queues = Vec::with_capacity(2);
+        let mut udp = Vec::new();
+        let mut failed = Faults::default();
+        for ((file, kind), family) in UDP.iter().zip(["v4", "v6"]) {
+            let path = self.paths.proc(file);
+            if let Some(text) = failed.part(read_text(&path)) {
+                udp_queues.extend(failed.part(parse::sum_queues(&path, &text, family)));
+                udp.push((path, text, *kind));
+            }
+        }
+        if wanted {
+            faults.append(failed);
+            let sockets = Some(Arc::new(self.read_all(&udp, faults)?));
+            return Ok(RawSocketTables { udp_queues, sockets });
+        }
+        if udp_queues.is_empty() {
+            let absent = || ReadError::Unsupported { path: self.paths.proc(UDP[0].0).display().to_string() };
+            return Err(failed.into_first().unwrap_or_else(absent));
+        }
+        faults.append(failed);
+        Ok(RawSocketTables { udp_queues, sockets: None })
+    }
+
     /// All sockets in the order of the files: TCP, TCP over IPv6, UDP, UDP over IPv6, UNIX. A table that this kernel lacks
     /// (no IPv6) is left out; with none at all the subject is [`ReadError::Unsupported`].
-    pub fn read(&mut self, faults: &mut Faults) -> Reading<RawSockets> {
+    fn read_all(&mut self, udp: &[(PathBuf, String, SocketKind)], faults: &mut Faults) -> Reading<RawSockets> {
         let mut list = Vec::new();
         let mut tables = 0;
         if self.tcp_by_netlink(&mut list) {
@@ -51,7 +78,10 @@ impl Reader {
         } else {
             tables += self.read_tables(&TCP, &mut list, faults)?;
         }
-        tables += self.read_tables(&UDP, &mut list, faults)?;
+        for (path, text, kind) in udp {
+            parse::parse_inet(path, text, *kind, &mut list, faults)?;
+            tables += 1;
+        }
         let path = self.paths.proc("net/unix");
         if let Some(text) = optional(read_text(&path))? {
             parse::parse_unix(&path, &text, &mut list, faults)?;
@@ -132,7 +162,7 @@ mod tests {
     #[test]
     #[cfg_attr(target_endian = "big", ignore = "the fixture is of a little-endian machine")]
     fn the_fixture_machine_has_its_sockets_and_holders() {
-        let list = Reader::new(&fixture()).read(&mut Faults::default()).unwrap().list;
+        let list = Reader::new(&fixture()).read(true, &mut Faults::default()).unwrap().sockets.unwrap().list.clone();
         assert_eq!(list.len(), 5 + 3 + 2 + 1 + 5);
         let of = |inode: u64| list.iter().find(|socket| socket.inode == inode).unwrap();
         assert_eq!(of(20_110).local, inet("0.0.0.0:22"));
@@ -170,7 +200,9 @@ mod tests {
             ours.into_iter().chain([pair.as_raw_fd()]).all(is_held)
         };
         // The kernel may walk past a row while connections of others come and go.
-        let mut lists = (0..20).map(|_| Reader::new(&Paths::host()).read(&mut Faults::default()).unwrap().list);
+        let mut lists = (0..20).map(|_| {
+            Reader::new(&Paths::host()).read(true, &mut Faults::default()).unwrap().sockets.unwrap().list.clone()
+        });
         let list = lists.find(is_whole).expect("all of our sockets");
         let held = |fd: i32| list.iter().find(|socket| socket.holders.contains(&own(fd))).expect("no such socket");
         let end = |address: SocketAddr| SocketEnd::Inet(address.ip(), address.port());
@@ -223,13 +255,13 @@ mod tests {
         // /proc/net/tcp, which finds its place by counting): then both are asked again.
         for attempt in 1.. {
             reader.netlink = true;
-            let by_netlink = reader.read(&mut Faults::default()).unwrap().list;
+            let by_netlink = reader.read(true, &mut Faults::default()).unwrap().sockets.unwrap().list.clone();
             if attempt < 20 && !reader.netlink {
                 continue;
             }
             assert!(reader.netlink, "this kernel has no sock_diag");
             reader.netlink = false;
-            let by_file = ours(&reader.read(&mut Faults::default()).unwrap().list);
+            let by_file = ours(&reader.read(true, &mut Faults::default()).unwrap().sockets.unwrap().list.clone());
             let tcp = by_netlink.iter().map(|socket| socket.kind);
             let tcp = tcp.take_while(|kind| matches!(kind, SocketKind::Tcp4 | SocketKind::Tcp6));
             assert!(tcp.is_sorted_by_key(|kind| kind == SocketKind::Tcp6));
@@ -254,22 +286,32 @@ mod tests {
         };
         let local = SocketEnd::Inet(IpAddr::from(std::net::Ipv6Addr::LOCALHOST), listener.local_addr().unwrap().port());
         let is_ours = |socket: &RawSocket| socket.kind == SocketKind::Tcp6 && socket.local == local;
-        assert!(
-            (0..20).any(|_| Reader::new(&Paths::host()).read(&mut Faults::default()).unwrap().list.iter().any(is_ours))
-        );
+        assert!((0..20).any(|_| {
+            Reader::new(&Paths::host())
+                .read(true, &mut Faults::default())
+                .unwrap()
+                .sockets
+                .unwrap()
+                .list
+                .iter()
+                .any(is_ours)
+        }));
     }
 
     #[test]
     fn missing_tables_are_left_out_and_bad_ones_told() {
         let root = tempfile::tempdir().unwrap();
         let paths = Paths { procfs: root.path().to_owned(), ..fixture() };
-        assert!(matches!(Reader::new(&paths).read(&mut Faults::default()), Err(ReadError::Unsupported { .. })));
+        assert!(matches!(Reader::new(&paths).read(true, &mut Faults::default()), Err(ReadError::Unsupported { .. })));
         std::fs::create_dir(root.path().join("net")).unwrap();
         std::fs::copy(fixture().proc("net/udp"), root.path().join("net/udp")).unwrap();
-        assert_eq!(Reader::new(&paths).read(&mut Faults::default()).map(|all| all.list.len()), Ok(2));
+        assert_eq!(
+            Reader::new(&paths).read(true, &mut Faults::default()).map(|all| all.sockets.unwrap().list.len()),
+            Ok(2)
+        );
         std::fs::write(root.path().join("net/tcp"), "").unwrap();
         let path = root.path().join("net/tcp").display().to_string();
-        let outcome = Reader::new(&paths).read(&mut Faults::default());
+        let outcome = Reader::new(&paths).read(true, &mut Faults::default());
         assert!(matches!(&outcome, Err(ReadError::Parse { path: told, line: 0, .. }) if *told == path), "{outcome:?}");
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::collect::lines::{Bad, Taken, number, walk, walk_each};
+use crate::model::network::UdpQueue;
 use crate::model::socket::{RawSocket, SocketEnd, SocketKind};
 use crate::model::{Faults, Reading};
 
@@ -121,6 +122,27 @@ fn unix_line(line: &str) -> Option<(u16, u8, u64, &str)> {
     Some((kind, state, inode, rest))
 }
 
+/// Bytes that wait in the queues of the UDP sockets of one family: the fifth column `tx:rx` in hexadecimal, summed. With one
+/// line bad the sums are unknown.
+pub(super) fn sum_queues(path: &Path, text: &str, family: &'static str) -> Reading<UdpQueue> {
+    let mut queue = UdpQueue { family, receive_bytes: 0, transmit_bytes: 0 };
+    let mut faults = Faults::default();
+    walk(path, text, &mut faults, |at, line| {
+        if at == 1 && line.contains("local_address") {
+            return Ok(Taken::Head);
+        }
+        let pair = line.split_ascii_whitespace().nth(4).and_then(|column| {
+            let (tx, rx) = column.split_once(':')?;
+            Some((u64::from_str_radix(tx, 16).ok()?, u64::from_str_radix(rx, 16).ok()?))
+        });
+        let (tx, rx) = pair.ok_or(Bad::found("a fifth column tx:rx", line))?;
+        queue.transmit_bytes = queue.transmit_bytes.saturating_add(tx);
+        queue.receive_bytes = queue.receive_bytes.saturating_add(rx);
+        Ok(Taken::Value)
+    })?;
+    faults.into_first().map_or(Ok(queue), Err)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,5 +251,17 @@ mod tests {
             drop(unix(&format!("{UNIX_HEAD}{text}")));
             drop(inet(&format!("{HEAD}0: {text}")));
         });
+    }
+
+    #[test]
+    fn queues_are_summed() {
+        let text = "  sl  local_address rem_address   st tx_queue rx_queue tr\n\
+                    1: 0100007F:0035 00000000:0000 07 00000001:0000000A 00:0 0 0\n\
+                    2: 0100007F:0036 00000000:0000 07 00000002:00000010 00:0 0 0\n";
+        assert_eq!(
+            sum_queues(Path::new("u"), text, "v4").unwrap(),
+            UdpQueue { family: "v4", receive_bytes: 26, transmit_bytes: 3 }
+        );
+        assert!(sum_queues(Path::new("u"), "head\n1: a b c\n", "v4").is_err());
     }
 }

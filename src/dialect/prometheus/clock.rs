@@ -1,12 +1,12 @@
 //! Collectors `time` and `timex`.
 
-use super::tables;
 use super::writer::{Kind, Writer};
 use crate::model::Snapshot;
+use crate::model::system::{Clock, Timex};
 
 /// Wall clock, time zone and clock sources.
 pub fn time(writer: &mut Writer, snapshot: &Snapshot) {
-    if let Some(clock) = tables(snapshot).and_then(|tables| tables.clock.as_ref()) {
+    if let Some(clock) = snapshot.raw::<Clock>() {
         let name = "node_time_clocksource_available_info";
         let mut family = writer.family(name, Kind::Gauge, "Clock sources that the kernel can use.");
         for sources in &clock.sources {
@@ -31,7 +31,7 @@ pub fn time(writer: &mut Writer, snapshot: &Snapshot) {
 pub fn timex(writer: &mut Writer, snapshot: &Snapshot) {
     /// Parts per million with 16 bits of fraction.
     const SCALED_PPM: f64 = 65_536.0 * 1e6;
-    let Some(timex) = tables(snapshot).and_then(|tables| tables.timex) else { return };
+    let Some(timex) = snapshot.raw::<Timex>() else { return };
     let units = timex.units_per_second();
     let gauges = [
         ("estimated_error_seconds", "Estimated error.", timex.estimated_error_microseconds as f64 / 1e6),

@@ -1,10 +1,8 @@
 //! Collectors `cpu`, `cpufreq`, `schedstat` and `stat`.
 
-use super::tables;
 use super::writer::{Kind, Writer};
 use crate::model::Snapshot;
-use crate::model::cpu::FrequencyLimits;
-use crate::model::cpu::{Core, Modes};
+use crate::model::cpu::{Core, FrequencyLimits, Modes, RawClocks, SchedstatRow, Throttles};
 
 /// Time of each core by mode, and throttle counts.
 pub fn cpu(writer: &mut Writer, snapshot: &Snapshot) {
@@ -27,7 +25,7 @@ pub fn cpu(writer: &mut Writer, snapshot: &Snapshot) {
         family.sample(&[("cpu", cpu), ("mode", "user")], seconds.guest);
     }
 
-    let Some(throttles) = tables(snapshot).and_then(|tables| tables.throttles.as_ref()) else { return };
+    let Some(throttles) = snapshot.raw::<Throttles>() else { return };
     let help = "How often the core slowed itself down to cool.";
     let mut family = writer.family("node_cpu_core_throttles_total", Kind::Counter, help);
     for (package, core, count) in &throttles.cores {
@@ -62,7 +60,7 @@ fn sum(one: f64, other: f64) -> f64 {
 
 /// Clocks, hertz.
 pub fn cpufreq(writer: &mut Writer, snapshot: &Snapshot) {
-    let Some(list) = tables(snapshot).and_then(|tables| tables.frequencies.as_ref()) else { return };
+    let Some(RawClocks { limits: list, .. }) = snapshot.raw() else { return };
     type Pick = fn(&FrequencyLimits) -> Option<u64>;
     let families: [(&str, &str, Pick); 6] = [
         ("node_cpu_frequency_hertz", "Clock of the CPU as the hardware tells it.", |f| f.hardware_current_khz),
@@ -82,7 +80,7 @@ pub fn cpufreq(writer: &mut Writer, snapshot: &Snapshot) {
 
 /// Work of the scheduler.
 pub fn schedstat(writer: &mut Writer, snapshot: &Snapshot) {
-    let Some(rows) = tables(snapshot).and_then(|tables| tables.schedstat.as_ref()) else { return };
+    let Some(rows) = snapshot.raw::<Vec<SchedstatRow>>() else { return };
     let seconds = |nanoseconds: u64| nanoseconds as f64 / 1e9;
     let help = "Seconds that tasks ran on the CPU.";
     let mut family = writer.family("node_schedstat_running_seconds_total", Kind::Counter, help);

@@ -1,12 +1,12 @@
 //! Collectors `dmi` and `thermal_zone`.
 
-use super::tables;
 use super::writer::{Kind, Writer};
 use crate::model::Snapshot;
+use crate::model::hardware::{Dmi, Thermal};
 
 /// Maker, model and firmware.
 pub fn dmi(writer: &mut Writer, snapshot: &Snapshot) {
-    let Some(dmi) = tables(snapshot).and_then(|tables| tables.dmi.as_ref()) else { return };
+    let Some(dmi) = snapshot.raw::<Dmi>() else { return };
     if dmi.fields.is_empty() {
         return;
     }
@@ -16,7 +16,7 @@ pub fn dmi(writer: &mut Writer, snapshot: &Snapshot) {
 
 /// Thermal zones and cooling devices.
 pub fn thermal_zone(writer: &mut Writer, snapshot: &Snapshot) {
-    let Some(thermal) = tables(snapshot).and_then(|tables| tables.thermal.as_ref()) else { return };
+    let Some(thermal) = snapshot.raw::<Thermal>() else { return };
     let help = "Throttle state of the cooling device now.";
     let mut family = writer.family("node_cooling_device_cur_state", Kind::Gauge, help);
     for (name, kind, current, _) in &thermal.cooling_devices {

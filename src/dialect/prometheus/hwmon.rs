@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::tables;
 use super::writer::{Kind, Writer};
 use crate::model::Snapshot;
 use crate::model::hardware::{HwmonChip, HwmonSensor, clean_name};
@@ -16,7 +15,7 @@ struct Group<'a> {
 
 /// Every sensor of every chip.
 pub fn hwmon(writer: &mut Writer, snapshot: &Snapshot) {
-    let Some(chips) = tables(snapshot).and_then(|tables| tables.hwmon.as_ref()) else { return };
+    let Some(chips) = snapshot.raw::<Vec<HwmonChip>>() else { return };
     write_names(writer, chips);
     let mut groups: BTreeMap<String, Group<'_>> = BTreeMap::new();
     for chip in chips {

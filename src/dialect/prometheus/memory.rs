@@ -1,13 +1,13 @@
 //! Collectors `meminfo`, `vmstat` and `pressure`.
 
-use super::tables;
 use super::writer::{Kind, Writer};
 use crate::model::Snapshot;
+use crate::model::memory::{RawMeminfo, RawVmstat};
 use crate::model::pressure::Stalls;
 
 /// Every line of `/proc/meminfo`.
 pub fn meminfo(writer: &mut Writer, snapshot: &Snapshot) {
-    let Some(lines) = tables(snapshot).and_then(|tables| tables.meminfo.as_ref()) else { return };
+    let Some(RawMeminfo { lines, .. }) = snapshot.raw() else { return };
     let (mut name, mut help) = (String::with_capacity(64), String::with_capacity(64));
     for line in lines {
         name.clear();
@@ -29,7 +29,7 @@ pub fn meminfo(writer: &mut Writer, snapshot: &Snapshot) {
 
 /// The chosen lines of `/proc/vmstat`.
 pub fn vmstat(writer: &mut Writer, snapshot: &Snapshot) {
-    let Some(fields) = tables(snapshot).and_then(|tables| tables.vmstat.as_ref()) else { return };
+    let Some(RawVmstat { fields, .. }) = snapshot.raw() else { return };
     for (field, value) in fields {
         let (name, help) = (format!("node_vmstat_{field}"), format!("The line {field} of /proc/vmstat."));
         writer.family(&name, Kind::Untyped, &help).sample(&[], *value);

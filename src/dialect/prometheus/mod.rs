@@ -2,7 +2,7 @@
 //! so that its dashboards and alert rules work unchanged.
 //!
 //! Called by the server with the latest snapshot. `COLLECTORS` is the index: one row a collector, by `node_exporter`'s
-//! name, with the function that writes its families and the reader whose time and fate stand for it.
+//! name, with the function that writes its families and the readers whose time and fate stand for it.
 
 mod clock;
 mod cpu;
@@ -23,59 +23,57 @@ use text::Page;
 use writer::{Kind, Writer};
 
 use crate::model::own::OwnStats;
-use crate::model::tables::KernelTables;
 use crate::model::{Snapshot, Subjects};
 
 /// What the page is made of, beyond the vitals.
-pub const NEEDS: Subjects = Subjects::KERNEL;
+pub const NEEDS: Subjects = Subjects::TABLES
+    .with(Subjects::SENSORS)
+    .with(Subjects::FREQUENCY)
+    .with(Subjects::FILESYSTEMS)
+    .with(Subjects::INTERFACES);
 
-/// One collector.
+/// One collector: its name, the readers whose runs count for it, and what writes its families.
 struct Collector {
     name: &'static str,
-    /// The reader whose run counts for it, beside the table of its own name.
-    reader: Option<&'static str>,
+    readers: &'static [&'static str],
     write: fn(&mut Writer, &Snapshot),
 }
 
-const fn table(name: &'static str, write: fn(&mut Writer, &Snapshot)) -> Collector {
-    Collector { name, reader: None, write }
-}
-
-const fn reader(name: &'static str, reader: &'static str, write: fn(&mut Writer, &Snapshot)) -> Collector {
-    Collector { name, reader: Some(reader), write }
+const fn row(name: &'static str, readers: &'static [&'static str], write: fn(&mut Writer, &Snapshot)) -> Collector {
+    Collector { name, readers, write }
 }
 
 /// What is gathered, by name.
 const COLLECTORS: [Collector; 29] = [
-    table("arp", netstack::arp),
-    table("conntrack", netstack::conntrack),
-    reader("cpu", "cpu", cpu::cpu),
-    table("cpufreq", cpu::cpufreq),
-    reader("diskstats", "disk", storage::diskstats),
-    table("dmi", hardware::dmi),
-    table("entropy", system::entropy),
-    table("filefd", system::filefd),
-    table("filesystem", storage::filesystem),
-    table("hwmon", hwmon::hwmon),
-    reader("loadavg", "load", system::loadavg),
-    table("meminfo", memory::meminfo),
-    table("netclass", network::netclass),
-    reader("netdev", "network", network::netdev),
-    table("netstat", netstack::netstat),
-    table("os", system::os),
-    table("powersupplyclass", power::power_supply),
-    reader("pressure", "pressure", memory::pressure),
-    table("schedstat", cpu::schedstat),
-    table("selinux", system::selinux),
-    table("sockstat", netstack::sockstat),
-    table("softnet", netstack::softnet),
-    reader("stat", "cpu", cpu::stat),
-    table("thermal_zone", hardware::thermal_zone),
-    table("time", clock::time),
-    table("timex", clock::timex),
-    table("udp_queues", netstack::udp_queues),
-    table("uname", system::uname),
-    table("vmstat", memory::vmstat),
+    row("arp", &["arp"], netstack::arp),
+    row("conntrack", &["conntrack"], netstack::conntrack),
+    row("cpu", &["cpu", "throttle"], cpu::cpu),
+    row("cpufreq", &["cpufreq"], cpu::cpufreq),
+    row("diskstats", &["disk", "udev"], storage::diskstats),
+    row("dmi", &["dmi"], hardware::dmi),
+    row("entropy", &["entropy"], system::entropy),
+    row("filefd", &["filefd"], system::filefd),
+    row("filesystem", &["filesystem"], storage::filesystem),
+    row("hwmon", &["hwmon"], hwmon::hwmon),
+    row("loadavg", &["load"], system::loadavg),
+    row("meminfo", &["memory"], memory::meminfo),
+    row("netclass", &["link"], network::netclass),
+    row("netdev", &["network"], network::netdev),
+    row("netstat", &["netstat"], netstack::netstat),
+    row("os", &["os_release"], system::os),
+    row("powersupplyclass", &["power_supply"], power::power_supply),
+    row("pressure", &["pressure"], memory::pressure),
+    row("schedstat", &["schedstat"], cpu::schedstat),
+    row("selinux", &["selinux"], system::selinux),
+    row("sockstat", &["sockstat"], netstack::sockstat),
+    row("softnet", &["softnet"], netstack::softnet),
+    row("stat", &["cpu"], cpu::stat),
+    row("thermal_zone", &["thermal"], hardware::thermal_zone),
+    row("time", &["clock"], clock::time),
+    row("timex", &["timex"], clock::timex),
+    row("udp_queues", &["socket"], netstack::udp_queues),
+    row("uname", &["uname"], system::uname),
+    row("vmstat", &["vmstat"], memory::vmstat),
 ];
 
 /// Collectors that `node_exporter` runs by default and this program does not have. They may be asked for, so that an
@@ -171,22 +169,12 @@ fn write_runs(writer: &mut Writer, snapshot: &Snapshot, is_wanted: impl Fn(&str)
     }
 }
 
-/// Seconds and success of a collector, from the runs of its reader and its table. As with `node_exporter`, a machine
-/// without the thing is no success.
+/// Seconds and success of a collector, from the runs of its readers. As with `node_exporter`, a machine without the thing is
+/// no success.
 fn fate(collector: &Collector, snapshot: &Snapshot) -> (f64, bool) {
-    let reader = snapshot.readers.iter().filter(|run| Some(run.name) == collector.reader);
-    let reader = reader.map(|run| (run.duration_seconds, run.error.is_none()));
-    let table = tables(snapshot).map_or(&[][..], |tables| &tables.runs);
-    let table = table.iter().filter(|run| run.collector == collector.name);
-    let table = table.map(|run| (run.duration_seconds, run.error.is_none()));
-    let mut runs = reader.chain(table).peekable();
+    let mut runs = snapshot.readers.iter().filter(|run| collector.readers.contains(&run.reader)).peekable();
     let ran = runs.peek().is_some();
-    runs.fold((0.0, ran), |(seconds, success), (more, good)| (seconds + more, success && good))
-}
-
-/// The kernel's tables of the snapshot, when they were gathered.
-fn tables(snapshot: &Snapshot) -> Option<&KernelTables> {
-    snapshot.kernel.as_deref()
+    runs.fold((0.0, ran), |(seconds, success), run| (seconds + run.seconds, success && run.error.is_none()))
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Collectors `arp`, `conntrack`, `netstat`, `sockstat`, `softnet` and `udp_queues`.
 
-use super::tables;
 use super::writer::{Kind, Writer};
 use crate::model::Snapshot;
-use crate::model::network::SoftnetRow;
+use crate::model::network::{ArpEntries, Conntrack, NetstatField, SockstatField, SoftnetRow};
+use crate::model::socket::RawSocketTables;
 
 /// ARP entries by device.
 pub fn arp(writer: &mut Writer, snapshot: &Snapshot) {
-    let Some(devices) = tables(snapshot).and_then(|tables| tables.arp.as_ref()) else { return };
+    let Some(ArpEntries(devices)) = snapshot.raw() else { return };
     let mut family = writer.family("node_arp_entries", Kind::Gauge, "Entries of the ARP table by device.");
     for (device, entries) in devices {
         family.sample(&[("device", device)], *entries);
@@ -17,7 +17,7 @@ pub fn arp(writer: &mut Writer, snapshot: &Snapshot) {
 /// Connection tracking. The columns are counters, yet gauges by `node_exporter`'s word. One that this kernel does not have
 /// is left out.
 pub fn conntrack(writer: &mut Writer, snapshot: &Snapshot) {
-    let Some(conntrack) = tables(snapshot).and_then(|tables| tables.conntrack.as_ref()) else { return };
+    let Some(conntrack) = snapshot.raw::<Conntrack>() else { return };
     writer.gauge("node_nf_conntrack_entries", "Connections that are tracked.", Some(conntrack.entries));
     writer.gauge("node_nf_conntrack_entries_limit", "Connections that may be tracked.", Some(conntrack.limit));
     let columns = [
@@ -38,7 +38,7 @@ pub fn conntrack(writer: &mut Writer, snapshot: &Snapshot) {
 
 /// Protocol counters.
 pub fn netstat(writer: &mut Writer, snapshot: &Snapshot) {
-    let Some(fields) = tables(snapshot).and_then(|tables| tables.netstat.as_ref()) else { return };
+    let Some(fields) = snapshot.raw::<Vec<NetstatField>>() else { return };
     for field in fields {
         let name = format!("node_netstat_{}_{}", field.protocol, field.field);
         let help = format!("The counter {} of {}.", field.field, field.protocol);
@@ -48,7 +48,7 @@ pub fn netstat(writer: &mut Writer, snapshot: &Snapshot) {
 
 /// Sockets in use.
 pub fn sockstat(writer: &mut Writer, snapshot: &Snapshot) {
-    let Some(fields) = tables(snapshot).and_then(|tables| tables.sockstat.as_ref()) else { return };
+    let Some(fields) = snapshot.raw::<Vec<SockstatField>>() else { return };
     for field in fields {
         let name = format!("node_sockstat_{}_{}", field.protocol, field.field);
         let help = format!("The field {} of {} in /proc/net/sockstat.", field.field, field.protocol);
@@ -58,7 +58,7 @@ pub fn sockstat(writer: &mut Writer, snapshot: &Snapshot) {
 
 /// The packet backlog of each CPU.
 pub fn softnet(writer: &mut Writer, snapshot: &Snapshot) {
-    let Some(rows) = tables(snapshot).and_then(|tables| tables.softnet.as_ref()) else { return };
+    let Some(rows) = snapshot.raw::<Vec<SoftnetRow>>() else { return };
     type Pick = fn(&SoftnetRow) -> u32;
     let families: [(&str, &str, Pick); 3] = [
         ("node_softnet_dropped_total", "Packets dropped because the backlog was full.", |row| row.dropped),
@@ -75,7 +75,7 @@ pub fn softnet(writer: &mut Writer, snapshot: &Snapshot) {
 
 /// Bytes that wait in UDP sockets.
 pub fn udp_queues(writer: &mut Writer, snapshot: &Snapshot) {
-    let Some(queues) = tables(snapshot).and_then(|tables| tables.udp_queues.as_ref()) else { return };
+    let Some(RawSocketTables { udp_queues: queues, .. }) = snapshot.raw() else { return };
     let mut family = writer.family("node_udp_queues", Kind::Gauge, "Bytes that wait in the queues of UDP sockets.");
     for queue in queues {
         family.sample(&[("ip", queue.family), ("queue", "rx")], queue.receive_bytes);

@@ -1,6 +1,5 @@
 //! Collectors `netdev` and `netclass`.
 
-use super::tables;
 use super::writer::{Kind, Writer};
 use crate::model::Snapshot;
 use crate::model::network::Interface;
@@ -35,7 +34,7 @@ pub fn netdev(writer: &mut Writer, snapshot: &Snapshot) {
             family.sample(&[("device", &interface.name)], pick(interface));
         }
     }
-    let classes = tables(snapshot).and_then(|tables| tables.netclass.as_deref()).unwrap_or_default();
+    let classes = snapshot.raw::<Vec<NetClass>>().map_or(&[][..], Vec::as_slice);
     let name = "node_network_receive_nohandler_total";
     let mut family = writer.family(name, Kind::Counter, "Received packets that no protocol wanted.");
     for class in classes.iter().filter(|class| &*class.name != LOOPBACK) {
@@ -47,7 +46,7 @@ const LOOPBACK: &str = "lo";
 
 /// Properties of the interfaces, loopback among them.
 pub fn netclass(writer: &mut Writer, snapshot: &Snapshot) {
-    let Some(classes) = tables(snapshot).and_then(|tables| tables.netclass.as_ref()) else { return };
+    let Some(classes) = snapshot.raw::<Vec<NetClass>>() else { return };
     type Pick = fn(&NetClass) -> Option<i64>;
     let families: [(&str, Kind, &str, Pick); 18] = [
         ("address_assign_type", Kind::Gauge, "How the address came to be.", |c| c.address_assign_type),

@@ -1,9 +1,8 @@
 //! This program about itself: `psmonitor_*`, and `process_*` by the names that every Prometheus client library has.
 
-use super::tables;
 use super::writer::{Kind, Writer};
 use crate::model::Snapshot;
-use crate::model::own::OwnStats;
+use crate::model::own::{OwnProcess, OwnStats};
 
 /// All families, whatever the filter: they cost nothing.
 pub fn own(writer: &mut Writer, snapshot: &Snapshot, own: &OwnStats) {
@@ -31,7 +30,7 @@ pub fn own(writer: &mut Writer, snapshot: &Snapshot, own: &OwnStats) {
 }
 
 fn process(writer: &mut Writer, snapshot: &Snapshot) {
-    let Some(process) = tables(snapshot).and_then(|tables| tables.own) else { return };
+    let Some(process) = snapshot.raw::<OwnProcess>() else { return };
     let cpu = Some(process.cpu_seconds);
     let resident = Some(process.resident_bytes);
     let (open, limit) = (process.open_descriptors, process.descriptor_limit);

@@ -1,8 +1,8 @@
 //! Collector `powersupplyclass`.
 
-use super::tables;
 use super::writer::{Kind, Writer};
 use crate::model::Snapshot;
+use crate::model::hardware::PowerSupply;
 
 /// Name of the file, name of the metric, divisor from the file's unit (micro-units, tenths of a degree) to the metric's.
 const NUMBERS: [(&str, &str, f64); 49] = [
@@ -59,7 +59,7 @@ const NUMBERS: [(&str, &str, f64); 49] = [
 
 /// Batteries and mains.
 pub fn power_supply(writer: &mut Writer, snapshot: &Snapshot) {
-    let Some(supplies) = tables(snapshot).and_then(|tables| tables.power_supplies.as_ref()) else { return };
+    let Some(supplies) = snapshot.raw::<Vec<PowerSupply>>() else { return };
     if supplies.is_empty() {
         return;
     }

@@ -2,10 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::tables;
 use super::writer::{Kind, Value, Writer};
 use crate::model::Snapshot;
-use crate::model::storage::MountRow;
+use crate::model::storage::RawMount;
 use crate::model::storage::UdevDevice;
 use crate::model::storage::{Disk, FilesystemUsage};
 
@@ -42,7 +41,7 @@ pub fn diskstats(writer: &mut Writer, snapshot: &Snapshot) {
     for disk in &disks {
         family.sample(&[("device", &disk.name)], disk.in_progress);
     }
-    let devices = tables(snapshot).and_then(|tables| tables.udev.as_deref()).unwrap_or_default();
+    let devices = snapshot.raw::<Vec<UdevDevice>>().map_or(&[][..], Vec::as_slice);
     let known = |disk: &Disk| devices.iter().find(|device| device.major_minor == (disk.major, disk.minor));
     let disks: Vec<(&Disk, Option<&UdevDevice>)> = disks.into_iter().map(|disk| (disk, known(disk))).collect();
     udev(writer, &disks);
@@ -160,12 +159,12 @@ pub fn filesystem(writer: &mut Writer, snapshot: &Snapshot) {
 
 /// Every mount whose numbers are known, or ought to be.
 fn rows<'s>(snapshot: &'s Snapshot) -> Vec<Row<'s>> {
-    let mounts = tables(snapshot).and_then(|tables| tables.mounts.as_deref()).unwrap_or_default();
-    let usage = |mount: &MountRow| -> Option<Option<FilesystemUsage>> {
+    let mounts = snapshot.raw::<Vec<RawMount>>().map_or(&[][..], Vec::as_slice);
+    let usage = |mount: &RawMount| -> Option<Option<FilesystemUsage>> {
         let usage = mount.usage.as_ref()?.as_ref().ok().map(|usage| FilesystemUsage::from(*usage));
-        Some(usage.map(|usage| FilesystemUsage { read_only: mount.read_only, ..usage }))
+        Some(usage.map(|usage| FilesystemUsage { read_only: mount.is_read_only(), ..usage }))
     };
-    let row = |mount: &'s MountRow| Some((&*mount.device, &*mount.mount_point, &*mount.kind, usage(mount)?));
+    let row = |mount: &'s RawMount| Some((&*mount.device, &*mount.mount_point, &*mount.kind, usage(mount)?));
     mounts.iter().filter_map(row).collect()
 }
 

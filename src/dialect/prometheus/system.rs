@@ -1,9 +1,8 @@
 //! Collectors `loadavg`, `filefd`, `entropy`, `uname`, `os` and `selinux`.
 
-use super::tables;
 use super::writer::{Kind, Writer};
 use crate::model::Snapshot;
-use crate::model::system::OsRelease;
+use crate::model::system::{Entropy, FileHandles, OsRelease, Selinux, Uname};
 
 /// Load averages.
 pub fn loadavg(writer: &mut Writer, snapshot: &Snapshot) {
@@ -15,21 +14,21 @@ pub fn loadavg(writer: &mut Writer, snapshot: &Snapshot) {
 
 /// File handles of the whole system.
 pub fn filefd(writer: &mut Writer, snapshot: &Snapshot) {
-    let handles = tables(snapshot).and_then(|tables| tables.file_handles);
+    let handles = snapshot.raw::<FileHandles>();
     writer.gauge("node_filefd_allocated", "File handles that are open.", handles.map(|handles| handles.allocated));
     writer.gauge("node_filefd_maximum", "File handles that may be open.", handles.map(|handles| handles.maximum));
 }
 
 /// Random numbers' entropy.
 pub fn entropy(writer: &mut Writer, snapshot: &Snapshot) {
-    let entropy = tables(snapshot).and_then(|tables| tables.entropy);
+    let entropy = snapshot.raw::<Entropy>();
     writer.gauge("node_entropy_available_bits", "Entropy in the pool, bits.", entropy.map(|e| e.available_bits));
     writer.gauge("node_entropy_pool_size_bits", "Size of the pool, bits.", entropy.and_then(|e| e.pool_bits));
 }
 
 /// Names of the system.
 pub fn uname(writer: &mut Writer, snapshot: &Snapshot) {
-    let Some(uname) = tables(snapshot).and_then(|tables| tables.uname.as_ref()) else { return };
+    let Some(uname) = snapshot.raw::<Uname>() else { return };
     writer.family("node_uname_info", Kind::Gauge, "What uname(2) tells, in labels.").sample(
         &[
             ("domainname", &uname.domain),
@@ -45,7 +44,7 @@ pub fn uname(writer: &mut Writer, snapshot: &Snapshot) {
 
 /// The distribution.
 pub fn os(writer: &mut Writer, snapshot: &Snapshot) {
-    let Some(release) = tables(snapshot).and_then(|tables| tables.os_release.as_ref()) else { return };
+    let Some(release) = snapshot.raw::<OsRelease>() else { return };
     let names = OsRelease::KEYS.map(str::to_lowercase);
     let labels: Vec<(&str, &str)> =
         names.iter().map(String::as_str).zip(release.values.iter().map(String::as_str)).collect();
@@ -71,7 +70,7 @@ fn leading_number(text: &str) -> Option<f64> {
 
 /// Whether SELinux is on.
 pub fn selinux(writer: &mut Writer, snapshot: &Snapshot) {
-    let Some(selinux) = tables(snapshot).and_then(|tables| tables.selinux) else { return };
+    let Some(selinux) = snapshot.raw::<Selinux>() else { return };
     let help = "Mode that the configuration asks for: 1 enforcing, 0 permissive, -1 disabled.";
     writer.gauge("node_selinux_config_mode", help, selinux.configured_mode);
     writer.gauge("node_selinux_current_mode", "Mode now: 1 enforcing, 0 permissive.", selinux.current_mode);

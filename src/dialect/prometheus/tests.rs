@@ -2,30 +2,33 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::writer::{Head, Labels, Sink, Value};
 use super::*;
-use crate::collect::{Paths, kernel};
-use crate::model::Reader;
+use crate::collect::{Collector, Paths};
 use crate::model::cpu::Cpu;
 use crate::model::hardware::{HwmonChip, HwmonSensor, PowerSupply};
 use crate::model::network::Interface;
 use crate::model::storage::Disk;
-use crate::model::storage::MountRow;
+use crate::model::storage::RawMount;
+use crate::model::{Faults, Gathered, Run};
 
 fn snapshot() -> Snapshot {
-    let read = kernel::Reader::new(&Paths::host()).read(&mut crate::model::Faults::default()).unwrap();
-    let mut tables = KernelTables::clone(&read);
+    let mut readings = Collector::new(&Paths::host()).read(NEEDS).readings;
+    fn reading<T>(value: T) -> Gathered<T> {
+        Gathered { at: Duration::ZERO, value: Ok(Arc::new(value)), previous: None }
+    }
     let stuck = |path: &str| Some(Err(crate::model::ReadError::Stuck { path: path.to_owned() }));
-    let mount = |mount_point: &str, usage| MountRow {
+    let mount = |mount_point: &str, usage| RawMount {
         device: "/dev/vda".to_owned(),
         mount_point: mount_point.to_owned(),
         kind: "ext4".to_owned(),
-        read_only: false,
         usage,
+        ..RawMount::default()
     };
-    tables.mounts = Some(vec![mount("/", stuck("/")), mount("/bind", stuck("/")), mount("/net", None)]);
-    tables.hwmon = Some(vec![HwmonChip {
+    readings.put(reading(vec![mount("/", stuck("/")), mount("/bind", stuck("/")), mount("/net", None)]));
+    readings.put(reading(vec![HwmonChip {
         chip: "platform_coretemp_0".to_owned(),
         name: Some("coretemp".to_owned()),
         sensors: vec![HwmonSensor {
@@ -34,12 +37,13 @@ fn snapshot() -> Snapshot {
             label: Some("Package \"0\"".to_owned()),
             elements: vec![("input".to_owned(), 42_000.0)],
         }],
-    }]);
-    tables.power_supplies = Some(vec![PowerSupply {
+        ..HwmonChip::default()
+    }]));
+    readings.put(reading(vec![PowerSupply {
         name: "BAT0".to_owned(),
         numbers: vec![("energy_now", 12_500_000)],
         texts: vec![("status", "Full".to_owned())],
-    }]);
+    }]));
     Snapshot {
         time_unix_seconds: 1.5,
         cpu: Some(Cpu { cores: vec![Default::default()], context_switches: Some(7), ..Cpu::default() }),
@@ -48,10 +52,15 @@ fn snapshot() -> Snapshot {
             Interface { name: "lo".into(), ..Interface::default() },
             Interface { name: "eth7".into(), ..Interface::default() },
         ]),
-        kernel: Some(Arc::new(tables)),
+        readings,
         readers: vec![
-            Reader { name: "cpu", duration_seconds: 0.25, success: true, error: None },
-            Reader { name: "disk", duration_seconds: 0.5, success: true, error: Some("not here".to_owned()) },
+            Run { reader: "cpu", seconds: 0.25, error: None, faults: Faults::default() },
+            Run {
+                reader: "disk",
+                seconds: 0.5,
+                error: Some(crate::model::ReadError::Unsupported { path: "disk".to_owned() }),
+                faults: Faults::default(),
+            },
         ],
         ..Snapshot::default()
     }

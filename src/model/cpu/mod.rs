@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::{Machine, Pair};
 
-pub(super) use processor::mean_frequency;
-pub use processor::{FrequencyLimits, RawCpuModel, RawFrequency, Throttles};
+pub use processor::{Frequency, FrequencyLimits, RawClocks, RawCpuModel, Throttles};
+pub(super) use processor::{frequencies, mean_frequency};
 
 /// CPU time by mode in clock ticks, one line of `/proc/stat` (`proc_stat(5)`). Fields that an old kernel lacks are 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -154,7 +154,7 @@ pub struct Core {
 }
 
 /// What the two readings mean, with the clock of each core that has one.
-pub(super) fn derive(pair: &Pair<'_, RawCpu>, frequency: &[RawFrequency], machine: Machine) -> Cpu {
+pub(super) fn derive(pair: &Pair<'_, RawCpu>, frequency: &[Frequency], machine: Machine) -> Cpu {
     let cores = pair.current.cores.iter().map(|(number, ticks)| {
         let before = pair.previous.and_then(|p| p.cores.iter().find(|(n, _)| n == number)).map(|(_, ticks)| ticks);
         let clock = frequency.iter().find(|clock| clock.core == *number);

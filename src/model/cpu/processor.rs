@@ -36,19 +36,6 @@ pub struct RawCpuModel {
     pub microcode: String,
 }
 
-/// One core's clock. cpufreq where there is one, else the `cpu MHz` line of `/proc/cpuinfo`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RawFrequency {
-    /// Number of the core.
-    pub core: u32,
-    /// Clock now, MHz.
-    pub current_mhz: f64,
-    /// Lowest clock of the hardware, MHz (`cpuinfo_min_freq`).
-    pub min_mhz: Option<f64>,
-    /// Highest clock of the hardware, MHz (`cpuinfo_max_freq`).
-    pub max_mhz: Option<f64>,
-}
-
 /// Frequencies of one CPU, `/sys/devices/system/cpu/cpuN/cpufreq`, kHz. Absent without a frequency driver, as in most
 /// virtual machines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,8 +65,50 @@ pub struct Throttles {
     pub packages: Vec<(u64, u64)>,
 }
 
+/// The clocks of all cores.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RawClocks {
+    /// What cpufreq tells, by core.
+    pub limits: Vec<FrequencyLimits>,
+    /// Number and MHz of the `cpu MHz` lines of `/proc/cpuinfo`; only where cpufreq tells no clock.
+    pub cpuinfo_mhz: Vec<(u32, f64)>,
+}
+
+/// One core's clock.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Frequency {
+    /// Number of the core.
+    pub core: u32,
+    /// Clock now, MHz.
+    pub current_mhz: f64,
+    /// Lowest clock of the hardware, MHz.
+    pub min_mhz: Option<f64>,
+    /// Highest clock of the hardware, MHz.
+    pub max_mhz: Option<f64>,
+}
+
+/// The clocks of the cores that tell theirs: cpufreq's where there is one, else those of `/proc/cpuinfo`.
+pub(in crate::model) fn frequencies(raw: &RawClocks) -> Vec<Frequency> {
+    let mhz = |khz: u64| khz as f64 / 1000.0;
+    let of_driver = raw.limits.iter().filter_map(|core| {
+        Some(Frequency {
+            core: core.cpu,
+            current_mhz: mhz(core.scaling_current_khz?),
+            min_mhz: core.hardware_minimum_khz.map(mhz),
+            max_mhz: core.hardware_maximum_khz.map(mhz),
+        })
+    });
+    let of_cpuinfo = raw.cpuinfo_mhz.iter().map(|(core, current_mhz)| Frequency {
+        core: *core,
+        current_mhz: *current_mhz,
+        min_mhz: None,
+        max_mhz: None,
+    });
+    of_driver.chain(of_cpuinfo).collect()
+}
+
 /// Mean clock of the cores, MHz.
-pub(in crate::model) fn mean_frequency(clocks: &[RawFrequency]) -> Option<f64> {
+pub(in crate::model) fn mean_frequency(clocks: &[Frequency]) -> Option<f64> {
     let sum: f64 = clocks.iter().map(|clock| clock.current_mhz).sum();
     (!clocks.is_empty()).then(|| sum / clocks.len() as f64)
 }

@@ -27,28 +27,9 @@ pub struct RawAddress {
     pub prefix_length: u8,
 }
 
-/// One interface's properties: `/sys/class/net/NAME/*` and the address list of the kernel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RawLink {
-    /// Name.
-    pub name: Arc<str>,
-    /// `ifindex`.
-    pub index: u32,
-    /// `flags`: the IFF_* bits of netdevice(7).
-    pub flags: Option<u32>,
-    /// `mtu`, bytes.
-    pub mtu_bytes: Option<u32>,
-    /// `address`, lower case with colons. `None` for interfaces without one, loopback among them.
-    pub mac: Option<String>,
-    /// `operstate`: `up`, `down`, `unknown`, ...
-    pub operational_state: Option<String>,
-    /// `speed`, megabits a second. `None` when the driver does not know.
-    pub speed_megabits: Option<u64>,
-    /// `duplex`: `full`, `half` or `None` when unknown.
-    pub duplex: Option<String>,
-    /// Addresses, in the order in which the kernel lists them.
-    pub addresses: Vec<RawAddress>,
-}
+/// Addresses with the name of their interface, in the order in which the kernel lists them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RawAddresses(pub Vec<(String, RawAddress)>);
 
 /// `/sys/class/net/NAME/*` (Documentation/ABI/testing/sysfs-class-net). A file that is missing, or that the driver
 /// refuses to answer, is `None`.
@@ -169,7 +150,7 @@ pub type Address = RawAddress;
 /// The interfaces with their rates, and with their properties where those were gathered.
 pub(in crate::model) fn derive(
     pair: &Pair<'_, Vec<RawInterfaceCounters>>,
-    links: Option<&[RawLink]>,
+    links: Option<(&[NetClass], Option<&RawAddresses>)>,
 ) -> Vec<Interface> {
     let traffic = |now: &[u64; 8], before: Option<&[u64; 8]>| Traffic {
         bytes: now[0],
@@ -191,21 +172,81 @@ pub(in crate::model) fn derive(
             name: Arc::clone(&now.name),
             received: traffic(&now.received, before.map(|b| &b.received)),
             sent: traffic(&now.sent, before.map(|b| &b.sent)),
-            link: links.and_then(|links| links.iter().find(|link| link.name == now.name)).map(derive_link),
+            link: links.and_then(|(classes, addresses)| {
+                Link::of(classes.iter().find(|class| *class.name == *now.name)?, addresses)
+            }),
         }
     };
     pair.current.iter().map(interface).collect()
 }
 
-fn derive_link(raw: &RawLink) -> Link {
-    Link {
-        index: raw.index,
-        flags: raw.flags,
-        mtu_bytes: raw.mtu_bytes,
-        mac: raw.mac.clone(),
-        operational_state: raw.operational_state.clone(),
-        speed_bits_per_second: raw.speed_megabits.map(|megabits| megabits * 1_000_000),
-        duplex: raw.duplex.clone(),
-        addresses: raw.addresses.clone(),
+impl Link {
+    /// The properties of one interface. What the driver does not know is `None`; so is the whole where there is no index: the
+    /// interface has gone.
+    #[must_use]
+    pub fn of(class: &NetClass, addresses: Option<&RawAddresses>) -> Option<Self> {
+        let word = |text: &str| Some(text.trim().to_owned()).filter(|word| !word.is_empty());
+        let of_it = addresses.into_iter().flat_map(|list| &list.0).filter(|(name, _)| **name == *class.name);
+        // -1, or the same without its sign: the driver does not know.
+        let speed = class.speed_megabits.and_then(|speed| u64::try_from(speed).ok());
+        Some(Self {
+            index: u32::try_from(class.index?).ok()?,
+            flags: class.flags.and_then(|flags| u32::try_from(flags).ok()),
+            mtu_bytes: class.mtu_bytes.and_then(|bytes| u32::try_from(bytes).ok()),
+            // Loopback and tunnels have an address of zeros, or none.
+            mac: word(&class.address).filter(|mac| mac.bytes().any(|byte| !matches!(byte, b'0' | b':'))),
+            operational_state: word(&class.operational_state),
+            speed_bits_per_second: speed
+                .filter(|speed| *speed != u64::from(u32::MAX))
+                .and_then(|speed| speed.checked_mul(1_000_000)),
+            duplex: word(&class.duplex).filter(|duplex| duplex != "unknown"),
+            addresses: of_it.map(|(_, address)| *address).collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_of_what_is_known() {
+        let class = NetClass {
+            name: "x0".into(),
+            index: Some(7),
+            speed_megabits: Some(-1),
+            duplex: "unknown".to_owned(),
+            address: "00:00:00:00".to_owned(),
+            ..NetClass::default()
+        };
+        assert_eq!(Link::of(&class, None), Some(Link { index: 7, ..Link::default() }));
+        assert_eq!(Link::of(&NetClass { index: None, ..class.clone() }, None), None, "it has gone");
+        let address = |ip: &str| RawAddress { ip: ip.parse().unwrap(), prefix_length: 24 };
+        let list = [("x0", "10.0.0.1"), ("x1", "10.0.0.2"), ("x0", "10.0.0.3")];
+        let list = RawAddresses(list.map(|(name, ip)| (name.to_owned(), address(ip))).into());
+        let full = NetClass {
+            flags: Some(0x1003),
+            mtu_bytes: Some(1500),
+            speed_megabits: Some(1000),
+            duplex: "full".to_owned(),
+            address: "02:00:00:00:00:10".to_owned(),
+            operational_state: "up".to_owned(),
+            ..class
+        };
+        let expected = Link {
+            index: 7,
+            flags: Some(0x1003),
+            mtu_bytes: Some(1500),
+            mac: Some("02:00:00:00:00:10".to_owned()),
+            operational_state: Some("up".to_owned()),
+            speed_bits_per_second: Some(1_000_000_000),
+            duplex: Some("full".to_owned()),
+            addresses: vec![address("10.0.0.1"), address("10.0.0.3")],
+        };
+        assert_eq!(Link::of(&full, Some(&list)), Some(expected));
+        assert_eq!(
+            Link::of(&NetClass { speed_megabits: Some(4_294_967_295), ..full }, None).unwrap().speed_bits_per_second,
+            None
+        );
     }
 }

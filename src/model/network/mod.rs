@@ -6,6 +6,6 @@ pub(super) mod interface;
 mod protocol;
 pub(super) mod wireless;
 
-pub use interface::{Address, Interface, Link, NetClass, RawAddress, RawInterfaceCounters, RawLink, Traffic};
-pub use protocol::{Conntrack, NetstatField, SockstatField, SoftnetRow, UdpQueue};
+pub use interface::{Address, Interface, Link, NetClass, RawAddress, RawAddresses, RawInterfaceCounters, Traffic};
+pub use protocol::{ArpEntries, Conntrack, NetstatField, SockstatField, SoftnetRow, UdpQueue};
 pub use wireless::{RawWireless, Wireless};

@@ -1,5 +1,11 @@
 //! Counters of the network stack and its protocols. Filled by [`crate::collect`]; plain data that only `/metrics` tells.
 
+use crate::model::Named;
+
+/// `/proc/net/arp`: entries by device.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ArpEntries(pub Vec<Named>);
+
 /// One field of `/proc/net/netstat`, `snmp` or `snmp6`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetstatField {
@@ -7,8 +13,8 @@ pub struct NetstatField {
     pub protocol: Box<str>,
     /// Field: `ListenDrops`, ...
     pub field: Box<str>,
-    /// Its number; a few fields are signed.
-    pub value: i64,
+    /// Its number. Of the fields that are kept none is signed.
+    pub value: u64,
 }
 
 /// One field of `/proc/net/sockstat` or `sockstat6`.

@@ -4,27 +4,6 @@ use serde::Serialize;
 
 use crate::model::{ReadError, Reading, ratio};
 
-/// A mounted file system and, when it answered, its numbers.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RawFilesystem {
-    /// Device, as the mount table names it.
-    pub device: String,
-    /// Mount point.
-    pub mount_point: String,
-    /// Type.
-    pub kind: String,
-    /// Options, as the mount table lists them.
-    pub options: String,
-    /// Where the device or a part of it is mounted besides.
-    pub also_at: Vec<MountPlace>,
-    /// Device number of the file system.
-    pub major_minor: (u32, u32),
-    /// Whether a block device stands behind it.
-    pub device_backed: bool,
-    /// The answer of statvfs(3); [`ReadError::Stuck`] for one that hangs.
-    pub usage: Reading<RawFilesystemUsage>,
-}
-
 /// A further place of a file system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MountPlace {
@@ -54,19 +33,33 @@ pub struct RawFilesystemUsage {
 }
 
 /// One mount.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MountRow {
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RawMount {
     /// Device, as the mount table names it.
     pub device: String,
     /// Mount point.
     pub mount_point: String,
     /// Type.
     pub kind: String,
-    /// Mounted read-only here.
-    pub read_only: bool,
-    /// The answer of statvfs(3). `None`: not asked, because it is of the network or of FUSE and may hang, or because the
-    /// kernel fills it.
+    /// Options, as the mount table lists them.
+    pub options: String,
+    /// Device number of the file system.
+    pub major_minor: (u32, u32),
+    /// Whether a block device stands behind it.
+    pub device_backed: bool,
+    /// Where the device or a part of it is mounted besides. `None`: this is such a place, or no device stands behind it.
+    pub also_at: Option<Vec<MountPlace>>,
+    /// The answer of statvfs(3); [`ReadError::Stuck`] for one that hangs. `None`: not asked, because it is of the network or
+    /// of FUSE and may hang, or because the kernel fills it.
     pub usage: Option<Reading<RawFilesystemUsage>>,
+}
+
+impl RawMount {
+    /// Mounted read-only here.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.options.split(',').any(|option| option == "ro")
+    }
 }
 
 /// One mounted file system.
@@ -120,20 +113,21 @@ pub struct FilesystemUsage {
     pub read_only: bool,
 }
 
-/// One file system in bytes.
-pub(in crate::model) fn derive(raw: &RawFilesystem) -> Filesystem {
-    Filesystem {
+/// One file system in bytes: the place at which a device is shown, or the root.
+pub(in crate::model) fn derive(raw: &RawMount) -> Option<Filesystem> {
+    let also_at = raw.also_at.clone()?;
+    Some(Filesystem {
         device: raw.device.clone(),
         mount_point: raw.mount_point.clone(),
         kind: raw.kind.clone(),
         options: raw.options.clone(),
-        also_at: raw.also_at.clone(),
+        also_at,
         major: raw.major_minor.0,
         minor: raw.major_minor.1,
         device_backed: raw.device_backed,
-        stuck: matches!(raw.usage, Err(ReadError::Stuck { .. })),
-        usage: raw.usage.as_ref().ok().copied().map(Into::into),
-    }
+        stuck: matches!(raw.usage, Some(Err(ReadError::Stuck { .. }))),
+        usage: raw.usage.as_ref().and_then(|usage| usage.as_ref().ok()).copied().map(Into::into),
+    })
 }
 
 impl From<RawFilesystemUsage> for FilesystemUsage {

@@ -55,7 +55,7 @@ fn a_folder_is_listed_where_gaps_do_not_tell() {
 fn holders(reader: &mut Reader, socket: &UnixDatagram) -> Vec<u32> {
     let own = std::process::id();
     let number = u32::try_from(socket.as_raw_fd()).unwrap();
-    let list = reader.read(&mut Faults::default()).unwrap().list;
+    let list = reader.read(true, &mut Faults::default()).unwrap().sockets.unwrap().list.clone();
     let found = list.iter().find(|socket| socket.holders.contains(&(own, number))).expect("no such socket");
     found.holders.iter().filter(|(pid, _)| *pid == own).map(|(_, descriptor)| *descriptor).collect()
 }
@@ -133,16 +133,18 @@ fn a_socket_that_moved_unseen_is_found_by_the_full_walk_of_a_rare_pass() {
 #[test]
 fn a_remembered_process_tells_what_a_fresh_look_tells() {
     let mut reader = Reader::new(&Paths::host());
-    reader.read(&mut Faults::default()).unwrap();
+    reader.read(true, &mut Faults::default()).unwrap().sockets.unwrap();
     let held = |list: Vec<RawSocket>| -> HashMap<u64, Vec<(u32, u32)>> {
         // Process 1 outlasts the test, unlike sockets of other tests.
         let first =
             |socket: RawSocket| (socket.inode, socket.holders.into_iter().filter(|(pid, _)| *pid == 1).collect());
         list.into_iter().map(first).filter(|(_, holders): &(u64, Vec<_>)| !holders.is_empty()).collect()
     };
-    let before = held(Reader::new(&Paths::host()).read(&mut Faults::default()).unwrap().list);
-    let remembered = held(reader.read(&mut Faults::default()).unwrap().list);
-    let after = held(Reader::new(&Paths::host()).read(&mut Faults::default()).unwrap().list);
+    let before =
+        held(Reader::new(&Paths::host()).read(true, &mut Faults::default()).unwrap().sockets.unwrap().list.clone());
+    let remembered = held(reader.read(true, &mut Faults::default()).unwrap().sockets.unwrap().list.clone());
+    let after =
+        held(Reader::new(&Paths::host()).read(true, &mut Faults::default()).unwrap().sockets.unwrap().list.clone());
     for (inode, holders) in before.iter().filter(|(inode, holders)| after.get(inode) == Some(holders)) {
         assert_eq!(remembered.get(inode), Some(holders));
     }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, openat};
 
-use crate::collect::file::read_error;
+use super::file::read_error;
 use crate::collect::limit::descriptor_limit;
 use crate::model::Reading;
 

@@ -7,8 +7,8 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
-use crate::collect::Paths;
-use crate::collect::file::{read_error, read_text};
+use super::Paths;
+use super::file::{read_error, read_text};
 use crate::collect::host::unquote;
 use crate::model::Reading;
 use crate::model::system::OsRelease;

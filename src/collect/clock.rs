@@ -5,8 +5,8 @@ use std::path::{Component, Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
+use super::Paths;
 use super::attributes::{KeptDir, numbered_in};
-use crate::collect::Paths;
 use crate::model::Reading;
 use crate::model::system::{Clock, ClockSources};
 

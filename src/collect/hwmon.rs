@@ -1,12 +1,13 @@
 //! `/sys/class/hwmon`: every sensor file of every chip (Documentation/hwmon/sysfs-interface.rst), named as `node_exporter`
 //! names them: the chip by the place of its device, which stays the same from boot to boot, the sensor by kind and number.
 //!
-//! The sensor reader takes the temperatures and fans that the model shows; this one takes everything, by the kernel's names.
+//! Everything is taken, by the kernel's names; the model picks temperatures and fans. Some chips answer over a slow bus. Not
+//! sysinfo: it has no fans, cannot be pointed at another root, and joins chip and label into one text.
 
 use std::path::Path;
 
+use super::Paths;
 use super::attributes::{AttributeDir, names_in};
-use crate::collect::Paths;
 use crate::model::Reading;
 use crate::model::hardware::{HwmonChip, HwmonSensor, clean_name};
 
@@ -37,15 +38,21 @@ pub fn read(paths: &Paths) -> Reading<Vec<HwmonChip>> {
 
 fn read_chip(directory: &Path) -> Option<HwmonChip> {
     let attributes = AttributeDir::open(directory).ok()?;
-    let name = attributes.text("name").map(|name| clean_name(&name)).filter(|name| !name.is_empty());
+    let word = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let plain_name = word(attributes.text("name"));
+    let name = plain_name.as_deref().map(clean_name).filter(|name| !name.is_empty());
     let mut sensors = Vec::new();
     add_sensors(directory, &attributes, &mut sensors);
     // Old drivers put their files one level deeper.
     let device = directory.join("device");
+    let mut old_name = None;
     if let Ok(attributes) = AttributeDir::open(&device) {
         add_sensors(&device, &attributes, &mut sensors);
+        old_name = word(attributes.text("name").filter(|_| plain_name.is_none()));
     }
-    Some(HwmonChip { chip: chip_label(directory, name.as_deref())?, name, sensors })
+    let number = directory.file_name().and_then(|name| name.to_str()?.strip_prefix("hwmon")?.parse().ok());
+    let chip = chip_label(directory, name.as_deref())?;
+    Some(HwmonChip { chip, name, plain_name: plain_name.or(old_name), number, sensors })
 }
 
 fn add_sensors(directory: &Path, attributes: &AttributeDir, sensors: &mut Vec<HwmonSensor>) {
@@ -131,6 +138,7 @@ mod tests {
         assert_eq!(chips.len(), 1);
         assert_eq!(chips[0].chip, "platform_coretemp_0");
         assert_eq!(chips[0].name.as_deref(), Some("core_temp"));
+        assert_eq!((chips[0].plain_name.as_deref(), chips[0].number), (Some("core temp"), Some(3)));
         let sensor = HwmonSensor {
             sensor: "temp1".to_owned(),
             kind: "temp",

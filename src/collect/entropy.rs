@@ -1,7 +1,7 @@
 //! `/proc/sys/kernel/random/entropy_avail` and `poolsize` (random(4)), bits.
 
-use crate::collect::Paths;
-use crate::collect::file::{KeptFile, parse_error};
+use super::Paths;
+use super::file::{KeptFile, parse_error};
 use crate::model::Reading;
 use crate::model::system::Entropy;
 

@@ -5,8 +5,8 @@
 
 use std::path::PathBuf;
 
+use super::Paths;
 use super::attributes::AttributeDir;
-use crate::collect::Paths;
 use crate::model::Reading;
 use crate::model::hardware::Dmi;
 

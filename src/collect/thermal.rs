@@ -1,9 +1,9 @@
 //! `/sys/class/thermal`: zones and cooling devices (Documentation/driver-api/thermal/sysfs-api.rst). A machine without any
 //! has empty lists.
 
+use super::Paths;
 use super::attributes::{AttributeDir, names_in, numbered};
-use crate::collect::Paths;
-use crate::collect::file::optional;
+use super::file::optional;
 use crate::model::Reading;
 use crate::model::hardware::Thermal;
 

@@ -6,9 +6,9 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use super::Paths;
 use super::attributes::names_in;
-use crate::collect::Paths;
-use crate::collect::file::{optional, read_text};
+use super::file::{optional, read_text};
 use crate::model::Reading;
 use crate::model::storage::UdevDevice;
 

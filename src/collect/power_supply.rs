@@ -1,8 +1,8 @@
 //! `/sys/class/power_supply`: batteries and mains (Documentation/ABI/testing/sysfs-class-power). A machine without any has
 //! an empty list.
 
+use super::Paths;
 use super::attributes::{AttributeDir, names_in};
-use crate::collect::Paths;
 use crate::model::Reading;
 use crate::model::hardware::PowerSupply;
 

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use rustix::process::{Resource, getrlimit};
 
+use super::Paths;
 use super::attributes::names_in;
-use crate::collect::Paths;
-use crate::collect::file::{KeptFile, parse_error};
+use super::file::{KeptFile, parse_error};
 use crate::model::own::OwnProcess;
 use crate::model::{Machine, Reading};
 

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
     use crate::collect::testing::{partial, whole};
 
-    fn field(protocol: &str, field: &str, value: i64) -> NetstatField {
+    fn field(protocol: &str, field: &str, value: u64) -> NetstatField {
         NetstatField { protocol: protocol.into(), field: field.into(), value }
     }
 

@@ -1,8 +1,8 @@
 //! uname(2), or `/proc/sys/kernel/{ostype,osrelease,version,hostname,domainname,arch}` where another machine's files are
 //! watched. `arch` is there since Linux 6.1.
 
-use crate::collect::Paths;
-use crate::collect::file::{optional, read_word};
+use super::Paths;
+use super::file::{optional, read_word};
 use crate::model::Reading;
 use crate::model::system::Uname;
 

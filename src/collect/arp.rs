@@ -5,16 +5,16 @@ use std::path::Path;
 use crate::collect::Paths;
 use crate::collect::file::FileReader;
 use crate::collect::lines::{Bad, Taken, walk};
-use crate::model::tables::Named;
-use crate::model::{Faults, Reading};
+use crate::model::network::ArpEntries;
+use crate::model::{Faults, Named, Reading};
 
 /// Number of entries by device, in the order in which the devices first appear.
 #[must_use]
-pub fn reader(paths: &Paths) -> FileReader<Vec<Named>> {
+pub fn reader(paths: &Paths) -> FileReader<ArpEntries> {
     FileReader::new(paths.proc("net/arp"), parse_arp)
 }
 
-fn parse_arp(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<Named>> {
+fn parse_arp(path: &Path, text: &str, faults: &mut Faults) -> Reading<ArpEntries> {
     let mut devices: Vec<Named> = Vec::new();
     walk(path, text, faults, |at, line| {
         if at == 1 && line.ends_with("Device") {
@@ -32,7 +32,7 @@ fn parse_arp(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<Named>
         }
         Ok(Taken::Value)
     })?;
-    Ok(devices)
+    Ok(ArpEntries(devices))
 }
 
 #[cfg(test)]
@@ -47,11 +47,11 @@ mod tests {
                     10.0.0.2 0x1 0x2 02:fc:00:00:00:06 * eth0\n\
                     10.1.0.1 0x1 0x2 02:fc:00:00:00:07 * br0\n";
         assert_eq!(
-            whole(|faults| parse_arp(Path::new("a"), text, faults)).unwrap(),
+            whole(|faults| parse_arp(Path::new("a"), text, faults)).unwrap().0,
             [("eth0".into(), 2), ("br0".into(), 1)]
         );
         let (devices, told) = partial(|faults| parse_arp(Path::new("a"), &format!("{text}10.0.0.1 0x1\n"), faults));
-        assert_eq!(devices.len(), 2);
+        assert_eq!(devices.0.len(), 2);
         assert!(told.starts_with("a:5: "), "{told}");
         assert!(whole(|faults| parse_arp(Path::new("a"), "IP\n10.0.0.1 0x1\n", faults)).is_err());
     }

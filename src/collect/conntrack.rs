@@ -3,13 +3,12 @@
 
 use std::path::Path;
 
+use super::Paths;
 use super::entropy::number;
-use crate::collect::Paths;
 use crate::collect::file::{KeptFile, parse_error};
 use crate::collect::lines::{Bad, Taken, walk_each};
 use crate::model::network::Conntrack;
-use crate::model::tables::Named;
-use crate::model::{Faults, ReadError, Reading};
+use crate::model::{Faults, Named, ReadError, Reading};
 
 /// Keeps the three files open.
 #[derive(Debug)]

@@ -19,7 +19,10 @@ fn parse_softnet(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<So
     let mut rows = Vec::with_capacity(8);
     walk(path, text, faults, |at, line| {
         let bad = Bad::found("hexadecimal columns", line);
-        let mut words = line.split_ascii_whitespace().map(|word| u32::from_str_radix(word, 16).ok());
+        let mut words = line.split_ascii_whitespace().map(|word| {
+            // Eight digits; more are two words that grew together.
+            u32::from_str_radix(word, 16).ok().filter(|_| word.len() <= 8)
+        });
         let mut column = || words.next().flatten().ok_or(bad);
         let (processed, dropped, squeezed) = (column()?, column()?, column()?);
         let cpu = match words.nth(9) {

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::collect::Paths;
-use crate::collect::file::{optional, read_number, read_text};
+use super::Paths;
+use super::file::{optional, read_number, read_text};
 use crate::model::Reading;
 use crate::model::system::Selinux;
 
