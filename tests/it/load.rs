@@ -215,7 +215,7 @@ fn a_client_may_take_every_fifth_frame() {
     });
     let refused =
         |interval: &str| Raw::open(server.address(), &format!("/connect?id=x&interval={interval}"), &[]).err();
-    for wrong in ["soon", "-1s", "99999999999999999999999999h"] {
+    for wrong in ["soon", "-1s", "0", "99ms", "1ms", "0.05", "2h", "99999999999999999999999999h"] {
         assert_eq!(refused(wrong).map(|response| response.status), Some(400), "{wrong}");
     }
 }

@@ -24,6 +24,7 @@
 //! | `socket`   | no tests: WebSockets for the others                                                                 |
 //! | `sockets`  | twenty thousand sockets, and nobody waits for their list                                             |
 //! | `spoilt`   | one bad line of a kernel file costs its own values; what odd kernels and containers write             |
+//! | `strangers` | pages that hide where they are from; characters that move the terminal of the log's reader     |
 //! | `stop`     | signals: close codes, exit code, time                                                                |
 //! | `support`  | no tests: starts and ends servers; HTTP and event streams for the others                            |
 //! | `wire`     | no tests: raw frames, half requests, and what the kernel says of the server's process               |
@@ -52,5 +53,6 @@ mod socket;
 mod sockets;
 mod spoilt;
 mod stop;
+mod strangers;
 mod support;
 mod wire;
