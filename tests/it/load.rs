@@ -14,7 +14,7 @@ use crate::support::Server;
 use crate::wire::{Raw, frame, raise_own_limit, text, ticks};
 
 /// The next frame of psmonitor's stream; when it came.
-fn next_frame(socket: &mut Raw) -> Instant {
+pub fn next_frame(socket: &mut Raw) -> Instant {
     loop {
         match socket.frame().expect("the stream goes on") {
             (0x89, payload) => socket.send(&frame(0x8a, &payload)),

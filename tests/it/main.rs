@@ -20,6 +20,7 @@
 //! | `machine`  | no tests: the fixture machine of `tests/fixtures/machine` and copies of it                          |
 //! | `matrix`   | every file of the machine missing, empty and garbage: its fields are null, nothing else changes     |
 //! | `names`    | what processes call themselves and were started with: no secret, no flood, nobody held up             |
+//! | `once`     | each source is read once a tick, whoever asks; one that hangs costs its own numbers                   |
 //! | `socket`   | no tests: WebSockets for the others                                                                 |
 //! | `sockets`  | twenty thousand sockets, and nobody waits for their list                                             |
 //! | `spoilt`   | one bad line of a kernel file costs its own values; what odd kernels and containers write             |
@@ -46,6 +47,7 @@ mod load;
 mod machine;
 mod matrix;
 mod names;
+mod once;
 mod pipeline;
 mod socket;
 mod sockets;
