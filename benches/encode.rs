@@ -13,22 +13,20 @@ use std::time::{Duration, Instant};
 use psmonitor::collect::{Collector, Paths};
 use psmonitor::dialect::{heartbeat, native, process_monitor, psiod, psmonitor as words};
 use psmonitor::model::process::Processes;
-use psmonitor::model::{Snapshot, Subjects, derive};
+use psmonitor::model::{Answer, Snapshot, Subjects, derive};
 
 const ROUNDS: usize = 100;
 
-type Encode = fn(&Snapshot) -> String;
-
-const ENCODINGS: [(&str, Encode); 9] = [
-    ("psmonitor frame", words::frame),
-    ("psmonitor /system", words::system),
-    ("psmonitor /network", words::network),
-    ("heartbeat cpu", |snapshot| json(&heartbeat::cpu(snapshot))),
-    ("heartbeat disk", |snapshot| json(&heartbeat::disk(snapshot))),
-    ("heartbeat network", |snapshot| json(&heartbeat::network(snapshot))),
-    ("process monitor", |snapshot| json(&process_monitor::processes(snapshot))),
-    ("psiod process.getall", |snapshot| json(&psiod::answer(psiod::Command::Processes, snapshot).unwrap().unwrap())),
-    ("our own snapshot", native::snapshot),
+static ANSWERS: [(&str, &Answer); 9] = [
+    ("psmonitor frame", &words::FRAME),
+    ("psmonitor /system", &words::SYSTEM),
+    ("psmonitor /network", &words::NETWORK),
+    ("heartbeat cpu", &heartbeat::CPU),
+    ("heartbeat disk", &heartbeat::DISK),
+    ("heartbeat network", &heartbeat::NETWORK),
+    ("process monitor", &process_monitor::OBJECT),
+    ("psiod process.getall", &psiod::ANSWERS[0]),
+    ("our own snapshot", &native::SNAPSHOT),
 ];
 
 fn json(value: &impl serde::Serialize) -> String {
@@ -40,14 +38,14 @@ fn main() {
     for count in [75, 2_000] {
         let snapshot = with_processes(&machine, count);
         println!("{count} processes, {ROUNDS} rounds");
-        for (name, encode) in ENCODINGS {
-            compare(name, &snapshot, encode);
+        for (name, answer) in ANSWERS {
+            compare(name, &snapshot, answer.encode);
         }
     }
 }
 
 /// Prints the middle times of the encoding and of the tree, and their ratio.
-fn compare(name: &str, snapshot: &Snapshot, encode: Encode) {
+fn compare(name: &str, snapshot: &Snapshot, encode: fn(&Snapshot) -> String) {
     let text = encode(snapshot);
     let tree: serde_json::Value = serde_json::from_str(&text).expect("an encoding is JSON");
     let time = |run: &dyn Fn() -> String| {

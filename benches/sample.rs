@@ -67,7 +67,7 @@ fn main() {
 
     let mut bare = Bare::open(VITALS.iter().map(|file| format!("/proc/{file}")).chain(of_all("statm")));
     let frame = || {
-        black_box(words::frame(&derive(&collector.read(Subjects::TOP_PROCESSES))));
+        black_box((words::FRAME.encode)(&derive(&collector.read(Subjects::TOP_PROCESSES))));
     };
     compare("a psmonitor frame: vitals, the ten largest, derived, encoded", frame, || bare.read());
 }

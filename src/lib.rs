@@ -15,13 +15,13 @@
 //! ```
 //!
 //! [`app`] puts the parts together and is the only one that sees them all. Beside that way stand [`history`], which
-//! remembers every snapshot in [`timeseries`]; [`auth`], who somebody is; [`worker`], who waits for a
-//! stream; [`cli`] and [`config`], what was typed and what it means; [`limits`], what is bounded; [`origin`], host names
-//! and origins as text; [`error`], what goes wrong at start.
+//! remembers every snapshot in [`timeseries`]; [`auth`], who somebody is; [`worker`], who waits for a stream; [`cli`] and
+//! [`config`], what was typed and what it means; [`limits`], what is bounded; [`origin`], host names and origins as text;
+//! [`error`], what goes wrong at start.
 //!
 //! Imports run one way: `server -> dialect -> model`, `sampler -> collect -> model` and `server -> history -> model,
-//! timeseries`. Only [`collect`] reads the machine; only [`server`] knows HTTP; a dialect has no clock and does no I/O. A test
-//! below holds the code to it.
+//! timeseries`. Only [`collect`] reads the machine; only [`server`] knows HTTP, and it reads nothing but what [`app`] hands
+//! it; a dialect has no clock and does no I/O. A test below holds the code to it.
 
 pub mod app;
 pub mod auth;
@@ -36,6 +36,7 @@ pub mod model;
 pub mod origin;
 pub mod sampler;
 pub mod server;
+pub mod terminal;
 pub mod timeseries;
 pub mod worker;
 
@@ -45,12 +46,13 @@ mod tests {
 
     /// Each room of the house and the rooms that it may import from, which stand above it. What a test imports does not
     /// count: it may build its input with whatever makes it.
-    const ROOMS: [(&str, &[&str]); 15] = [
+    const ROOMS: [(&str, &[&str]); 16] = [
         ("model", &[]),
         ("origin", &[]),
         ("worker", &[]),
         ("cli", &[]),
         ("limits", &[]),
+        ("terminal", &[]),
         ("collect", &["model"]),
         ("timeseries", &[]),
         ("history", &["model", "timeseries"]),
@@ -61,7 +63,10 @@ mod tests {
         ("config", &["auth", "cli", "collect", "error", "limits", "origin"]),
         (
             "server",
-            &["auth", "config", "dialect", "error", "history", "limits", "model", "origin", "sampler", "worker"],
+            &[
+                "auth", "config", "dialect", "error", "history", "limits", "model", "origin", "sampler", "terminal",
+                "worker",
+            ],
         ),
         ("app", &["collect", "config", "error", "history", "model", "sampler", "server"]),
     ];

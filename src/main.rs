@@ -1,23 +1,25 @@
 //! The program: parse, set up the log, run one command; an error becomes one line and an exit code.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use psmonitor::cli::{self, Command};
 use psmonitor::config::{self, Config};
-use psmonitor::{app, auth};
+use psmonitor::{app, auth, terminal};
 
 fn main() -> ExitCode {
     let args = match config::typed() {
         Ok(args) => args,
         Err(error) if !error.use_stderr() => error.exit(),
         Err(error) => {
-            let _ =
-                writeln!(std::io::stderr(), "psmonitor: {}; see psmonitor --help", cli::one_line(&error.to_string()));
+            terminal::complain(&format!("psmonitor: {}; see psmonitor --help", cli::one_line(&error.to_string())));
             return ExitCode::from(2);
         }
     };
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn")).init();
+    terminal::catch_panics();
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn"))
+        .format_indent(None)
+        .target(env_logger::Target::Pipe(Box::new(terminal::Stderr)))
+        .init();
     let system = actix_rt::System::new();
     let run = match args.command {
         Some(Command::HashPassword) => auth::prompt::hash_password(),
@@ -26,7 +28,7 @@ fn main() -> ExitCode {
     let code = match run {
         Ok(()) => 0,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "psmonitor: {error}");
+            terminal::complain(&format!("psmonitor: {error}"));
             error.exit_code()
         }
     };

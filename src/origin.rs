@@ -8,6 +8,7 @@ use std::net::IpAddr;
 pub fn host_name(authority: &str) -> Option<&str> {
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
         let (host, rest) = rest.split_once(']')?;
+        let host = without_zone(host)?;
         host.parse::<std::net::Ipv6Addr>().ok()?;
         (host, rest)
     } else if authority.parse::<std::net::Ipv6Addr>().is_ok() {
@@ -23,6 +24,15 @@ pub fn host_name(authority: &str) -> Option<&str> {
     };
     let port_is_well = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
     port_is_well.then_some(host)
+}
+
+/// An IPv6 address without its zone, `fe80::1%25eth0` (RFC 6874) or `fe80::1%eth0` as many programs write it. The zone
+/// says which way the client went and nothing about us.
+fn without_zone(host: &str) -> Option<&str> {
+    let Some((address, zone)) = host.split_once('%') else { return Some(host) };
+    let zone = zone.strip_prefix("25").unwrap_or(zone);
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'~');
+    (!zone.is_empty() && zone.bytes().all(allowed)).then_some(address)
 }
 
 /// Whether a host name, without port and brackets, can only mean this machine.
@@ -54,7 +64,10 @@ impl<'a> Origin<'a> {
             _ if scheme.eq_ignore_ascii_case("https") => 443,
             _ => return None,
         };
-        let after_host = authority.trim_start_matches('[').get(host.len()..)?.trim_start_matches(']');
+        let after_host = match authority.rsplit_once(']') {
+            Some((_, rest)) => rest,
+            None => authority.get(host.len()..)?,
+        };
         let port = match after_host.strip_prefix(':') {
             Some(port) => port.parse().ok()?,
             None => default,
@@ -90,6 +103,14 @@ mod tests {
             ("a/b", None),
             ("user@localhost", None),
             ("[evil]", None),
+            ("[fe80::1%25eth0]:4500", Some("fe80::1")),
+            ("[fe80::1%eth0.7]", Some("fe80::1")),
+            ("[fe80::1%]", None),
+            ("[fe80::1%25]", None),
+            ("[fe80::1%a/b]", None),
+            ("[fe80::1%a%b]", None),
+            ("[localhost%25eth0]", None),
+            ("localhost%25eth0", None),
         ] {
             assert_eq!(host_name(authority), host, "{authority}");
         }
@@ -111,6 +132,7 @@ mod tests {
         assert_ne!(Origin::parse("http://localhost"), Origin::parse("https://localhost"));
         assert_ne!(Origin::parse("http://localhost:1"), Origin::parse("http://localhost:2"));
         assert_eq!(Origin::parse("http://[::1]:8"), Origin::parse("http://[0:0:0:0:0:0:0:1]:8"));
+        assert_eq!(Origin::parse("http://[fe80::1%25eth0]:8"), Origin::parse("http://[fe80::1]:8"));
         for text in ["null", "", "file://", "ftp://localhost", "http://", "http://a/b", "http://u@localhost"] {
             assert!(Origin::parse(text).is_none(), "{text}");
         }

@@ -2,6 +2,7 @@
 //! and stop. Run by `main`; what tests start is this. The one place that sees all parts, and it must do nothing else.
 
 mod machine;
+mod trim;
 mod url;
 
 use std::io::Write;
@@ -50,6 +51,7 @@ pub async fn run(config: &Config) -> Result<(), StartupError> {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        () = trim::keep_trimming() => {}
     }
     log::info!("stopping");
     tokio::select! {
@@ -86,6 +88,10 @@ impl App {
         // Where nobody reads this there is nobody to tell.
         let mut out = std::io::stdout();
         let _ = writeln!(out, "psmonitor is listening, open {}", url::own(scheme, config.listen.first(), &addresses));
+        let further = url::further(scheme, config.listen.first(), &addresses);
+        if !further.is_empty() {
+            let _ = writeln!(out, "and at {}", further.join(" "));
+        }
         let outside = url::outside(scheme, &addresses);
         if !outside.is_empty() {
             let _ = writeln!(out, "from other machines: {}", outside.join(" "));

@@ -25,6 +25,18 @@ pub fn own(scheme: &str, first: Option<&Listen>, addresses: &[SocketAddr]) -> St
     }
 }
 
+/// Every further address that is listened on: those that the first listener's name does not mean. Wildcards are told by
+/// [`outside`].
+pub fn further(scheme: &str, first: Option<&Listen>, addresses: &[SocketAddr]) -> Vec<String> {
+    let port = addresses.first().map(SocketAddr::port);
+    let is_first = |address: &SocketAddr| {
+        Some(address.port()) == port
+            && first.is_some_and(|first| first.addresses.iter().any(|a| a.ip() == address.ip()))
+    };
+    let told = addresses.iter().filter(|address| !address.ip().is_unspecified() && !is_first(address));
+    told.map(|address| format!("{scheme}://{address}/")).collect()
+}
+
 /// What a wildcard means to other machines: this machine's addresses now. Empty where no listener is one.
 pub fn outside(scheme: &str, addresses: &[SocketAddr]) -> Vec<String> {
     if !addresses.iter().any(|address| address.ip().is_unspecified()) {
@@ -91,6 +103,25 @@ mod tests {
         let links: Vec<Link> = (0..99).map(|at| link(UP, &[&format!("10.0.0.{at}")])).collect();
         let told = urls("https", &listening(&["0.0.0.0:443"]), &links);
         assert_eq!((told.len(), told[0].as_str()), (MOST, "https://10.0.0.0:443/"));
+    }
+
+    #[test]
+    fn what_the_first_name_does_not_mean_is_told_as_well() {
+        let first = |host: &str, all: &[&str]| Listen { host: host.into(), addresses: listening(all) };
+        let told = |first: &Listen, all: &[&str]| further("http", Some(first), &listening(all));
+        let local = first("localhost", &["127.0.0.1:0", "[::1]:0"]);
+        assert!(told(&local, &["127.0.0.1:4500", "[::1]:4500"]).is_empty());
+        assert_eq!(
+            told(&local, &["127.0.0.1:4500", "[::1]:4500", "127.0.0.1:3000", "192.0.2.7:4500", "0.0.0.0:80"]),
+            ["http://127.0.0.1:3000/", "http://192.0.2.7:4500/"]
+        );
+        let many: Vec<String> = (1..40).map(|port| format!("127.0.0.1:{port}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(
+            told(&first("127.0.0.1", &many[..1]), &many).len(),
+            38,
+            "what was named is told, however much it is"
+        );
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl AttributeDir {
     }
 
     fn open_file(&self, name: &str) -> Option<OwnedFd> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         openat(&self.directory, name, flags, Mode::empty()).ok()
     }
 }

@@ -1,7 +1,9 @@
 //! The local time zone, and `/sys/devices/system/clocksource/clocksourceN/*_clocksource`
 //! (Documentation/timers/timekeeping.rst).
 
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
+
+use jiff::tz::TimeZone;
 
 use super::Paths;
 use super::attributes::{KeptDir, numbered_in};
@@ -16,13 +18,16 @@ const FILES: [&str; 2] = ["available_clocksource", "current_clocksource"];
 pub struct Reader {
     directory: PathBuf,
     devices: Vec<(u32, KeptDir)>,
+    /// What `TZ` names; `None` where it is not set. Then the machine's own zone counts.
+    named: Option<TimeZone>,
 }
 
 impl Reader {
     /// Opens nothing yet.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
-        Self { directory: paths.sys("devices/system/clocksource"), devices: Vec::new() }
+        let named = std::env::var_os("TZ").map(|name| zone(&name.to_string_lossy(), paths));
+        Self { directory: paths.sys("devices/system/clocksource"), devices: Vec::new(), named }
     }
 
     /// Zone and clock sources now. The time zone data base is cached by the library that reads it.
@@ -31,7 +36,7 @@ impl Reader {
             let open = |(number, name)| Ok((number, KeptDir::open(&self.directory.join(name), &FILES)?));
             self.devices = numbered_in(&self.directory, "clocksource").into_iter().map(open).collect::<Reading<_>>()?;
         }
-        let zone = jiff::tz::TimeZone::system();
+        let zone = self.named.clone().unwrap_or_else(TimeZone::system);
         let info = zone.to_offset_info(jiff::Timestamp::now());
         let sources = self.devices.iter().map(|(number, files)| {
             let available = files.text(0).unwrap_or_default();
@@ -49,9 +54,84 @@ impl Reader {
     }
 }
 
+/// Where the zones' files are, below the root (tzset(3)).
+const ZONES: [&str; 3] = ["usr/share/zoneinfo", "usr/lib/zoneinfo", "usr/share/lib/zoneinfo"];
+
+/// The zone that a value of `TZ` means: a name or the path of a file of the time zone data base (tzset(3), with or without a
+/// colon before it), or else a rule such as `UTC0`. What is none of these is UTC, as everywhere.
+///
+/// The data base is the watched machine's; a container that has the machine's files elsewhere may only have its own.
+fn zone(value: &str, paths: &Paths) -> TimeZone {
+    let value = value.strip_prefix(':').unwrap_or(value);
+    let file = Path::new(value);
+    if value.is_empty() || file.components().any(|part| part == Component::ParentDir) {
+        return TimeZone::UTC;
+    }
+    let folders = ZONES.iter().flat_map(|folder| [paths.root(folder), Path::new("/").join(folder)]);
+    let places = match file.strip_prefix("/") {
+        Ok(below) => vec![paths.root(&below.to_string_lossy()), file.to_owned()],
+        Err(_) => folders.map(|folder| folder.join(file)).collect(),
+    };
+    let read = |place: &PathBuf| TimeZone::tzif(value, &small_file(place)?).ok();
+    places.iter().find_map(read).or_else(|| TimeZone::posix(value).ok()).unwrap_or(TimeZone::UTC)
+}
+
+/// A file of the data base; these are a few KiB. `None` for whatever else a path may name.
+fn small_file(path: &Path) -> Option<Vec<u8>> {
+    const MOST_BYTES: u64 = 1 << 20;
+    let kind = std::fs::metadata(path).ok()?;
+    if !kind.is_file() || kind.len() > MOST_BYTES {
+        return None;
+    }
+    std::fs::read(path).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A file of the data base (RFC 9636) that holds nothing but a rule.
+    fn tzif(rule: &str) -> Vec<u8> {
+        let mut block = b"TZif2".to_vec();
+        block.extend([0; 15 + 4 * 4]);
+        block.extend([0, 0, 0, 1, 0, 0, 0, 4]);
+        block.extend([0; 6]);
+        block.extend(b"UTC\0");
+        [block.clone(), block, format!("\n{rule}\n").into_bytes()].concat()
+    }
+
+    #[test]
+    fn a_zone_is_a_name_a_file_or_a_rule() {
+        let root = tempfile::tempdir().unwrap();
+        let zones = root.path().join("usr/share/zoneinfo");
+        std::fs::create_dir_all(zones.join("Test")).unwrap();
+        std::fs::write(zones.join("Test/Kathmandu"), tzif("<+0545>-5:45")).unwrap();
+        std::fs::write(zones.join("Phoenix"), tzif("MST7")).unwrap();
+        std::fs::write(zones.join("broken"), "TZif").unwrap();
+        std::fs::write(root.path().join("elsewhere"), tzif("EST5")).unwrap();
+        let paths = Paths { rootfs: root.path().into(), ..Paths::host() };
+        for (value, name, offset) in [
+            ("Test/Kathmandu", "+0545", 20_700),
+            (":Test/Kathmandu", "+0545", 20_700),
+            (":Phoenix", "MST", -25_200),
+            ("/usr/share/zoneinfo/Phoenix", "MST", -25_200),
+            (":/elsewhere", "EST", -18_000),
+            ("<-03>3", "-03", -10_800),
+            ("UTC0", "UTC", 0),
+            ("EST5", "EST", -18_000),
+            ("", "UTC", 0),
+            (":", "UTC", 0),
+            ("Test", "UTC", 0),
+            ("broken", "UTC", 0),
+            ("No/Such", "UTC", 0),
+            ("../elsewhere", "UTC", 0),
+            ("/dev/zero", "UTC", 0),
+        ] {
+            let zone = zone(value, &paths);
+            let info = zone.to_offset_info(jiff::Timestamp::UNIX_EPOCH);
+            assert_eq!((info.abbreviation(), info.offset().seconds()), (name, offset), "{value}");
+        }
+    }
 
     #[test]
     fn sources_are_listed_by_device() {

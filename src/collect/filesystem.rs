@@ -212,6 +212,7 @@ mod tests {
     use crate::collect::testing;
     use std::os::unix::ffi::OsStrExt;
     use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc::sync_channel;
     use std::time::{Duration, Instant};
     use std::{fs, io};
@@ -401,9 +402,12 @@ mod tests {
         fs::write(dir.path().join("self/mountinfo"), text).unwrap();
         let (release, released) = sync_channel::<()>(1);
         let released = Mutex::new(released);
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
         let paths = Paths { procfs: dir.path().into(), ..Paths::host() };
         let mut reader = Reader::with_limit(&paths, Duration::from_secs(1), move |path| {
             if path == Path::new("/dead") {
+                counted.fetch_add(1, Ordering::SeqCst);
                 // Hangs until the other end is dropped; answers at once from then on.
                 released.lock().unwrap().recv().unwrap_err();
             }
@@ -418,6 +422,7 @@ mod tests {
             answers += usize::from(matches!(rows[1].usage, Some(Ok(_))));
             assert!(Instant::now() < give_up, "the living one answered {answers} times");
         }
+        assert_eq!(calls.load(Ordering::SeqCst), 1, "it is asked once, on one thread, however often it is looked for");
         drop(release);
         while matches!(shown(&mut reader)[0].usage, Some(Err(_))) {
             assert!(Instant::now() < give_up, "it did not recover");

@@ -26,7 +26,8 @@ use listen::{parse_listen, resolve};
 use names::{parse_host, parse_origins};
 
 /// Shortest and longest `--interval`.
-const INTERVALS: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
+/// Bounds of what is sampled, and of what a stream may ask for.
+pub const INTERVALS: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
 
 /// Everything the server needs to know.
 #[derive(Clone, Debug)]

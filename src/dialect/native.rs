@@ -3,10 +3,16 @@
 //! Called by the server, once a frame.
 
 use super::json_text;
-use crate::model::{Snapshot, Subjects};
+use crate::model::{Answer, Snapshot, Subjects};
+
+/// `GET /api/v1/snapshot`.
+pub static SNAPSHOT: Answer = Answer { name: "/api/v1/snapshot", needs: NEEDS, encode: snapshot };
+
+/// One event of `GET /api/v1/stream`.
+pub static EVENT: Answer = Answer { name: "/api/v1/stream", needs: NEEDS, encode: event };
 
 /// What a snapshot holds: everything but the sockets, which are `/api/network`'s.
-pub const NEEDS: Subjects = Subjects::ALL_PROCESSES
+const NEEDS: Subjects = Subjects::ALL_PROCESSES
     .with(Subjects::INTERFACES)
     .with(Subjects::WIRELESS)
     .with(Subjects::FILESYSTEMS)
@@ -14,14 +20,12 @@ pub const NEEDS: Subjects = Subjects::ALL_PROCESSES
     .with(Subjects::FREQUENCY);
 
 /// Body of `GET /api/v1/snapshot`.
-#[must_use]
-pub fn snapshot(snapshot: &Snapshot) -> String {
+fn snapshot(snapshot: &Snapshot) -> String {
     json_text(snapshot)
 }
 
 /// The same object as one server-sent event.
-#[must_use]
-pub fn event(snapshot: &Snapshot) -> String {
+fn event(snapshot: &Snapshot) -> String {
     format!("data: {}\n\n", json_text(snapshot))
 }
 

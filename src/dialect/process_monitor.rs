@@ -9,14 +9,21 @@ use serde::Serialize;
 use super::json_text;
 use super::number::whole;
 use crate::model::process::{Process, ProcessState};
-use crate::model::{Snapshot, Subjects};
+use crate::model::{Answer, Snapshot, Subjects};
 
-/// What the answer needs.
-pub const NEEDS: Subjects = Subjects::ALL_PROCESSES;
+/// The object, for whoever asks once.
+pub static OBJECT: Answer = Answer {
+    name: "/api/processes",
+    needs: Subjects::ALL_PROCESSES,
+    encode: |snapshot| json_text(&processes(snapshot)),
+};
+
+/// One event of the stream.
+pub static EVENT: Answer = Answer { name: "/api/processes", needs: Subjects::ALL_PROCESSES, encode: event };
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answer<'a> {
+struct Object<'a> {
     processes: Option<Vec<Row<'a>>>,
 }
 
@@ -34,9 +41,9 @@ struct Row<'a> {
 }
 
 /// All processes, ordered by name (byte by byte), those of one name by PID. `null` while not all were gathered.
-pub fn processes(snapshot: &Snapshot) -> impl Serialize + '_ {
+fn processes(snapshot: &Snapshot) -> impl Serialize + '_ {
     let all = snapshot.processes.as_ref().and_then(|processes| processes.all());
-    Answer {
+    Object {
         processes: all.map(|all| {
             let mut rows: Vec<Row<'_>> = all.iter().map(row).collect();
             rows.sort_unstable_by(|a, b| a.process_name.cmp(&b.process_name).then(a.id.cmp(&b.id)));
@@ -46,8 +53,7 @@ pub fn processes(snapshot: &Snapshot) -> impl Serialize + '_ {
 }
 
 /// The same object as one server-sent event.
-#[must_use]
-pub fn event(snapshot: &Snapshot) -> String {
+fn event(snapshot: &Snapshot) -> String {
     format!("data: {}\n\n", json_text(&processes(snapshot)))
 }
 

@@ -10,14 +10,19 @@ use serde::{Serialize, Serializer};
 use super::json_text;
 use crate::model::network::{Interface, Traffic};
 use crate::model::process::Process;
-use crate::model::{Snapshot, Subjects};
+use crate::model::{Answer, Snapshot, Subjects};
 
-/// What `/system` and a frame need besides the vitals.
-pub const SYSTEM_NEEDS: Subjects =
+/// `GET /system`.
+pub static SYSTEM: Answer = Answer { name: "/system", needs: SYSTEM_NEEDS, encode: system };
+
+/// `GET /network`.
+pub static NETWORK: Answer = Answer { name: "/network", needs: Subjects::WIRELESS, encode: network };
+
+/// One message of a stream.
+pub static FRAME: Answer = Answer { name: "/connect", needs: SYSTEM_NEEDS, encode: frame };
+
+const SYSTEM_NEEDS: Subjects =
     Subjects::TOP_PROCESSES.with(Subjects::FILESYSTEMS).with(Subjects::SENSORS).with(Subjects::FREQUENCY);
-
-/// What `/network` needs besides the vitals.
-pub const NETWORK_NEEDS: Subjects = Subjects::WIRELESS;
 
 /// First text of every stream.
 pub const GREETING: &str = "connected to monitor, transmitting data...";
@@ -32,8 +37,7 @@ pub fn received(text: &str) -> String {
 }
 
 /// Body of `GET /system`.
-#[must_use]
-pub fn system(snapshot: &Snapshot) -> String {
+fn system(snapshot: &Snapshot) -> String {
     let host = snapshot.host.as_deref();
     json_text(&System {
         cpu: Cpu::of(snapshot),
@@ -50,8 +54,7 @@ pub fn system(snapshot: &Snapshot) -> String {
 }
 
 /// Body of `GET /network`.
-#[must_use]
-pub fn network(snapshot: &Snapshot) -> String {
+fn network(snapshot: &Snapshot) -> String {
     json_text(&Network {
         interfaces: names(snapshot),
         wireless: Wireless(snapshot),
@@ -61,8 +64,7 @@ pub fn network(snapshot: &Snapshot) -> String {
 }
 
 /// One message of a stream.
-#[must_use]
-pub fn frame(snapshot: &Snapshot) -> String {
+fn frame(snapshot: &Snapshot) -> String {
     json_text(&Frame {
         cpu: Cpu::of(snapshot),
         mem: memory(snapshot),
@@ -210,12 +212,12 @@ fn names(snapshot: &Snapshot) -> Option<Vec<&str>> {
     Some(snapshot.interfaces.as_ref()?.iter().map(|interface| &*interface.name).collect())
 }
 
-/// `{}` without Wi-Fi, else the first link that is connected.
+/// `{}` without Wi-Fi and as long as nothing is known, since clients list its keys; else the first link that is connected.
 struct Wireless<'a>(&'a Snapshot);
 
 impl Serialize for Wireless<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Some(links) = self.0.wireless.as_deref() else { return serializer.serialize_none() };
+        let links = self.0.wireless.as_deref().unwrap_or_default();
         let connected = links.iter().find(|link| link.ssid.is_some()).or_else(|| links.first());
         let Some(link) = connected else { return serializer.serialize_map(Some(0))?.end() };
         let mut map = serializer.serialize_map(Some(6))?;
@@ -347,7 +349,7 @@ mod tests {
             })
         );
         let network: Value = serde_json::from_str(&network(&empty)).unwrap();
-        assert_eq!(network, json!({"interfaces": null, "wireless": null, "statistics": null, "averages": null}));
+        assert_eq!(network, json!({"interfaces": null, "wireless": {}, "statistics": null, "averages": null}));
     }
 
     #[test]

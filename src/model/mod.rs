@@ -7,6 +7,7 @@
 //! A number carries its unit in its name; a ratio is 0 to 1 unless its text says otherwise. `None` (JSON `null`) means
 //! unknown: not gathered, not readable, not on this machine, or not yet computable from one reading.
 
+pub mod answer;
 pub mod average;
 pub mod cpu;
 pub mod hardware;
@@ -42,6 +43,7 @@ use socket::{RawSocketTables, RawSockets};
 use storage::{Disk, Filesystem, RawDisk, RawMount};
 use system::{HostFacts, RawHost, RawUptime};
 
+pub use answer::Answer;
 pub use average::{AverageRing, Averages};
 pub use reading::{AnyReading, Faults, Gathered, Pair, ReadError, Reading, Readings, Run, ratio};
 pub use subject::Subjects;

@@ -23,7 +23,7 @@ use cache::{Factory, Launch};
 use clock::Clock;
 use demand::Demand;
 pub use demand::Want;
-pub use frame::{Encoding, Frame};
+pub use frame::Frame;
 
 use crate::collect::{Paths, Registry};
 use crate::model::{Machine, Snapshot, Subjects};

@@ -8,6 +8,8 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::json;
 
+use crate::terminal;
+
 /// Why a request is refused. The body is `{"error": "what was wrong and what to do"}`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
@@ -91,7 +93,8 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status_code()).json(json!({ "error": self.to_string() }));
+        let mut response =
+            HttpResponse::build(self.status_code()).json(json!({ "error": terminal::plain(&self.to_string()) }));
         let headers = response.headers_mut();
         match self {
             Self::Unauthorized(_) => {

@@ -21,7 +21,8 @@ use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
 use rustls::server::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
 
 use super::http::connection::{self, KEEP_ALIVE};
 use super::http::guard;
@@ -33,6 +34,9 @@ use crate::limits::ANSWER_PIECE_BYTES;
 
 /// How long a client has to end a connection that is over.
 const DISCONNECT_TIME: Duration = Duration::from_secs(1);
+
+/// How many bytes of a client that speaks no TLS are read after it was told.
+const MOST_IGNORED: u64 = 64 * 1024;
 
 /// Serves every route on every listener, with `workers` threads of which each takes `room` connections.
 pub fn run(
@@ -81,8 +85,15 @@ fn encrypted(
     let stalled_time = shared.limits.stalled_time;
     let mut acceptor = Acceptor::new(config);
     acceptor.set_handshake_timeout(shared.limits.request_time);
+    let time = shared.limits.request_time;
     fn_service(move |stream: TcpStream| {
-        ready(Ok::<_, TlsError<io::Error, Infallible>>(Socket::new(connection::open(stream, stalled_time, room))))
+        let socket = Socket::new(connection::open(stream, stalled_time, room));
+        async move {
+            match timeout(time, unless_plain(socket)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                Ok(socket) => Ok(socket),
+                Err(error) => Err(TlsError::<io::Error, Infallible>::Tls(error)),
+            }
+        }
     })
     .and_then(acceptor)
     .map_err(TlsError::into_service_error)
@@ -91,6 +102,24 @@ fn encrypted(
         ready_for_http(tls, connection)
     })
     .and_then(http(shared).map_err(TlsError::Service))
+}
+
+/// The socket, unless its client speaks HTTP without TLS: that one is told, and gone. A TLS record begins with no letter.
+async fn unless_plain(mut socket: Socket) -> io::Result<Socket> {
+    if !socket.first_byte().await?.is_some_and(|byte| byte.is_ascii_alphabetic()) {
+        return Ok(socket);
+    }
+    let body = r#"{"error":"this server speaks TLS; ask for https:// instead of http://"}"#;
+    let head = format!(
+        "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    socket.write_all(format!("{head}{body}").as_bytes()).await?;
+    socket.connection.finish();
+    // What the client has sent must be read: the kernel would take the answer back.
+    let _ =
+        timeout(DISCONNECT_TIME, tokio::io::copy(&mut (&mut socket).take(MOST_IGNORED), &mut tokio::io::sink())).await;
+    Err(io::Error::new(io::ErrorKind::InvalidData, "HTTP without TLS"))
 }
 
 /// What actix's HTTP wants to know of a connection.

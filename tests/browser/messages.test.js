@@ -156,48 +156,75 @@ test("the busiest of 64 interfaces stand first, the rest behind a button", LIMIT
   await assertClean(tab, server.url);
 });
 
-test("nothing moves when numbers grow from nothing to enormous", LIMIT, async (t) => {
-  for (const viewport of [{ width: 1360, height: 900 }, { width: 760, height: 900 }, { width: 360, height: 740 }]) {
-    const tab = await newPage(t, browser, { viewport });
-    const { page } = tab;
-    let socket;
-    await playSocket(page, (one) => {
-      socket = one;
-      one.send(message());
-    });
-    const platform = { distro: "Debian GNU/Linux 12 (bookworm)", kernel: "6.12.41-amd64", uptime: "1 min" };
-    await page.route("**/system", (route) => route.fulfill({ json: { user: "root", platform } }));
-    await page.goto(server.url);
-    await untilState(page, "live");
-    await eventually(async () => (await textOf(page, "cpu-usage")) === "12.5%", "the first message");
-    await eventually(async () => (await textOf(page, "distro")) !== DASH, "the facts");
-    const boxes = () => page.evaluate(() =>
-      [...document.querySelectorAll(".card, .chart, .figure, .facts, .pill")].map((element) => {
-        const box = element.getBoundingClientRect();
-        return [element.className, box.x, box.y + scrollY, box.width, box.height].join(" ");
-      }));
-    const small = await boxes();
-    const huge = { total: 1.7e308, used: 9.9e12, free: 1e9, percent: 100 };
-    socket.send(message({
-      cpu: { usage: 100, temp: 123456.7, freq: 1e12 },
-      mem: huge,
-      disk: huge,
-      uptime: "99999 days, 23 hrs, 59 mins, 59 secs",
-      processes: [{ pid: 4194304, name: "x".repeat(4000), username: "u".repeat(300), mem: 1e15, memory_info: [] }],
-      network: {
-        interfaces: ["lo", "eth0"],
-        statistics: { eth0: { mb_sent: 1e18, mb_received: 1e300, error_in: 2 ** 53, error_out: 1, dropout: 2 ** 53 } },
-        averages: { eth0: { interface: "eth0", in: 1e15, out: 1e300 } },
-      },
-    }));
-    await eventually(async () => (await textOf(page, "cpu-usage")) === "100.0%", "the second message");
-    assert.deepEqual(await boxes(), small, `at a width of ${viewport.width}`);
-    const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
-    assert.ok(content <= window, `no sideways scrolling at ${viewport.width}: ${content}`);
-    await assertNoNonsense(page);
-    await assertClean(tab, server.url);
-  }
-});
+// A page must hold whatever fonts are installed, and a machine has only its own: the letters are drawn narrower and wider
+// than any of them. A constructed style sheet, because the page's policy forbids inline styles.
+const LETTERS = [["-0.08em", "narrow letters"], ["0", "letters as installed"], ["0.3em", "wide letters"]];
+const VIEWPORTS = [
+  { width: 1680, height: 900 }, { width: 1360, height: 900 }, { width: 1181, height: 900 }, { width: 760, height: 900 },
+  { width: 360, height: 740 },
+];
+const HUGE = { total: 1.7e308, used: 9.9e12, free: 1e9, percent: 100 };
+const HUGE_MESSAGE = {
+  cpu: { usage: 100, temp: 123456.7, freq: 1e12 },
+  mem: HUGE,
+  disk: HUGE,
+  uptime: "99999 days, 23 hrs, 59 mins, 59 secs",
+  processes: [{ pid: 4194304, name: "x".repeat(4000), username: "u".repeat(300), mem: 1e15, memory_info: [] }],
+  network: {
+    interfaces: ["lo", "eth0"],
+    statistics: { eth0: { mb_sent: 1e18, mb_received: 1e300, error_in: 2 ** 53, error_out: 1, dropout: 2 ** 53 } },
+    averages: { eth0: { interface: "eth0", in: 1e15, out: 1e300 } },
+  },
+};
+
+/**
+ * Where every box of the page stands, a line each. Left out are the texts themselves, whose boxes are as wide as they are:
+ * what is inline, a large figure's parts, a value beside its name, the head's two sides; and the lines of the log.
+ */
+function boxes() {
+  const texts = ".figure > span:not(.way), .figure > span > span, dd, .brand, .status, #detail";
+  const isText = (one) => getComputedStyle(one).display === "inline" || one.matches(texts);
+  const all = [...document.querySelectorAll("body *")].filter((one) => !isText(one) && !one.closest("#log > *, svg *"));
+  return all.map((one) => {
+    const box = one.getBoundingClientRect();
+    const name = `${one.closest("[id]")?.id ?? ""} ${one.tagName}`;
+    return `${name} ${[box.x + scrollX, box.y + scrollY, box.width, box.height].map((part) => part.toFixed(1)).join(" ")}`;
+  });
+}
+
+for (const [spacing, letters] of LETTERS) {
+  test(`nothing moves when numbers grow from nothing to enormous: ${letters}`, LIMIT, async (t) => {
+    for (const viewport of VIEWPORTS) {
+      const tab = await newPage(t, browser, { viewport });
+      const { page } = tab;
+      let socket;
+      await playSocket(page, (one) => {
+        socket = one;
+        one.send(message());
+      });
+      const platform = { distro: "Debian GNU/Linux 12 (bookworm)", kernel: "6.12.41-amd64", uptime: "1 min" };
+      await page.route("**/system", (route) => route.fulfill({ json: { user: "root", platform } }));
+      await page.goto(server.url);
+      await page.evaluate((spacing) => {
+        const sheet = new CSSStyleSheet();
+        sheet.replaceSync(`* { letter-spacing: ${spacing} !important; }`);
+        document.adoptedStyleSheets = [sheet];
+      }, spacing);
+      await untilState(page, "live");
+      await eventually(async () => (await textOf(page, "cpu-usage")) === "12.5%", "the first message");
+      await eventually(async () => (await textOf(page, "distro")) !== DASH, "the facts");
+      const small = await page.evaluate(boxes);
+      assert.ok(small.length > 100, `${small.length} boxes`);
+      socket.send(message(HUGE_MESSAGE));
+      await eventually(async () => (await textOf(page, "cpu-usage")) === "100.0%", "the second message");
+      assert.deepEqual(await page.evaluate(boxes), small, `at a width of ${viewport.width}`);
+      const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
+      assert.ok(content <= window, `no sideways scrolling at ${viewport.width}: ${content}`);
+      await assertNoNonsense(page);
+      await assertClean(tab, server.url);
+    }
+  });
+}
 
 const CODES = [
   [1001, "", "the server is stopping or restarting"],

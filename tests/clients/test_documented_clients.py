@@ -79,7 +79,8 @@ def test_any_body_makes_a_worker(server, body, content_type):
     assert response.status_code == 200
     assert response.headers["Content-Type"].startswith("application/json")
     worker = response.json()
-    assert worker.keys() == {"id", "status"} and worker["status"] is None
+    assert worker.keys() == {"id", "status", "url", "message"} and worker["status"] is None
+    assert worker["url"] == f"/connect?id={worker['id']}"
     with connect(server.ws(f"/connect?id={worker['id']}")) as socket:
         assert socket.recv(timeout=20) == WELCOME
 

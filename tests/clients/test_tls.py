@@ -136,7 +136,8 @@ def test_every_address_speaks_tls_and_nothing_else(first):
             with contextlib.suppress(ConnectionResetError):
                 while piece := plain.recv(1000):
                     answer += piece
-        assert b"HTTP/" not in answer
+        # A word that this is TLS, and nothing about the machine.
+        assert answer.startswith(b"HTTP/1.1 400 ") and b"processes" not in answer
 
 
 def test_stream(secure, first):
@@ -168,6 +169,14 @@ def test_the_dashboards_own_origin_is_https(first):
         with pytest.raises(InvalidStatus) as refused, stream(server, first[0], origin="https://evil.example"):
             pass
         assert refused.value.response.status_code == 403
+
+
+@pytest.mark.parametrize("request_line", ["GET / HTTP/1.1", "POST /authenticate HTTP/1.1", "get / http/1.0"])
+def test_a_client_without_tls_is_told(secure, request_line):
+    with socket.create_connection((secure.host, secure.port), timeout=20) as plain:
+        plain.sendall(f"{request_line}\r\nHost: localhost\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: plain.recv(4096), b"")).decode()
+    assert answer.startswith("HTTP/1.1 400 ") and "https://" in answer.partition("\r\n\r\n")[2], answer
 
 
 def test_a_stalled_handshake_is_closed_and_disturbs_nobody(secure, first):

@@ -1,6 +1,6 @@
 //! What routes make of wrong parameters and methods, and that every listener serves every route.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,84 @@ const ROUTES: [(&str, &str); 14] = [
 
 fn server() -> Server {
     Server::start(&Machine::original().args())
+}
+
+#[test]
+fn a_stream_asks_for_an_interval_within_the_bounds() {
+    let server = server();
+    for wrong in ["0", "0.05", "99ms", "1ms", "2h", "61m", "soon", ""] {
+        let response = server.get(&format!("/api/v1/stream?interval={wrong}"));
+        assert_eq!(response.status, 400, "{wrong}");
+        assert!(response.error().contains("interval"), "{wrong}: {}", response.error());
+    }
+    assert!(server.get("/api/v1/stream?interval=1ms").error().contains("between 100ms and 1h"));
+    for right in ["100ms", "1h"] {
+        assert!(server.events(&format!("/api/v1/stream?interval={right}"), &[]).next().is_some(), "{right}");
+    }
+}
+
+#[test]
+fn a_new_worker_is_told_as_newer_clients_expect_and_reports_are_refused() {
+    let server = server();
+    for body in ["{\"connection\":\"monitor\"}", "[object Object]", "", "{\"action\":\"else\"}", "[\"send_stats\"]"] {
+        let response = server.request("POST", "/", &[], body.as_bytes());
+        assert_eq!(response.status, 200, "{body}");
+        let worker = response.json();
+        let id = worker["id"].as_str().expect("an id");
+        assert_eq!((&worker["status"], &worker["url"]), (&Value::Null, &format!("/connect?id={id}").into()), "{body}");
+        assert!(worker["message"].as_str().is_some_and(|message| !message.is_empty()), "{body}");
+        assert_eq!(worker.as_object().map(serde_json::Map::len), Some(4));
+    }
+    let long = format!("{{\"stats\":{{\"cpu\":[{}1]}},\"action\":\"send_stats\"}}", "1,".repeat(1_000));
+    for body in ["{\"action\": \"check_url\"}", "{\"action\":\"check_system_id\",\"system_id\":\"a\"}", &long] {
+        let response = server.request("POST", "/", &[("Content-Type", "application/json")], body.as_bytes());
+        assert_eq!(response.status, 404, "{body}");
+        assert!(response.error().contains("receiver"), "{}", response.error());
+    }
+}
+
+#[test]
+fn every_address_is_told_at_the_start() {
+    let ports: Vec<u16> = (0..2)
+        .map(|_| TcpListener::bind("127.0.0.1:0").expect("a port"))
+        .collect::<Vec<_>>()
+        .iter()
+        .map(|listener| listener.local_addr().expect("an address").port())
+        .collect();
+    let listen: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+    let mut child = support::program(&["--listen", &listen[0], "--listen", &listen[1]]).spawn().expect("it starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let told: Vec<String> = lines.by_ref().take(2).map(|line| line.expect("a line")).collect();
+    let _ = (child.kill(), child.wait());
+    for listen in &listen {
+        assert!(told.iter().any(|line| line.contains(&format!("http://{listen}/"))), "{listen}: {told:?}");
+    }
+}
+
+#[test]
+fn a_zone_that_tz_names_is_told() {
+    let machine = Machine::copy();
+    let zones = machine.path("root/usr/share/zoneinfo/Test");
+    std::fs::create_dir_all(&zones).expect("a folder");
+    // A file of the data base that holds nothing but a rule (RFC 9636).
+    let mut block = b"TZif2".to_vec();
+    block.extend([0; 31]);
+    block.extend([0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0]);
+    block.extend(b"UTC\0");
+    let file = [block.clone(), block, b"\n<+0545>-5:45\n".to_vec()].concat();
+    std::fs::write(zones.join("Kathmandu"), file).expect("a zone");
+    for (zone, name, offset) in [
+        ("Test/Kathmandu", "+0545", 20_700),
+        (":Test/Kathmandu", "+0545", 20_700),
+        ("<-03>3", "-03", -10_800),
+        ("UTC0", "UTC", 0),
+    ] {
+        let mut command = support::program(&machine.args());
+        let server = Server::launch(command.args(["--listen", "127.0.0.1:0"]).env("TZ", zone));
+        let metrics = server.get("/metrics").text();
+        let line = format!("node_time_zone_offset_seconds{{time_zone=\"{name}\"}} {offset}");
+        assert!(metrics.lines().any(|one| one == line), "{zone}: {metrics}");
+    }
 }
 
 #[test]

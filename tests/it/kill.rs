@@ -197,12 +197,27 @@ fn a_token_that_is_taken_back_ends_nothing_on_an_open_socket() {
 }
 
 #[test]
+fn psiods_own_signal_is_sent_where_none_is_named() {
+    let mut cell = Cell::new();
+    let server = cell.server(&["--allow-kill", "--token-file", &cell.token_file()]);
+    let mut socket = with_token(&server);
+    let pid = cell.sleeper.id();
+    let refused = ask(&mut socket, json!({"name": "process.kill", "pid": pid, "signal": "NONE"}));
+    assert!(refusal(&refused).0.contains("KILL"), "{refused}");
+    cell.assert_sleeping();
+    socket.send(json!({"type": "command", "data": {"name": "process.kill", "pid": pid}}).to_string());
+    let status = cell.sleeper.wait().expect("a child");
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "{status}");
+    server.wait_for_log(&format!("SIGKILL to {pid}, asked by 127.0.0.1:"));
+}
+
+#[test]
 fn a_process_is_ended_without_an_answer() {
     let mut cell = Cell::new();
     let mut server = cell.server(&["--allow-kill", "--token-file", &cell.token_file()]);
     let mut socket = with_token(&server);
     let pid = cell.sleeper.id();
-    socket.send(json!({"type": "command", "data": {"name": "process.kill", "pid": pid}}).to_string());
+    socket.send(json!({"type": "command", "data": {"name": "process.kill", "pid": pid, "signal": "TERM"}}).to_string());
     let end = Instant::now() + support::PATIENCE;
     let status = loop {
         if let Some(status) = cell.sleeper.try_wait().expect("a child") {

@@ -14,7 +14,7 @@ use crate::support::Server;
 use crate::wire::{Raw, frame, raise_own_limit, text, ticks};
 
 /// The next frame of psmonitor's stream; when it came.
-fn next_frame(socket: &mut Raw) -> Instant {
+pub fn next_frame(socket: &mut Raw) -> Instant {
     loop {
         match socket.frame().expect("the stream goes on") {
             (0x89, payload) => socket.send(&frame(0x8a, &payload)),
@@ -215,7 +215,7 @@ fn a_client_may_take_every_fifth_frame() {
     });
     let refused =
         |interval: &str| Raw::open(server.address(), &format!("/connect?id=x&interval={interval}"), &[]).err();
-    for wrong in ["soon", "-1s", "99999999999999999999999999h"] {
+    for wrong in ["soon", "-1s", "0", "99ms", "1ms", "0.05", "2h", "99999999999999999999999999h"] {
         assert_eq!(refused(wrong).map(|response| response.status), Some(400), "{wrong}");
     }
 }

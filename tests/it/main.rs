@@ -20,9 +20,11 @@
 //! | `machine`  | no tests: the fixture machine of `tests/fixtures/machine` and copies of it                          |
 //! | `matrix`   | every file of the machine missing, empty and garbage: its fields are null, nothing else changes     |
 //! | `names`    | what processes call themselves and were started with: no secret, no flood, nobody held up             |
+//! | `once`     | each source is read once a tick, whoever asks; one that hangs costs its own numbers                   |
 //! | `socket`   | no tests: WebSockets for the others                                                                 |
 //! | `sockets`  | twenty thousand sockets, and nobody waits for their list                                             |
 //! | `spoilt`   | one bad line of a kernel file costs its own values; what odd kernels and containers write             |
+//! | `strangers` | pages that hide where they are from; characters that move the terminal of the log's reader     |
 //! | `stop`     | signals: close codes, exit code, time                                                                |
 //! | `support`  | no tests: starts and ends servers; HTTP and event streams for the others                            |
 //! | `wire`     | no tests: raw frames, half requests, and what the kernel says of the server's process               |
@@ -45,10 +47,12 @@ mod load;
 mod machine;
 mod matrix;
 mod names;
+mod once;
 mod pipeline;
 mod socket;
 mod sockets;
 mod spoilt;
 mod stop;
+mod strangers;
 mod support;
 mod wire;

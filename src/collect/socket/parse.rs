@@ -247,9 +247,12 @@ mod tests {
         crate::model::hostile_text::assert_linear("a table of sockets", |text| {
             let text = String::from_utf8_lossy(text);
             let line = "00000000963655bb: 00000003 00000000 00000000 0005 01  1158 /";
-            drop(unix(&format!("{UNIX_HEAD}{line}{text}\n{text}")));
-            drop(unix(&format!("{UNIX_HEAD}{text}")));
-            drop(inet(&format!("{HEAD}0: {text}")));
+            let (mut list, mut faults) = (Vec::new(), Faults::default());
+            for text in [format!("{UNIX_HEAD}{line}{text}\n{text}"), format!("{UNIX_HEAD}{text}")] {
+                let _ = parse_unix(Path::new("unix"), &text, &mut list, &mut faults);
+            }
+            let text = format!("{HEAD}0: {text}");
+            let _ = parse_inet(Path::new("tcp"), &text, SocketKind::Tcp4, &mut list, &mut faults);
         });
     }
 

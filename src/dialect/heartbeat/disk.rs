@@ -6,14 +6,8 @@ use serde::Serialize;
 
 use crate::dialect::number::{milliseconds, percent};
 use crate::dialect::rows::Entries;
+use crate::model::Snapshot;
 use crate::model::storage::{Disk, Filesystem};
-use crate::model::{Snapshot, Subjects};
-
-/// What `/api/disk` needs.
-pub const DISK_NEEDS: Subjects = Subjects::FILESYSTEMS;
-
-/// What `/api/diskio` needs.
-pub const DISKIO_NEEDS: Subjects = Subjects::VITALS;
 
 #[derive(Serialize)]
 struct DiskAnswer<'a> {

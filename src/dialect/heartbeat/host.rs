@@ -7,18 +7,9 @@ use serde::Serialize;
 
 use crate::dialect::number::whole;
 use crate::dialect::rows::Rows;
+use crate::model::Snapshot;
 use crate::model::cpu::RawCpuModel;
 use crate::model::system::HostFacts;
-use crate::model::{Snapshot, Subjects};
-
-/// What `/api/platform` needs: it counts the processes.
-pub const PLATFORM_NEEDS: Subjects = Subjects::TOP_PROCESSES;
-
-/// What `/api/cpumodel` needs.
-pub const CPUMODEL_NEEDS: Subjects = Subjects::VITALS;
-
-/// What `/api/uptime` needs.
-pub const UPTIME_NEEDS: Subjects = Subjects::VITALS;
 
 #[derive(Serialize)]
 struct UptimeAnswer {

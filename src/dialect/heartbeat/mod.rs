@@ -1,7 +1,7 @@
 //! Heartbeat: the answers of its `/api/*` routes, with the keys of gopsutil v3 that the original passes on.
 //!
-//! Called by the server, once a frame and route. Each function returns a view to serialize; the `*_NEEDS` beside it tell
-//! what a snapshot must hold for it. What is unknown is `null`; the object of `/api/diskio` is then empty.
+//! The rows below are what the server carries, each encoded once a frame at most; the functions return views to serialize.
+//! `/api/process` is no row: it is about one process, and not the same for everybody. What is unknown is `null`; the object of `/api/diskio` is then empty.
 
 mod disk;
 mod host;
@@ -9,21 +9,44 @@ mod network;
 #[cfg(test)]
 mod tests;
 
-pub use disk::{DISK_NEEDS, DISKIO_NEEDS, disk, diskio};
-pub use host::{CPUMODEL_NEEDS, PLATFORM_NEEDS, UPTIME_NEEDS, cpumodel, platform, uptime};
-pub use network::{NETWORK_NEEDS, network};
-
 use serde::Serialize;
 
+use super::json_text;
 use super::number::{percent, whole};
 use crate::model::cpu::Cpu;
-use crate::model::{Snapshot, Subjects};
+use crate::model::{Answer, Snapshot, Subjects};
+use disk::{disk, diskio};
+use host::{cpumodel, platform, uptime};
+use network::network;
 
-/// What `/api/cpu` needs.
-pub const CPU_NEEDS: Subjects = Subjects::VITALS;
+/// `GET /api/cpu`.
+pub static CPU: Answer = row("/api/cpu", Subjects::VITALS, |snapshot| json_text(&cpu(snapshot)));
 
-/// What `/api/memory` needs.
-pub const MEMORY_NEEDS: Subjects = Subjects::VITALS;
+/// `GET /api/memory`.
+pub static MEMORY: Answer = row("/api/memory", Subjects::VITALS, |snapshot| json_text(&memory(snapshot)));
+
+/// `GET /api/disk`.
+pub static DISK: Answer = row("/api/disk", Subjects::FILESYSTEMS, |snapshot| json_text(&disk(snapshot)));
+
+/// `GET /api/diskio`.
+pub static DISKIO: Answer = row("/api/diskio", Subjects::VITALS, |snapshot| json_text(&diskio(snapshot)));
+
+/// `GET /api/network`.
+pub static NETWORK: Answer =
+    row("/api/network", Subjects::SOCKETS.with(Subjects::INTERFACES), |snapshot| json_text(&network(snapshot)));
+
+/// `GET /api/uptime`.
+pub static UPTIME: Answer = row("/api/uptime", Subjects::VITALS, |snapshot| json_text(&uptime(snapshot)));
+
+/// `GET /api/platform`: it counts the processes.
+pub static PLATFORM: Answer = row("/api/platform", Subjects::TOP_PROCESSES, |snapshot| json_text(&platform(snapshot)));
+
+/// `GET /api/cpumodel`.
+pub static CPUMODEL: Answer = row("/api/cpumodel", Subjects::VITALS, |snapshot| json_text(&cpumodel(snapshot)));
+
+const fn row(name: &'static str, needs: Subjects, encode: fn(&Snapshot) -> String) -> Answer {
+    Answer { name, needs, encode }
+}
 
 #[derive(Serialize)]
 struct Usage<T> {
@@ -34,7 +57,7 @@ struct Usage<T> {
 }
 
 /// `/api/cpu`: per cent of all cores together.
-pub fn cpu(snapshot: &Snapshot) -> impl Serialize + use<> {
+fn cpu(snapshot: &Snapshot) -> impl Serialize + use<> {
     let averages = snapshot.averages.cpu;
     Usage {
         current_usage: snapshot.cpu.as_ref().and_then(Cpu::busy_ratio).map(percent),
@@ -65,7 +88,7 @@ struct MemoryUsage {
 }
 
 /// `/api/memory`: bytes now, and used bytes over the last minutes. Bytes stay whole numbers, as clients parse them.
-pub fn memory(snapshot: &Snapshot) -> impl Serialize + use<> {
+fn memory(snapshot: &Snapshot) -> impl Serialize + use<> {
     let now = snapshot.memory;
     let averages = snapshot.averages.memory;
     let bytes = |mean: f64| whole(mean.round());

@@ -8,12 +8,9 @@ use std::net::IpAddr;
 use serde::{Serialize, Serializer};
 
 use crate::dialect::rows::Rows;
+use crate::model::Snapshot;
 use crate::model::network::{Address, Interface};
 use crate::model::socket::{HolderUsers, RawSocket, SocketEnd, SocketKind};
-use crate::model::{Snapshot, Subjects};
-
-/// What `/api/network` needs.
-pub const NETWORK_NEEDS: Subjects = Subjects::SOCKETS.with(Subjects::INTERFACES);
 
 #[derive(Serialize)]
 struct NetworkAnswer<C, I, S> {
@@ -22,15 +19,17 @@ struct NetworkAnswer<C, I, S> {
     connections: Option<S>,
 }
 
-/// `/api/network`. `connections` holds TCP, UDP and UNIX sockets, a row for each process that holds one.
+/// `/api/network`. `connections` holds TCP and UDP sockets, a row for each process that holds one, and a row for each type
+/// of UNIX sockets: the original's page draws a card and sends a request for each row. All of them stand in our own API.
 pub fn network(snapshot: &Snapshot) -> impl Serialize + '_ {
     let interfaces = snapshot.interfaces.as_deref();
     let sockets = snapshot.sockets.as_deref();
     NetworkAnswer {
         io_usage: interfaces.map(|list| Rows(move || list.iter().map(counters))),
         interfaces: interfaces.map(|list| Rows(move || list.iter().map(interface))),
-        connections: sockets
-            .map(|all| Rows(move || all.list.iter().flat_map(move |socket| connections(socket, &all.users)))),
+        connections: sockets.map(|all| {
+            Rows(move || listed(&all.list).flat_map(move |(socket, most)| connections(socket, &all.users).take(most)))
+        }),
     }
 }
 
@@ -158,6 +157,20 @@ impl Serialize for Uids {
             None => [0_u32; 0].serialize(serializer),
         }
     }
+}
+
+/// The sockets that are told, each with how many rows at most: all of TCP and UDP, and of UNIX sockets the first of each
+/// type, as the original: it tells them apart by address, type and status, and they have neither address nor status.
+fn listed(all: &[RawSocket]) -> impl Iterator<Item = (&RawSocket, usize)> {
+    let mut told = Vec::new();
+    all.iter().filter_map(move |socket| match socket.kind {
+        SocketKind::Unix(kind) if told.contains(&kind) => None,
+        SocketKind::Unix(kind) => {
+            told.push(kind);
+            Some((socket, 1))
+        }
+        _ => Some((socket, usize::MAX)),
+    })
 }
 
 /// One row for each holder; one with `pid` and `fd` 0 and no `uids` where none may be seen.

@@ -15,9 +15,11 @@ mod own;
 mod power;
 mod storage;
 mod system;
+pub mod text;
 pub mod writer;
 
-pub use writer::Format;
+pub use text::Format;
+use text::Page;
 use writer::{Kind, Writer};
 
 use crate::model::own::OwnStats;
@@ -110,26 +112,38 @@ pub fn collector_names() -> impl Iterator<Item = &'static str> {
     COLLECTORS.iter().map(|collector| collector.name)
 }
 
-/// The page of metrics. `filter` holds the values of `collect[]`; `None` or an empty list is everything.
+/// The page of metrics: [`families`] as text.
 pub fn encode(
     snapshot: &Snapshot,
     own: &OwnStats,
     filter: Option<&[&str]>,
     format: Format,
 ) -> Result<Vec<u8>, UnknownCollector> {
+    let mut page = Page::new(format);
+    families(snapshot, own, filter, &mut page)?;
+    Ok(page.finish())
+}
+
+/// All families, for whatever takes them. `filter` holds the values of `collect[]`; `None` or an empty list is everything.
+/// Nothing is written when it names a collector that does not exist.
+pub fn families(
+    snapshot: &Snapshot,
+    own: &OwnStats,
+    filter: Option<&[&str]>,
+    writer: &mut Writer,
+) -> Result<(), UnknownCollector> {
     let wanted = filter.unwrap_or_default();
     let known = |name: &str| NOT_GATHERED.contains(&name) || collector_names().any(|gathered| gathered == name);
     if let Some(name) = wanted.iter().find(|name| !known(name)) {
         return Err(UnknownCollector { name: (*name).to_owned() });
     }
     let is_wanted = |name: &str| wanted.is_empty() || wanted.contains(&name);
-    let mut writer = Writer::new(format);
     for collector in COLLECTORS.iter().filter(|collector| is_wanted(collector.name)) {
-        (collector.write)(&mut writer, snapshot);
+        (collector.write)(writer, snapshot);
     }
-    write_runs(&mut writer, snapshot, is_wanted, wanted);
-    own::own(&mut writer, snapshot, own);
-    Ok(writer.finish())
+    write_runs(writer, snapshot, is_wanted, wanted);
+    own::own(writer, snapshot, own);
+    Ok(())
 }
 
 /// Duration and success of each collector.

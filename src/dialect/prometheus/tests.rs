@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::writer::{Head, Labels, Sink, Value};
 use super::*;
 use crate::collect::{Collector, Paths};
 use crate::model::cpu::Cpu;
@@ -161,4 +162,53 @@ fn an_empty_snapshot_tells_that_nothing_was_read() {
 fn the_index_is_in_order() {
     assert!(collector_names().is_sorted());
     assert!(NOT_GATHERED.is_sorted());
+}
+
+/// Keeps what it is told.
+#[derive(Default)]
+struct Kept(Vec<KeptFamily>);
+
+struct KeptFamily {
+    name: String,
+    kind: Kind,
+    help: String,
+    samples: Vec<(Vec<(String, String)>, Value)>,
+}
+
+impl Sink for Kept {
+    fn head(&mut self, head: Head<'_>) {
+        let Head { name, kind, help } = head;
+        self.0.push(KeptFamily { name: name.to_owned(), kind, help: help.to_owned(), samples: Vec::new() });
+    }
+
+    fn sample(&mut self, head: Head<'_>, labels: &Labels<'_>, value: Value) {
+        let family = self.0.last_mut().expect("a head comes first");
+        assert_eq!(family.name, head.name, "a sample belongs to the head before it");
+        let labels = labels.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        family.samples.push((labels, value));
+    }
+}
+
+#[test]
+fn the_families_are_all_that_the_page_is_made_of() {
+    let (snapshot, own) = (snapshot(), OwnStats { clients: vec![("psiod", 3)], ..OwnStats::default() });
+    let mut kept = Kept::default();
+    families(&snapshot, &own, None, &mut kept).unwrap();
+    assert!(kept.0.len() > 100 && kept.0.iter().all(|family| !family.samples.is_empty()));
+    for format in [Format::Text, Format::OpenMetrics] {
+        let mut page = Page::new(format);
+        let writer: &mut Writer = &mut page;
+        for KeptFamily { name, kind, help, samples } in &kept.0 {
+            let mut family = writer.family(name, *kind, help);
+            for (labels, value) in samples {
+                let labels: Vec<_> = labels.iter().map(|(name, text)| (&**name, &**text)).collect();
+                family.sample(&labels, *value);
+            }
+        }
+        let (ours, theirs) = (encode(&snapshot, &own, None, format).unwrap(), page.finish());
+        assert!(ours == theirs, "{format:?}");
+    }
+    let mut nothing = Kept::default();
+    assert!(families(&snapshot, &own, Some(&["cpu", "nonsense"]), &mut nothing).is_err());
+    assert!(nothing.0.is_empty(), "nothing of a question that makes no sense");
 }

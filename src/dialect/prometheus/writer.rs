@@ -1,47 +1,8 @@
-//! Writes metric families in the Prometheus text format 0.0.4 or in OpenMetrics 1.0: HELP, TYPE, samples, escaping.
+//! What collectors write: families of samples with labels and values, into whatever takes them. The text page is one such
+//! [`Sink`]; one that sends them elsewhere would be another.
 //!
-//! A family's head is written with its first sample, so a family without samples leaves nothing behind. All samples of a
-//! family are written together, as both formats demand.
-
-use std::io::Write;
-
-/// Which of the two formats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Format {
-    /// Prometheus text format 0.0.4.
-    Text,
-    /// OpenMetrics 1.0.
-    OpenMetrics,
-}
-
-impl Format {
-    /// The value of the `Content-Type` header.
-    #[must_use]
-    pub const fn content_type(self) -> &'static str {
-        match self {
-            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
-            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        }
-    }
-
-    /// The format that an `Accept` header asks for: OpenMetrics only where it is named, and the text format not preferred.
-    #[must_use]
-    pub fn from_accept(accept: &str) -> Self {
-        let weight = |kinds: &[&str]| {
-            let weights = accept.split(',').filter_map(|range| {
-                let mut parts = range.split(';').map(str::trim);
-                let kind = parts.next()?;
-                kinds.iter().any(|known| kind.eq_ignore_ascii_case(known)).then_some(())?;
-                let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-                Some(weight.map_or(1.0, |weight| weight.parse::<f32>().unwrap_or(1.0)))
-            });
-            weights.fold(0.0, f32::max)
-        };
-        let named = weight(&["application/openmetrics-text"]);
-        let is_preferred = named > 0.0 && named >= weight(&["text/plain", "text/*", "*/*"]);
-        if is_preferred { Self::OpenMetrics } else { Self::Text }
-    }
-}
+//! A family is told to the sink with its first sample, so a family without samples leaves nothing behind. All samples of a
+//! family come together, as every format demands.
 
 /// What a family's numbers mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,23 +59,33 @@ impl From<bool> for Value {
 /// Names and values of a sample's labels.
 pub type Labels<'a> = [(&'a str, &'a str)];
 
-/// The page being written.
-#[derive(Debug)]
-pub struct Writer {
-    out: Vec<u8>,
-    format: Format,
+/// What a family is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head<'a> {
+    /// The name that its samples carry.
+    pub name: &'a str,
+    /// What its numbers mean.
+    pub kind: Kind,
+    /// A sentence for people.
+    pub help: &'a str,
 }
 
-impl Writer {
-    /// An empty page.
-    #[must_use]
-    pub fn new(format: Format) -> Self {
-        Self { out: Vec::with_capacity(64 << 10), format }
-    }
+/// What takes families: first a head, then its samples, at least one, then the next head.
+pub trait Sink {
+    /// A family begins.
+    fn head(&mut self, head: Head<'_>);
 
+    /// One sample of it. Each set of labels occurs once.
+    fn sample(&mut self, head: Head<'_>, labels: &Labels<'_>, value: Value);
+}
+
+/// What a collector writes into, whatever becomes of it.
+pub type Writer = dyn Sink;
+
+impl Writer {
     /// Begins a family. Nothing is written before its first sample.
     pub fn family<'w>(&'w mut self, name: &'w str, kind: Kind, help: &'w str) -> Family<'w> {
-        Family { writer: self, name, kind, help, begun: false }
+        Family { sink: self, head: Head { name, kind, help }, begun: false }
     }
 
     /// A gauge without labels; nothing where the value is unknown.
@@ -130,54 +101,12 @@ impl Writer {
             self.family(name, Kind::Counter, help).sample(&[], value);
         }
     }
-
-    /// The finished page.
-    #[must_use]
-    pub fn finish(mut self) -> Vec<u8> {
-        if self.format == Format::OpenMetrics {
-            self.put("# EOF\n");
-        }
-        self.out
-    }
-
-    fn put(&mut self, text: &str) {
-        self.out.extend_from_slice(text.as_bytes());
-    }
-
-    /// HELP texts and label values: backslash and line feed are escaped in both, quotes in label values, and in HELP by
-    /// OpenMetrics.
-    fn put_escaped(&mut self, text: &str, quotes: bool) {
-        for &byte in text.as_bytes() {
-            match byte {
-                b'\\' => self.put("\\\\"),
-                b'\n' => self.put("\\n"),
-                b'"' if quotes => self.put("\\\""),
-                _ => self.out.push(byte),
-            }
-        }
-    }
-
-    fn put_value(&mut self, value: Value) {
-        // Writing into a vector cannot fail.
-        let _ = match value {
-            Value::Unsigned(number) => write!(self.out, "{number}"),
-            Value::Signed(number) => write!(self.out, "{number}"),
-            Value::Float(number) if number.is_nan() => write!(self.out, "NaN"),
-            Value::Float(number) if number.is_infinite() => {
-                write!(self.out, "{}", if number > 0.0 { "+Inf" } else { "-Inf" })
-            }
-            Value::Float(number) => write!(self.out, "{number}"),
-        };
-    }
 }
 
 /// A family being written.
-#[derive(Debug)]
 pub struct Family<'w> {
-    writer: &'w mut Writer,
-    name: &'w str,
-    kind: Kind,
-    help: &'w str,
+    sink: &'w mut Writer,
+    head: Head<'w>,
     begun: bool,
 }
 
@@ -186,105 +115,15 @@ impl Family<'_> {
     pub fn sample<V: Into<Value>>(&mut self, labels: &Labels<'_>, value: V) {
         if !self.begun {
             self.begun = true;
-            self.put_head();
+            self.sink.head(self.head);
         }
-        self.writer.put(self.name);
-        if let Some(((first, text), rest)) = labels.split_first() {
-            self.put_label("{", first, text);
-            for (name, text) in rest {
-                self.put_label(",", name, text);
-            }
-            self.writer.put("}");
-        }
-        self.writer.put(" ");
-        self.writer.put_value(value.into());
-        self.writer.put("\n");
+        self.sink.sample(self.head, labels, value.into());
     }
 
     /// One sample where the value is known.
     pub fn maybe<V: Into<Value>>(&mut self, labels: &Labels<'_>, value: Option<V>) {
         if let Some(value) = value {
             self.sample(labels, value);
-        }
-    }
-
-    fn put_label(&mut self, before: &str, name: &str, text: &str) {
-        self.writer.put(before);
-        self.writer.put(name);
-        self.writer.put("=\"");
-        self.writer.put_escaped(text, true);
-        self.writer.put("\"");
-    }
-
-    fn put_head(&mut self) {
-        let open = self.writer.format == Format::OpenMetrics;
-        // OpenMetrics names a counter's family without the `_total` that its samples carry.
-        let stem = self.name.strip_suffix("_total").filter(|_| open && self.kind == Kind::Counter);
-        let kind = match (self.kind, open) {
-            (Kind::Counter, true) if stem.is_none() => "unknown",
-            (Kind::Counter, _) => "counter",
-            (Kind::Gauge, _) => "gauge",
-            (Kind::Untyped, true) => "unknown",
-            (Kind::Untyped, false) => "untyped",
-        };
-        let name = stem.unwrap_or(self.name);
-        self.writer.put("# HELP ");
-        self.writer.put(name);
-        self.writer.put(" ");
-        self.writer.put_escaped(self.help, open);
-        self.writer.put("\n# TYPE ");
-        self.writer.put(name);
-        self.writer.put(" ");
-        self.writer.put(kind);
-        self.writer.put("\n");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn page(format: Format) -> String {
-        let mut writer = Writer::new(format);
-        let mut family = writer.family("node_x_total", Kind::Counter, "A \"b\" \\ c\nd");
-        family.sample(&[("device", "a\\b\"c\nd"), ("mode", "é")], 1_u64);
-        family.sample(&[], 0.5);
-        let _: Family<'_> = writer.family("node_empty", Kind::Gauge, "Never seen");
-        writer.gauge("node_y", "Y", Some(-3_i64));
-        writer.gauge("node_z", "Z", None::<u64>);
-        writer.family("node_u", Kind::Untyped, "U").sample(&[], f64::INFINITY);
-        String::from_utf8(writer.finish()).unwrap()
-    }
-
-    #[test]
-    fn text_format() {
-        let expected = "# HELP node_x_total A \"b\" \\\\ c\\nd\n# TYPE node_x_total counter\n\
-                        node_x_total{device=\"a\\\\b\\\"c\\nd\",mode=\"é\"} 1\nnode_x_total 0.5\n\
-                        # HELP node_y Y\n# TYPE node_y gauge\nnode_y -3\n\
-                        # HELP node_u U\n# TYPE node_u untyped\nnode_u +Inf\n";
-        assert_eq!(page(Format::Text), expected);
-    }
-
-    #[test]
-    fn open_metrics() {
-        let expected = "# HELP node_x A \\\"b\\\" \\\\ c\\nd\n# TYPE node_x counter\n\
-                        node_x_total{device=\"a\\\\b\\\"c\\nd\",mode=\"é\"} 1\nnode_x_total 0.5\n\
-                        # HELP node_y Y\n# TYPE node_y gauge\nnode_y -3\n\
-                        # HELP node_u U\n# TYPE node_u unknown\nnode_u +Inf\n# EOF\n";
-        assert_eq!(page(Format::OpenMetrics), expected);
-    }
-
-    #[test]
-    fn the_accept_header_decides() {
-        let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
-        assert_eq!(Format::from_accept(prometheus), Format::OpenMetrics);
-        assert_eq!(Format::from_accept("application/openmetrics-text;q=0, text/plain"), Format::Text);
-        let text_first = "text/plain;version=0.0.4;q=1,application/openmetrics-text;q=0.5";
-        assert_eq!(Format::from_accept(text_first), Format::Text);
-        assert_eq!(Format::from_accept("application/openmetrics-text; version=1.0.0"), Format::OpenMetrics);
-        assert_eq!(Format::from_accept("application/openmetrics-text;q=0.5,*/*;q=0.1"), Format::OpenMetrics);
-        for accept in ["", "*/*", "text/plain;version=0.0.4"] {
-            assert_eq!(Format::from_accept(accept), Format::Text);
         }
     }
 }

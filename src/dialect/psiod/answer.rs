@@ -5,25 +5,50 @@
 use serde::{Serialize, Serializer};
 
 use super::request::{Command, Refusal};
+use crate::dialect::json_text;
 use crate::dialect::number::percent_one_decimal;
+use crate::model::cpu::Cpu;
 use crate::model::memory::{Memory, Swap};
 use crate::model::process::{Process, ProcessState};
 use crate::model::storage::Filesystem;
-use crate::model::{Snapshot, Subjects};
+use crate::model::{Answer, Snapshot, Subjects};
 
-/// What a snapshot must hold for a command.
-#[must_use]
-pub const fn needs(command: Command) -> Subjects {
-    match command {
-        Command::Processes | Command::Process { .. } => Subjects::ALL_PROCESSES,
-        Command::Disks | Command::RootDisk => Subjects::FILESYSTEMS,
-        Command::Kill { .. } | Command::Cpu | Command::Memory | Command::Network | Command::Host => Subjects::VITALS,
-    }
+/// The commands that everybody is answered alike.
+pub static ANSWERS: [Answer; 7] = [
+    row("process.getall", Subjects::ALL_PROCESSES, |snapshot| {
+        let all = snapshot.processes.as_ref().and_then(|processes| processes.all());
+        response(Data::Processes(all.map(ProcessRows)))
+    }),
+    row("cpu.getall", Subjects::VITALS, |snapshot| {
+        let usage = |ratio: Option<f64>| ratio.map(percent_one_decimal);
+        let rows = |cpu: &Cpu| {
+            cpu.cores.iter().map(|core| CoreRow { num: core.core, usage: usage(core.time.busy_ratio) }).collect()
+        };
+        response(Data::Cores(snapshot.cpu.as_ref().map(rows)))
+    }),
+    row("memory.getall", Subjects::VITALS, |snapshot| {
+        let (memory, swap) = (virtual_memory(snapshot.memory.as_ref()), swap_use(snapshot.swap.as_ref()));
+        let data = Data::Memory(MemoryUse { memory, swap });
+        json_text(&Response { kind: "response", data, memory: Some(memory), swap: Some(swap) })
+    }),
+    row("disk.getall", Subjects::FILESYSTEMS, |snapshot| response(Data::Disks(disks(snapshot)))),
+    row("disk.root.getstats", Subjects::FILESYSTEMS, |snapshot| response(Data::Root(root(snapshot)))),
+    row("network.getstats", Subjects::VITALS, |snapshot| response(Data::Traffic(traffic(snapshot)))),
+    row("host.getstats", Subjects::VITALS, |snapshot| {
+        response(Data::Host { hostname: snapshot.host.as_deref().and_then(|host| host.hostname.as_deref()) })
+    }),
+];
+
+/// What a snapshot must hold for `process.get`.
+pub const PROCESS_NEEDS: Subjects = Subjects::ALL_PROCESSES;
+
+const fn row(name: &'static str, needs: Subjects, encode: fn(&Snapshot) -> String) -> Answer {
+    Answer { name, needs, encode }
 }
 
 /// An answer, ready to be serialized.
 #[derive(Serialize)]
-pub struct Answer<'a> {
+struct Response<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     data: Data<'a>,
@@ -47,36 +72,16 @@ enum Data<'a> {
     Host { hostname: Option<&'a str> },
 }
 
-/// The answer to a command; `None` where there is nothing to say, after [`Command::Kill`].
+fn response(data: Data<'_>) -> String {
+    json_text(&Response { kind: "response", data, memory: None, swap: None })
+}
+
+/// The answer to `process.get`.
 ///
 /// # Errors
 /// A refusal, for a process that does not exist.
-pub fn answer(command: Command, snapshot: &Snapshot) -> Result<Option<Answer<'_>>, Refusal> {
-    let all = snapshot.processes.as_ref().and_then(|processes| processes.all());
-    let data = match command {
-        Command::Kill { .. } => return Ok(None),
-        Command::Processes => Data::Processes(all.map(ProcessRows)),
-        Command::Process { pid } => Data::Process(one_process(command, pid, snapshot)?),
-        Command::Cpu => Data::Cores(snapshot.cpu.as_ref().map(|cpu| {
-            let usage = |ratio: Option<f64>| ratio.map(percent_one_decimal);
-            cpu.cores.iter().map(|core| CoreRow { num: core.core, usage: usage(core.time.busy_ratio) }).collect()
-        })),
-        Command::Memory => {
-            let (memory, swap) = (virtual_memory(snapshot.memory.as_ref()), swap_use(snapshot.swap.as_ref()));
-            let data = Data::Memory(MemoryUse { memory, swap });
-            return Ok(Some(Answer { kind: "response", data, memory: Some(memory), swap: Some(swap) }));
-        }
-        Command::Disks => Data::Disks(
-            snapshot
-                .filesystems
-                .as_deref()
-                .map(|list| list.iter().filter(|mount| mount.device_backed).flat_map(disk_rows).collect()),
-        ),
-        Command::RootDisk => Data::Root(root(snapshot)),
-        Command::Network => Data::Traffic(traffic(snapshot)),
-        Command::Host => Data::Host { hostname: snapshot.host.as_deref().and_then(|host| host.hostname.as_deref()) },
-    };
-    Ok(Some(Answer { kind: "response", data, memory: None, swap: None }))
+pub fn process(pid: i64, snapshot: &Snapshot) -> Result<String, Refusal> {
+    Ok(response(Data::Process(one_process(pid, snapshot)?)))
 }
 
 /// Rows made while they are written.
@@ -119,13 +124,13 @@ impl Serialize for User<'_> {
     }
 }
 
-fn one_process(command: Command, pid: i64, snapshot: &Snapshot) -> Result<Option<ProcessRow<'_>>, Refusal> {
+fn one_process(pid: i64, snapshot: &Snapshot) -> Result<Option<ProcessRow<'_>>, Refusal> {
     let Some(processes) = &snapshot.processes else { return Ok(None) };
     match u32::try_from(pid).ok().and_then(|pid| processes.find(pid)) {
         Some(process) => Ok(Some(process_row(process))),
         // A process that is missing among the ten largest may well exist.
         None if !processes.complete && pid > 0 => Ok(None),
-        None => Err(Refusal::of(command, format!("no process has the pid {pid}"))),
+        None => Err(Refusal::of(Command::Process { pid }, format!("no process has the pid {pid}"))),
     }
 }
 
@@ -186,8 +191,8 @@ struct Virtual {
     free: Option<u64>,
     active: Option<u64>,
     inactive: Option<u64>,
-    /// Linux counts no such memory.
-    wired: Option<u64>,
+    /// Linux has no such memory, and psiod says 0.
+    wired: u64,
     buffers: Option<u64>,
     cached: Option<u64>,
     shared: Option<u64>,
@@ -203,7 +208,7 @@ fn virtual_memory(memory: Option<&Memory>) -> Virtual {
         free: memory.and_then(|memory| memory.free_bytes),
         active: memory.and_then(|memory| memory.active_bytes),
         inactive: memory.and_then(|memory| memory.inactive_bytes),
-        wired: None,
+        wired: 0,
         buffers: memory.and_then(|memory| memory.buffers_bytes),
         cached: memory.and_then(cached),
         shared: memory.and_then(|memory| memory.shared_bytes),
@@ -243,6 +248,11 @@ struct DiskRow<'a> {
     mountpoint: &'a str,
     fstype: &'a str,
     opts: &'a str,
+}
+
+fn disks(snapshot: &Snapshot) -> Option<Vec<DiskRow<'_>>> {
+    let mounts = snapshot.filesystems.as_deref()?.iter();
+    Some(mounts.filter(|mount| mount.device_backed).flat_map(disk_rows).collect())
 }
 
 /// One row for each place where the device is mounted.

@@ -7,15 +7,19 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-/// The commands, as their names say them.
-const NAMES: &str = "process.getall, process.get, process.kill, cpu.getall, memory.getall, disk.getall, \
-                     disk.root.getstats, network.getstats, host.getstats";
+use super::answer::ANSWERS;
+use crate::model::Answer;
+
+/// All names, for whoever wrote another.
+fn names() -> String {
+    ANSWERS.iter().map(|answer| answer.name).chain(["process.get", "process.kill"]).collect::<Vec<_>>().join(", ")
+}
 
 /// One command, understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// `process.getall`.
-    Processes,
+    /// One that everybody is answered alike.
+    Shared(&'static Answer),
     /// `process.get`.
     Process {
         /// The process asked for; may be any number.
@@ -25,19 +29,63 @@ pub enum Command {
     Kill {
         /// The process to end: from 2 to the largest PID a kernel can have, and not our own.
         pid: i64,
+        /// What is sent to it.
+        signal: Signal,
     },
-    /// `cpu.getall`.
-    Cpu,
-    /// `memory.getall`.
-    Memory,
-    /// `disk.getall`.
-    Disks,
-    /// `disk.root.getstats`.
-    RootDisk,
-    /// `network.getstats`.
-    Network,
-    /// `host.getstats`.
-    Host,
+}
+
+/// The signals that may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGHUP.
+    Hup,
+    /// SIGINT.
+    Int,
+    /// SIGQUIT.
+    Quit,
+    /// SIGKILL, psiod's own.
+    Kill,
+    /// SIGUSR1.
+    Usr1,
+    /// SIGUSR2.
+    Usr2,
+    /// SIGTERM.
+    Term,
+    /// SIGCONT.
+    Cont,
+    /// SIGSTOP.
+    Stop,
+}
+
+impl Signal {
+    const ALL: [Self; 9] =
+        [Self::Hup, Self::Int, Self::Quit, Self::Kill, Self::Usr1, Self::Usr2, Self::Term, Self::Cont, Self::Stop];
+
+    /// Its name without SIG.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hup => "HUP",
+            Self::Int => "INT",
+            Self::Quit => "QUIT",
+            Self::Kill => "KILL",
+            Self::Usr1 => "USR1",
+            Self::Usr2 => "USR2",
+            Self::Term => "TERM",
+            Self::Cont => "CONT",
+            Self::Stop => "STOP",
+        }
+    }
+
+    /// SIGKILL where nothing is said, as psiod; else the one of that name, with or without SIG.
+    fn parse(value: Option<&Value>) -> Result<Self, String> {
+        let Some(value) = value else { return Ok(Self::Kill) };
+        let name = value.as_str().unwrap_or_default().to_ascii_uppercase();
+        let name = name.strip_prefix("SIG").unwrap_or(&name);
+        Self::ALL.into_iter().find(|signal| signal.name() == name).ok_or_else(|| {
+            format!("\"signal\" must be one of {}, or left out for KILL", Self::ALL.map(Self::name).join(", "))
+        })
+    }
 }
 
 impl Command {
@@ -45,15 +93,9 @@ impl Command {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Processes => "process.getall",
+            Self::Shared(answer) => answer.name,
             Self::Process { .. } => "process.get",
             Self::Kill { .. } => "process.kill",
-            Self::Cpu => "cpu.getall",
-            Self::Memory => "memory.getall",
-            Self::Disks => "disk.getall",
-            Self::RootDisk => "disk.root.getstats",
-            Self::Network => "network.getstats",
-            Self::Host => "host.getstats",
         }
     }
 }
@@ -117,23 +159,19 @@ pub fn parse(text: &str, own_pid: u32) -> Result<Command, Refusal> {
         return Err(refusal("\"data\" must be an object with the command's \"name\"".into()));
     };
     let Some(name) = name else {
-        return Err(refusal(format!("\"data\" must hold the command's \"name\" as text; known are {NAMES}")));
+        return Err(refusal(format!("\"data\" must hold the command's \"name\" as text; known are {}", names())));
     };
     match name {
-        "process.getall" => Ok(Command::Processes),
         "process.get" => Ok(Command::Process { pid: pid(data.get("pid")).map_err(refusal)? }),
         "process.kill" => {
             let pid = pid(data.get("pid")).map_err(refusal)?;
             may_be_ended(pid, own_pid).map_err(refusal)?;
-            Ok(Command::Kill { pid })
+            Ok(Command::Kill { pid, signal: Signal::parse(data.get("signal")).map_err(refusal)? })
         }
-        "cpu.getall" => Ok(Command::Cpu),
-        "memory.getall" => Ok(Command::Memory),
-        "disk.getall" => Ok(Command::Disks),
-        "disk.root.getstats" => Ok(Command::RootDisk),
-        "network.getstats" => Ok(Command::Network),
-        "host.getstats" => Ok(Command::Host),
-        _ => Err(refusal(format!("no such command; known are {NAMES}"))),
+        _ => match ANSWERS.iter().find(|answer| answer.name == name) {
+            Some(answer) => Ok(Command::Shared(answer)),
+            None => Err(refusal(format!("no such command; known are {}", names()))),
+        },
     }
 }
 

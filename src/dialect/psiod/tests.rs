@@ -2,28 +2,30 @@
 
 use serde_json::{Value, json};
 
-use super::{Command, Refusal, answer, needs, parse};
+use super::{ANSWERS, Command, Refusal, Signal, parse, process};
 use crate::dialect::testing::{assert_finite, assert_golden, assert_has_keys, assert_has_shape, snapshot, text};
 use crate::model::process::ProcessState;
 use crate::model::storage::FilesystemUsage;
 use crate::model::storage::MountPlace;
-use crate::model::{Snapshot, Subjects};
+use crate::model::{Answer, Snapshot, Subjects};
 
 const OWN_PID: u32 = 4242;
 
-const COMMANDS: [Command; 8] = [
-    Command::Processes,
-    Command::Process { pid: 42 },
-    Command::Cpu,
-    Command::Memory,
-    Command::Disks,
-    Command::RootDisk,
-    Command::Network,
-    Command::Host,
-];
+fn shared(name: &str) -> Command {
+    Command::Shared(ANSWERS.iter().find(|answer| answer.name == name).unwrap())
+}
+
+/// Every command that is answered.
+fn commands() -> impl Iterator<Item = Command> {
+    ANSWERS.iter().map(Command::Shared).chain([Command::Process { pid: 42 }])
+}
 
 fn answered(command: Command, snapshot: &Snapshot) -> String {
-    text(&answer(command, snapshot).unwrap().unwrap())
+    match command {
+        Command::Shared(answer) => (answer.encode)(snapshot),
+        Command::Process { pid } => process(pid, snapshot).unwrap(),
+        Command::Kill { .. } => unreachable!("success is silent"),
+    }
 }
 
 fn data(command: Command, snapshot: &Snapshot) -> Value {
@@ -38,7 +40,7 @@ fn refused(request: &str) -> Refusal {
 
 #[test]
 fn golden_and_documented_shape() {
-    for command in COMMANDS {
+    for command in commands() {
         let name = format!("psiod-{}", command.name());
         let answer = answered(command, &snapshot());
         assert_golden(&name, &answer);
@@ -50,26 +52,29 @@ fn golden_and_documented_shape() {
 #[test]
 fn every_key_is_there_when_nothing_is_known() {
     let nothing = Snapshot::default();
-    for command in COMMANDS {
+    for command in commands() {
         assert_has_keys(&format!("psiod-{}", command.name()), &answered(command, &nothing));
     }
-    assert_eq!(answered(Command::Processes, &nothing), r#"{"type":"response","data":null}"#);
-    assert_eq!(data(Command::RootDisk, &nothing), json!({"total": null, "used": null, "free": null, "percent": null}));
-    assert_eq!(data(Command::Network, &nothing), json!({"bytes_sent": null, "bytes_received": null}));
-    assert_eq!(data(Command::Host, &nothing), json!({"hostname": null}));
-    assert_eq!(data(Command::Memory, &nothing)["virtual"]["total"], Value::Null);
+    assert_eq!(answered(shared("process.getall"), &nothing), r#"{"type":"response","data":null}"#);
+    assert_eq!(
+        data(shared("disk.root.getstats"), &nothing),
+        json!({"total": null, "used": null, "free": null, "percent": null})
+    );
+    assert_eq!(data(shared("network.getstats"), &nothing), json!({"bytes_sent": null, "bytes_received": null}));
+    assert_eq!(data(shared("host.getstats"), &nothing), json!({"hostname": null}));
+    assert_eq!(data(shared("memory.getall"), &nothing)["virtual"]["total"], Value::Null);
 }
 
 #[test]
 fn each_command_is_understood_and_tells_what_it_needs() {
-    for command in COMMANDS {
+    for command in commands() {
         let request = json!({"type": "command", "data": {"name": command.name(), "pid": 42}}).to_string();
         assert_eq!(parse(&request, OWN_PID), Ok(command), "{request}");
     }
-    assert_eq!(needs(Command::Processes), Subjects::ALL_PROCESSES);
-    assert_eq!(needs(Command::Process { pid: 1 }), Subjects::ALL_PROCESSES);
-    assert_eq!(needs(Command::RootDisk), Subjects::FILESYSTEMS);
-    assert_eq!(needs(Command::Cpu), Subjects::VITALS);
+    let needs = |name: &str| ANSWERS.iter().find(|answer| answer.name == name).map(|answer: &Answer| answer.needs);
+    assert_eq!(needs("process.getall"), Some(Subjects::ALL_PROCESSES));
+    assert_eq!(needs("disk.root.getstats"), Some(Subjects::FILESYSTEMS));
+    assert_eq!(needs("cpu.getall"), Some(Subjects::VITALS));
 }
 
 #[test]
@@ -122,6 +127,7 @@ fn malformed_requests_are_refused_with_the_name_they_gave() {
         assert_eq!(answer, json!({"type": "error", "data": {"message": refusal.message, "name": name}}));
     }
     assert!(refused(r#"{"type":"command","data":{"name":"rm"}}"#).message.contains("process.getall"));
+    assert!(refused(r#"{"type":"command","data":{"name":"rm"}}"#).message.contains("process.kill"));
 }
 
 #[test]
@@ -152,30 +158,38 @@ fn what_must_never_be_ended_is_refused() {
         let refusal = kill(pid).expect_err(pid);
         assert_eq!(refusal.name.as_deref(), Some("process.kill"));
     }
-    assert_eq!(kill("2"), Ok(Command::Kill { pid: 2 }));
-    assert_eq!(kill("\"4243\""), Ok(Command::Kill { pid: 4243 }));
-    assert_eq!(kill("2147483647"), Ok(Command::Kill { pid: 2_147_483_647 }));
-    assert!(answer(Command::Kill { pid: 2 }, &snapshot()).unwrap().is_none(), "success is silent");
-    let off = Refusal::of(Command::Kill { pid: 2 }, "off");
+    assert_eq!(kill("2"), Ok(Command::Kill { pid: 2, signal: Signal::Kill }));
+    assert_eq!(kill("\"4243\""), Ok(Command::Kill { pid: 4243, signal: Signal::Kill }));
+    assert_eq!(kill("2147483647"), Ok(Command::Kill { pid: 2_147_483_647, signal: Signal::Kill }));
+    for (name, signal) in
+        [("TERM", Signal::Term), ("SIGTERM", Signal::Term), ("hup", Signal::Hup), ("KILL", Signal::Kill)]
+    {
+        assert_eq!(kill(&format!("2,\"signal\":\"{name}\"")), Ok(Command::Kill { pid: 2, signal }));
+    }
+    for wrong in ["\"\"", "\"SIG\"", "\"NOPE\"", "15", "null", "[\"TERM\"]"] {
+        let refusal = kill(&format!("2,\"signal\":{wrong}")).expect_err(wrong);
+        assert!(refusal.message.contains("TERM"), "{}", refusal.message);
+    }
+    let off = Refusal::of(Command::Kill { pid: 2, signal: Signal::Kill }, "off");
     assert_eq!(text(&off), r#"{"type":"error","data":{"message":"off","name":"process.kill"}}"#);
 }
 
 #[test]
 fn one_process_is_its_row_of_all() {
     let snapshot = snapshot();
-    let all = data(Command::Processes, &snapshot);
+    let all = data(shared("process.getall"), &snapshot);
     for row in all.as_array().unwrap() {
         let pid = row["pid"].as_i64().unwrap();
         assert_eq!(data(Command::Process { pid }, &snapshot), *row);
     }
     for pid in [3, 0, -42, i64::MAX, i64::MIN, (1_i64 << 32) + 42] {
-        let refusal = answer(Command::Process { pid }, &snapshot).err().unwrap();
+        let refusal = process(pid, &snapshot).unwrap_err();
         assert_eq!(refusal.name.as_deref(), Some("process.get"));
         assert!(refusal.message.contains(&pid.to_string()));
     }
     let mut largest = snapshot;
     largest.processes.as_mut().unwrap().complete = false;
-    assert_eq!(data(Command::Processes, &largest), Value::Null, "the largest are not all");
+    assert_eq!(data(shared("process.getall"), &largest), Value::Null, "the largest are not all");
     assert_eq!(data(Command::Process { pid: 3 }, &largest), Value::Null, "it may exist all the same");
     assert_eq!(data(Command::Process { pid: 42 }, &largest)["pid"], 42);
 }
@@ -183,7 +197,7 @@ fn one_process_is_its_row_of_all() {
 #[test]
 fn numbers_are_those_of_psutil() {
     let snapshot = snapshot();
-    let all = data(Command::Processes, &snapshot);
+    let all = data(shared("process.getall"), &snapshot);
     let find = |pid: u64| all.as_array().unwrap().iter().find(|row| row["pid"] == pid).unwrap();
     assert_eq!(find(42)["cpu_percent"], 185.7, "of one core, and it may pass 100");
     assert_eq!(find(40_001)["cpu_percent"], 0.0, "first sample");
@@ -194,15 +208,15 @@ fn numbers_are_those_of_psutil() {
     assert_eq!(find(40_000)["status"], "zombie");
     assert_eq!(find(32_534)["username"], "4711", "a user without a name is a number");
     assert_eq!(find(40_001)["username"], Value::Null);
-    assert_eq!(data(Command::Cpu, &snapshot), json!([{"num": 0, "usage": 42.0}, {"num": 1, "usage": 8.4}]));
-    let memory = data(Command::Memory, &snapshot);
+    assert_eq!(data(shared("cpu.getall"), &snapshot), json!([{"num": 0, "usage": 42.0}, {"num": 1, "usage": 8.4}]));
+    let memory = data(shared("memory.getall"), &snapshot);
     assert_eq!(memory["virtual"]["percent"], 1.9);
     assert_eq!(memory["virtual"]["cached"], 660 * 1_048_576, "with the slab that can be given back");
     assert_eq!(memory["swap"]["percent"], 67.5);
-    let traffic = data(Command::Network, &snapshot);
+    let traffic = data(shared("network.getstats"), &snapshot);
     assert_eq!(traffic, json!({"bytes_sent": 2_214_389_688_u64, "bytes_received": 3_015_705_256_u64}));
-    assert_eq!(data(Command::RootDisk, &snapshot)["percent"], 17.1);
-    assert_eq!(data(Command::Disks, &snapshot).as_array().unwrap().len(), 3, "tmpfs has no device");
+    assert_eq!(data(shared("disk.root.getstats"), &snapshot)["percent"], 17.1);
+    assert_eq!(data(shared("disk.getall"), &snapshot).as_array().unwrap().len(), 3, "tmpfs has no device");
 }
 
 #[test]
@@ -212,7 +226,7 @@ fn a_device_has_a_row_for_each_of_its_places() {
     list.truncate(2);
     list[0].also_at = vec![MountPlace { mount_point: "/srv".into(), options: "ro".into() }];
     let device = &list[0].device.clone();
-    let rows = data(Command::Disks, &snapshot);
+    let rows = data(shared("disk.getall"), &snapshot);
     assert_eq!(rows[1], json!({"device": device, "mountpoint": "/srv", "fstype": "ext4", "opts": "ro"}));
     assert_eq!(rows.as_array().unwrap().len(), 2);
 }
@@ -225,15 +239,15 @@ fn the_last_mount_at_the_root_counts_device_or_not() {
     overlay.mount_point = "/".into();
     overlay.usage = Some(FilesystemUsage { total_bytes: 77, ..FilesystemUsage::default() });
     list.push(overlay);
-    assert_eq!(data(Command::RootDisk, &snapshot)["total"], 77);
+    assert_eq!(data(shared("disk.root.getstats"), &snapshot)["total"], 77);
 }
 
 #[test]
 fn the_memory_stands_in_both_places() {
-    let answer: Value = serde_json::from_str(&answered(Command::Memory, &snapshot())).unwrap();
+    let answer: Value = serde_json::from_str(&answered(shared("memory.getall"), &snapshot())).unwrap();
     assert_eq!(answer["virtual"], answer["data"]["virtual"]);
     assert_eq!(answer["swap"], answer["data"]["swap"]);
-    let other: Value = serde_json::from_str(&answered(Command::Cpu, &snapshot())).unwrap();
+    let other: Value = serde_json::from_str(&answered(shared("cpu.getall"), &snapshot())).unwrap();
     assert_eq!(other.as_object().unwrap().len(), 2, "and nowhere else");
 }
 
@@ -246,7 +260,7 @@ fn numbers_that_are_none_become_null() {
         process.memory_ratio = Some(f64::NAN);
         process.state = ProcessState::Unknown;
     }
-    assert_finite(&answered(Command::Processes, &snapshot));
+    assert_finite(&answered(shared("process.getall"), &snapshot));
     let row = data(Command::Process { pid: 42 }, &snapshot);
     assert_eq!(row["cpu_percent"], Value::Null);
     assert_eq!(row["cpu_times"], json!([null, 0.29]));

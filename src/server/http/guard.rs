@@ -9,7 +9,7 @@ use std::time::Instant;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{ConnectionType, Method, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpResponse, ResponseError, web};
 use uuid::Uuid;
@@ -33,6 +33,9 @@ const CORS_EXPOSE: HeaderValue = HeaderValue::from_static("Retry-After, WWW-Auth
 
 /// The log's name of the line that each answer makes.
 const ACCESS_LOG: &str = "psmonitor::access";
+
+/// What a page of another origin is told that does not say which it is.
+const ANOTHER_PAGE: &str = "a page of another site may ask for this only with an Origin header, and only if started with --allow-origin ORIGIN";
 
 /// What the dashboard may load: its own files and nothing else.
 const CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
@@ -168,24 +171,54 @@ fn admit(req: &ServiceRequest, connection: Option<&Connection>) -> Result<Option
         return Err(ApiError::HeadTooLarge { limit: doors.head_bytes });
     }
     let local = connection.map(|connection| connection.local.ip().to_canonical());
-    let host = host_of(req.headers())?;
+    let host = if is_nameless_check(req) { None } else { Some(host_of(req.headers())?) };
     // A request in absolute form names the host a second time; both must be ours.
     let in_target = req.uri().authority().map(actix_web::http::uri::Authority::as_str);
-    if let Some(foreign) = std::iter::once(host).chain(in_target).find(|name| !doors.policy.knows(name, local)) {
+    if let Some(foreign) = host.into_iter().chain(in_target).find(|name| !doors.policy.knows(name, local)) {
         return Err(ApiError::Misdirected(format!(
             "this server is not known as {foreign:?}; if it should be, start it with --allow-host NAME"
         )));
     }
     let mut origins = req.headers().get_all(header::ORIGIN);
-    let Some(origin) = origins.next() else { return Ok(None) };
+    let Some(origin) = origins.next() else {
+        let is_foreign = doors.policy.origins != AllowOrigins::Any && is_of_another_page(req, doors);
+        return if is_foreign { Err(ApiError::Forbidden(ANOTHER_PAGE.to_owned())) } else { Ok(None) };
+    };
     let scheme = if doors.is_secure { "https" } else { "http" };
     let text = origin.to_str().unwrap_or_default();
-    if origins.next().is_some() || !doors.policy.admits(text, scheme, host, local) {
+    if origins.next().is_some() || !doors.policy.admits(text, scheme, host.unwrap_or_default(), local) {
         return Err(ApiError::Forbidden(format!(
             "pages from {text:?} may not read from this server; if they should, start it with --allow-origin ORIGIN"
         )));
     }
     Ok(Some(origin.clone()))
+}
+
+/// Whether this is the check of a load balancer or an old monitoring program: HTTP/1.0 has no `Host`, and no browser leaves
+/// it out. What it may ask tells nothing about the machine.
+fn is_nameless_check(req: &ServiceRequest) -> bool {
+    let is_check = match *req.method() {
+        Method::GET | Method::HEAD => req.path() == "/healthz",
+        Method::OPTIONS => true,
+        _ => false,
+    };
+    is_check && req.version() == Version::HTTP_10 && !req.headers().contains_key(header::HOST)
+}
+
+/// Whether a browser says that a page of another origin asks for this without naming itself: an image, a script, a frame,
+/// a form of a page that hides where it is from. Only that a person follows a link is fine, wherever it stands, to whatever
+/// has an end: the page learns nothing by it. Browsers tell this (Fetch Metadata) on https and to loopback; other programs
+/// do not tell it.
+fn is_of_another_page(req: &ServiceRequest, doors: &Doors) -> bool {
+    let told = |name: &str, is: fn(&[u8]) -> bool| req.headers().get_all(name).any(|value| is(value.as_bytes()));
+    if !told("sec-fetch-site", |site| site != b"same-origin" && site != b"none") {
+        return false;
+    }
+    let is_link = *req.method() == Method::GET
+        && told("sec-fetch-mode", |mode| mode == b"navigate")
+        && told("sec-fetch-dest", |dest| dest == b"document");
+    let access = (doors.access)(req.method(), req.path(), is_upgrade(req.request()));
+    !(is_link && matches!(access, Access::Open | Access::Token))
 }
 
 /// Where anybody must prove who they are: a token in the header, or for streams a ticket that works once. Who it is goes

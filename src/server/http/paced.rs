@@ -6,6 +6,7 @@
 //! no more. Used by [`crate::server::serve`] alone; it changes no byte.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -28,6 +29,13 @@ impl Socket {
     /// The owner of `stream`: when it is dropped the descriptor is closed.
     pub fn new((stream, connection): (SharedStream, Rc<Connection>)) -> Self {
         Self { stream, connection }
+    }
+
+    /// The first byte that the client sends, which stays to be read; `None` when it sends nothing before the end.
+    pub async fn first_byte(&self) -> io::Result<Option<u8>> {
+        let mut byte = [0];
+        let count = poll_fn(|cx| self.stream.borrow().poll_peek(cx, &mut ReadBuf::new(&mut byte))).await?;
+        Ok((count > 0).then_some(byte[0]))
     }
 
     fn with<T>(&self, poll: impl FnOnce(Pin<&mut TcpStream>) -> T) -> T {

@@ -1,4 +1,5 @@
-//! Carries Heartbeat's words: its `/api/*` routes.
+//! Carries Heartbeat's words about one process, which are not the same for everybody; the others are rows of the table of
+//! routes.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,14 +15,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::auth::Identity;
 use crate::dialect::heartbeat as words;
 use crate::dialect::json_text;
-use crate::model::{ReadError, Snapshot, Subjects, redact};
-use crate::sampler::{Encoding, Sampler};
+use crate::model::{ReadError, redact};
 use crate::server::error::ApiError;
 use crate::server::http::connection::Connection;
-use crate::server::http::json_response;
 use crate::server::machine::Machine;
-
-type Answer = Result<HttpResponse, ApiError>;
 
 /// How long the kernel may take to tell a command line: a process that is swapping can hold it up.
 const COMMAND_LINE_TIME: Duration = Duration::from_secs(1);
@@ -31,61 +28,6 @@ const PROCESS_READS: usize = 4;
 
 /// Time between two looks whether a process is still being read.
 const ANOTHER_LOOK: Duration = Duration::from_millis(20);
-
-/// `GET /api/cpu`.
-pub async fn cpu(sampler: web::Data<Sampler>) -> Answer {
-    answer(&sampler, words::CPU_NEEDS, Encoding::HeartbeatCpu, |snapshot| json_text(&words::cpu(snapshot))).await
-}
-
-/// `GET /api/memory`.
-pub async fn memory(sampler: web::Data<Sampler>) -> Answer {
-    answer(&sampler, words::MEMORY_NEEDS, Encoding::HeartbeatMemory, |snapshot| json_text(&words::memory(snapshot)))
-        .await
-}
-
-/// `GET /api/disk`.
-pub async fn disk(sampler: web::Data<Sampler>) -> Answer {
-    answer(&sampler, words::DISK_NEEDS, Encoding::HeartbeatDisk, |snapshot| json_text(&words::disk(snapshot))).await
-}
-
-/// `GET /api/diskio`.
-pub async fn diskio(sampler: web::Data<Sampler>) -> Answer {
-    answer(&sampler, words::DISKIO_NEEDS, Encoding::HeartbeatDiskio, |snapshot| json_text(&words::diskio(snapshot)))
-        .await
-}
-
-/// `GET /api/network`.
-pub async fn network(sampler: web::Data<Sampler>) -> Answer {
-    answer(&sampler, words::NETWORK_NEEDS, Encoding::HeartbeatNetwork, |snapshot| json_text(&words::network(snapshot)))
-        .await
-}
-
-/// `GET /api/uptime`.
-pub async fn uptime(sampler: web::Data<Sampler>) -> Answer {
-    answer(&sampler, words::UPTIME_NEEDS, Encoding::HeartbeatUptime, |snapshot| json_text(&words::uptime(snapshot)))
-        .await
-}
-
-/// `GET /api/platform`.
-pub async fn platform(sampler: web::Data<Sampler>) -> Answer {
-    answer(&sampler, words::PLATFORM_NEEDS, Encoding::HeartbeatPlatform, |snapshot| {
-        json_text(&words::platform(snapshot))
-    })
-    .await
-}
-
-/// `GET /api/cpumodel`.
-pub async fn cpumodel(sampler: web::Data<Sampler>) -> Answer {
-    answer(&sampler, words::CPUMODEL_NEEDS, Encoding::HeartbeatCpumodel, |snapshot| {
-        json_text(&words::cpumodel(snapshot))
-    })
-    .await
-}
-
-async fn answer(sampler: &Sampler, needs: Subjects, encoding: Encoding, encode: fn(&Snapshot) -> String) -> Answer {
-    let frame = sampler.latest(needs).await?;
-    Ok(json_response(frame.encoded(encoding, encode)))
-}
 
 /// The reads of single processes that are under way. Each keeps a thread that nothing can call back while the process
 /// holds its memory's lock, so there are only a few, and one a process.
@@ -147,7 +89,7 @@ pub async fn process(
     query: web::Query<Wanted>,
     machine: web::Data<dyn Machine>,
     reads: web::Data<ProcessReads>,
-) -> Answer {
+) -> Result<HttpResponse, ApiError> {
     let Some(asked) = query.pid.as_deref().map(str::trim).filter(|pid| !pid.is_empty()) else {
         return Err(ApiError::BadRequest("name the process: /api/process?pid=PID".to_owned()));
     };

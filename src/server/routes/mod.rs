@@ -8,10 +8,13 @@ mod openapi;
 mod process_monitor;
 mod psiod;
 mod psmonitor;
+mod shared;
 
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, Route, guard, web};
 
+use crate::dialect as words;
+use crate::model::Answer;
 use crate::sampler::Sampler;
 use crate::server::error::ApiError;
 use crate::server::http::assets;
@@ -30,11 +33,24 @@ pub struct Endpoint {
     pub path: &'static str,
     /// Who may use it.
     pub access: Access,
-    route: fn() -> Route,
+    handler: Handler,
+}
+
+/// What answers.
+enum Handler {
+    /// A function of a dialect's file.
+    Own(fn() -> Route),
+    /// A dialect's row, the same for everybody.
+    Shared(&'static Answer),
 }
 
 const fn on(method: Method, path: &'static str, access: Access, route: fn() -> Route) -> Endpoint {
-    Endpoint { method, path, access, route }
+    Endpoint { method, path, access, handler: Handler::Own(route) }
+}
+
+/// `GET` of a row's own path, for whoever holds a token.
+const fn row(answer: &'static Answer) -> Endpoint {
+    Endpoint { method: Method::GET, path: answer.name, access: Token, handler: Handler::Shared(answer) }
 }
 
 use Access::{Open, Stream, Token, Worker};
@@ -45,21 +61,21 @@ pub static ENDPOINTS: &[Endpoint] = &[
     on(Method::POST, "/", Token, || web::to(psmonitor::create)),
     on(Method::POST, "/authenticate", Open, || web::to(login::authenticate)),
     on(Method::POST, "/worker", Token, || web::to(login::worker)),
-    on(Method::GET, "/system", Token, || web::to(psmonitor::system)),
-    on(Method::GET, "/network", Token, || web::to(psmonitor::network)),
+    row(&words::psmonitor::SYSTEM),
+    row(&words::psmonitor::NETWORK),
     on(Method::GET, "/connect", Worker, || web::to(psmonitor::connect)),
     on(Method::GET, "/ws", Worker, || web::to(psmonitor::connect)),
-    on(Method::GET, "/api/cpu", Token, || web::to(heartbeat::cpu)),
-    on(Method::GET, "/api/memory", Token, || web::to(heartbeat::memory)),
-    on(Method::GET, "/api/disk", Token, || web::to(heartbeat::disk)),
-    on(Method::GET, "/api/diskio", Token, || web::to(heartbeat::diskio)),
-    on(Method::GET, "/api/network", Token, || web::to(heartbeat::network)),
-    on(Method::GET, "/api/uptime", Token, || web::to(heartbeat::uptime)),
+    row(&words::heartbeat::CPU),
+    row(&words::heartbeat::MEMORY),
+    row(&words::heartbeat::DISK),
+    row(&words::heartbeat::DISKIO),
+    row(&words::heartbeat::NETWORK),
+    row(&words::heartbeat::UPTIME),
     on(Method::GET, "/api/process", Token, || web::to(heartbeat::process)),
-    on(Method::GET, "/api/platform", Token, || web::to(heartbeat::platform)),
-    on(Method::GET, "/api/cpumodel", Token, || web::to(heartbeat::cpumodel)),
+    row(&words::heartbeat::PLATFORM),
+    row(&words::heartbeat::CPUMODEL),
     on(Method::GET, "/api/processes", Stream, || web::to(process_monitor::processes)),
-    on(Method::GET, "/api/v1/snapshot", Token, || web::to(native::snapshot)),
+    row(&words::native::SNAPSHOT),
     on(Method::GET, "/api/v1/stream", Stream, || web::to(native::stream)),
     on(Method::GET, "/api/v1/history", Token, || web::to(native::history)),
     on(Method::GET, "/api/v1/openapi.json", Token, || web::to(openapi::document)),
@@ -77,7 +93,10 @@ pub fn configure(app: &mut web::ServiceConfig) {
         }
         let mut resource = web::resource(first.path);
         for endpoint in ENDPOINTS.iter().filter(|endpoint| endpoint.path == first.path) {
-            let route = (endpoint.route)();
+            let route = match endpoint.handler {
+                Handler::Own(route) => route(),
+                Handler::Shared(answer) => shared::route(answer),
+            };
             resource = resource.route(if endpoint.method == Method::GET {
                 route.guard(guard::Any(guard::Get()).or(guard::Head()))
             } else {

@@ -1,4 +1,4 @@
-//! Carries our own words: the snapshot once, or as a stream of events.
+//! Carries our own words: the snapshot as a stream of events, and the history.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,28 +7,21 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use crate::config::parse_time;
 use crate::dialect::json_text;
 use crate::dialect::native as words;
 use crate::history::{History, Parameters, Query};
-use crate::sampler::{Encoding, Sampler};
+use crate::sampler::Sampler;
 use crate::server::error::ApiError;
 use crate::server::http::json_response;
-use crate::server::stream::Streams;
 use crate::server::stream::events::{self, Events, Pace};
 use crate::server::stream::stream_limits::Kind;
+use crate::server::stream::{Streams, wanted_interval};
 
 /// Most queries of the history at once.
 const QUERIES_AT_ONCE: usize = 4;
 
 /// When a client whose query failed should come back.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
-
-/// `GET /api/v1/snapshot`.
-pub async fn snapshot(sampler: web::Data<Sampler>) -> Result<HttpResponse, ApiError> {
-    let frame = sampler.latest(words::NEEDS).await?;
-    Ok(json_response(frame.encoded(Encoding::NativeSnapshot, words::snapshot)))
-}
 
 /// Query of `/api/v1/stream`.
 #[derive(Debug, Deserialize)]
@@ -43,20 +36,12 @@ pub async fn stream(
     sampler: web::Data<Sampler>,
     streams: web::Data<Streams>,
 ) -> Result<HttpResponse, ApiError> {
-    let interval = match query.interval.as_deref() {
-        None => sampler.interval(),
-        Some(text) => parse_time(text).map_err(|why| ApiError::BadRequest(format!("interval={text}: {why}")))?,
-    };
+    let interval = wanted_interval(&sampler, query.interval.as_deref())?;
     events::respond(
         &req,
         &streams,
         &sampler,
-        Events {
-            kind: Kind::Native,
-            needs: words::NEEDS,
-            pace: Pace::Ticks(interval),
-            event: |frame| frame.encoded(Encoding::NativeEvent, words::event),
-        },
+        Events { kind: Kind::Native, pace: Pace::Ticks(interval), event: &words::EVENT },
     )
 }
 

@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use crate::dialect::json_text;
+use super::shared::shared;
 use crate::dialect::process_monitor as words;
-use crate::model::Snapshot;
-use crate::sampler::{Encoding, Sampler};
+use crate::sampler::Sampler;
 use crate::server::error::ApiError;
-use crate::server::http::json_response;
 use crate::server::stream::Streams;
 use crate::server::stream::events::{self, Events, Pace};
 use crate::server::stream::stream_limits::Kind;
@@ -24,22 +22,12 @@ pub async fn processes(
     streams: web::Data<Streams>,
 ) -> Result<HttpResponse, ApiError> {
     if events::wants_json_once(&req) {
-        let frame = sampler.latest(words::NEEDS).await?;
-        return Ok(json_response(frame.encoded(Encoding::ProcessMonitorObject, object)));
+        return shared(&words::OBJECT, &sampler).await;
     }
     events::respond(
         &req,
         &streams,
         &sampler,
-        Events {
-            kind: Kind::ProcessMonitor,
-            needs: words::NEEDS,
-            pace: Pace::Timer(PERIOD),
-            event: |frame| frame.encoded(Encoding::ProcessMonitorEvent, words::event),
-        },
+        Events { kind: Kind::ProcessMonitor, pace: Pace::Timer(PERIOD), event: &words::EVENT },
     )
-}
-
-fn object(snapshot: &Snapshot) -> String {
-    json_text(&words::processes(snapshot))
 }

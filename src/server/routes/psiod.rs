@@ -13,7 +13,7 @@ use crate::dialect::json_text;
 use crate::dialect::psiod as words;
 use crate::dialect::psiod::{Command, Refusal};
 use crate::dialect::psmonitor::AT_CAPACITY;
-use crate::sampler::{Encoding, Frame, Sampler};
+use crate::sampler::Sampler;
 use crate::server::error::ApiError;
 use crate::server::http::bearer;
 use crate::server::http::connection::Connection;
@@ -92,32 +92,31 @@ async fn answer(text: &str, psiod: &Psiod, client: &Client) -> Option<ByteString
         Ok(command) => command,
         Err(refusal) => return refused(&refusal),
     };
-    if let Command::Kill { pid } = command {
-        return end_process(pid, psiod, client).err().and_then(|why| refused(&Refusal::of(command, why)));
-    }
-    match psiod.sampler.latest(words::needs(command)).await {
-        Ok(frame) => match encode(command, &frame) {
-            Ok(answer) => answer,
+    let needs = match command {
+        Command::Kill { pid, signal } => {
+            return end_process(pid, signal, psiod, client).err().and_then(|why| refused(&Refusal::of(command, why)));
+        }
+        Command::Shared(answer) => answer.needs,
+        Command::Process { .. } => words::PROCESS_NEEDS,
+    };
+    let frame = match psiod.sampler.latest(needs).await {
+        Ok(frame) => frame,
+        Err(error) => return refused(&Refusal::of(command, error.to_string())),
+    };
+    match command {
+        Command::Kill { .. } => None,
+        Command::Shared(answer) => Some(frame.encoded(answer)),
+        Command::Process { pid } => match words::process(pid, frame.snapshot()) {
+            Ok(text) => Some(text.into()),
             Err(refusal) => refused(&refusal),
         },
-        Err(error) => refused(&Refusal::of(command, error.to_string())),
     }
 }
 
-/// Answers that are large and the same for everybody are encoded once a frame.
-fn encode(command: Command, frame: &Frame) -> Result<Option<ByteString>, Refusal> {
-    if command == Command::Processes {
-        return Ok(Some(frame.encoded(Encoding::PsiodProcesses, |snapshot| {
-            words::answer(Command::Processes, snapshot).map_or_else(|refusal| json_text(&refusal), |a| json_text(&a))
-        })));
-    }
-    Ok(words::answer(command, frame.snapshot())?.map(|answer| json_text(&answer).into()))
-}
-
-/// Sends SIGTERM, if the operator allows it and the client proved who it is. The PID is at least 2 and not our own: a
+/// Sends a signal, if the operator allows it and the client proved who it is. The PID is at least 2 and not our own: a
 /// negative one would address a group, -1 everybody. Through a descriptor of the process (Linux 5.3), since kill(2) takes
 /// the number of any thread for its process, our own threads' for us.
-fn end_process(pid: i64, psiod: &Psiod, client: &Client) -> Result<(), String> {
+fn end_process(pid: i64, signal: words::Signal, psiod: &Psiod, client: &Client) -> Result<(), String> {
     if !psiod.allow_kill {
         return Err("process.kill is switched off; the server must be started with --allow-kill".to_owned());
     }
@@ -144,14 +143,29 @@ fn end_process(pid: i64, psiod: &Psiod, client: &Client) -> Result<(), String> {
         Errno::SRCH | Errno::INVAL | Errno::NOENT => format!("there is no process {pid}; process.getall lists them"),
         error => format!("process {pid} cannot be ended: {error}"),
     })?;
-    match pidfd_send_signal(process, Signal::TERM) {
+    match pidfd_send_signal(process, kernels(signal)) {
         Ok(()) => {
-            log::warn!("process.kill: SIGTERM to {pid}, asked by {} ({who})", client.address);
+            log::warn!("process.kill: SIG{} to {pid}, asked by {} ({who})", signal.name(), client.address);
             Ok(())
         }
         Err(error) => {
             log::warn!("process.kill: {pid} refused by the kernel ({error}), asked by {} ({who})", client.address);
             Err(format!("the kernel refuses to end process {pid}: {error}"))
         }
+    }
+}
+
+/// The kernel's number of a signal.
+fn kernels(signal: words::Signal) -> Signal {
+    match signal {
+        words::Signal::Hup => Signal::HUP,
+        words::Signal::Int => Signal::INT,
+        words::Signal::Quit => Signal::QUIT,
+        words::Signal::Kill => Signal::KILL,
+        words::Signal::Usr1 => Signal::USR1,
+        words::Signal::Usr2 => Signal::USR2,
+        words::Signal::Term => Signal::TERM,
+        words::Signal::Cont => Signal::CONT,
+        words::Signal::Stop => Signal::STOP,
     }
 }

@@ -1,5 +1,6 @@
-//! Carries psmonitor's words: workers, the two routes, the stream.
+//! Carries psmonitor's words: workers and the stream.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,47 +11,61 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::config::parse_time;
 use crate::dialect::psmonitor as words;
 use crate::limits::Limits;
-use crate::sampler::{Encoding, Sampler, Stride};
+use crate::sampler::{Sampler, Stride};
 use crate::server::error::ApiError;
 use crate::server::http::connection::Connection;
-use crate::server::http::{body, is_upgrade, json_response};
-use crate::server::stream::Streams;
+use crate::server::http::{body, is_upgrade};
 use crate::server::stream::stream_limits::{Kind, Pass};
 use crate::server::stream::websocket::{self, Event, Gone, Socket};
-use crate::worker::{Registry, Worker};
+use crate::server::stream::{Streams, wanted_interval};
+use crate::worker::{LIFETIME, Registry, Worker};
 
 /// Why a stream is refused to somebody else than the worker's user.
 const INVALID_SUBSCRIBER: &str = "Invalid worker id for this subscriber";
 
-/// `POST /`: a new worker, whatever the body says.
+/// `POST /`: a new worker, whatever the body says, unless it is a report.
 pub async fn create(
     req: HttpRequest,
     payload: web::Payload,
     limits: web::Data<Limits>,
     workers: web::Data<Registry>,
 ) -> Result<HttpResponse, ApiError> {
-    body::read(&req, payload, &limits).await?;
+    let body = body::read(&req, payload, &limits).await?;
+    if let Some(action) = report_action(&body) {
+        return Err(ApiError::NotFound(format!(
+            "this server keeps no reports of System Monitor agents, so it takes no {action}; \
+             point the agent to a server that has a receiver"
+        )));
+    }
     Ok(match workers.create(None) {
-        Ok(id) => HttpResponse::Ok().json(json!({ "id": id.to_string(), "status": null })),
+        Ok(id) => HttpResponse::Ok().json(json!({
+            "id": id.to_string(),
+            "status": null,
+            "url": format!("/connect?id={id}"),
+            "message": format!("worker created; connect to its url within {} s", LIFETIME.as_secs()),
+        })),
         Err(full) => HttpResponse::ServiceUnavailable()
             .insert_header(("Retry-After", full.retry_after.as_secs().to_string()))
             .json(json!({ "id": null, "status": full.to_string() })),
     })
 }
 
-/// `GET /system`.
-pub async fn system(sampler: web::Data<Sampler>) -> Result<HttpResponse, ApiError> {
-    let frame = sampler.latest(words::SYSTEM_NEEDS).await?;
-    Ok(json_response(frame.encoded(Encoding::PsmonitorSystem, words::system)))
-}
-
-/// `GET /network`.
-pub async fn network(sampler: web::Data<Sampler>) -> Result<HttpResponse, ApiError> {
-    let frame = sampler.latest(words::NETWORK_NEEDS).await?;
-    Ok(json_response(frame.encoded(Encoding::PsmonitorNetwork, words::network)))
+/// What a System Monitor agent reports to. To answer it as a client of ours would tell it that its report is kept.
+fn report_action(body: &[u8]) -> Option<&'static str> {
+    #[derive(Deserialize)]
+    struct Report<'a> {
+        #[serde(borrow)]
+        action: Cow<'a, str>,
+    }
+    const ACTIONS: [&str; 3] = ["check_url", "check_system_id", "send_stats"];
+    // serde would take a list for a structure too.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return None;
+    }
+    let report: Report<'_> = serde_json::from_slice(body).ok()?;
+    ACTIONS.into_iter().find(|action| *action == report.action)
 }
 
 /// Query of `/connect`.
@@ -76,10 +91,7 @@ pub async fn connect(
     let Some(id) = query.id.as_deref().filter(|id| !id.is_empty()) else {
         return Err(ApiError::BadRequest("name the worker: POST / gives an id, connect to /connect?id=ID".to_owned()));
     };
-    let interval = match query.interval.as_deref() {
-        None => sampler.interval(),
-        Some(text) => parse_time(text).map_err(|why| ApiError::BadRequest(format!("interval={text}: {why}")))?,
-    };
+    let interval = wanted_interval(&sampler, query.interval.as_deref())?;
     let address = req.conn_data::<Rc<Connection>>().map_or([0, 0, 0, 0].into(), |connection| connection.peer_ip());
     let (response, mut socket) = websocket::accept(&req, &mut payload.into_inner(), &streams)?;
     let pass = streams.gate.enter(Kind::Psmonitor, address);
@@ -107,7 +119,7 @@ pub async fn connect(
 
 // By reference: a socket that is moved in would have its place twice in each stream's memory.
 async fn stream(socket: &mut Socket, sampler: &Sampler, interval: Duration, _pass: Pass) -> Result<(), Gone> {
-    let mut watch = sampler.watch(words::SYSTEM_NEEDS);
+    let mut watch = sampler.watch(words::FRAME.needs);
     socket.say(ByteString::from_static(words::GREETING)).await?;
     // A server that stops before the first frame closes the socket too, so that is listened for from the start.
     let first = loop {
@@ -121,12 +133,12 @@ async fn stream(socket: &mut Socket, sampler: &Sampler, interval: Duration, _pas
         return Err(Gone);
     };
     let stride = Stride::new(first.tick(), interval, sampler.interval());
-    socket.frame(first.encoded(Encoding::PsmonitorFrame, words::frame)).await?;
+    socket.frame(first.encoded(&words::FRAME)).await?;
     drop(first);
     loop {
         tokio::select! {
             frame = watch.next(stride) => match frame {
-                Some(frame) => socket.frame(frame.encoded(Encoding::PsmonitorFrame, words::frame)).await?,
+                Some(frame) => socket.frame(frame.encoded(&words::FRAME)).await?,
                 None => return Err(Gone),
             },
             event = socket.next() => answer(socket, event?).await?,

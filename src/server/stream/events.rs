@@ -12,14 +12,13 @@ use actix_web::http::Method;
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
-use bytestring::ByteString;
 use futures_util::stream;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::Streams;
 use super::stream_limits::{Kind, Pass};
-use crate::model::Subjects;
+use crate::model::{Answer, Subjects};
 use crate::sampler::{Frame, Sampler, StandsStill, Stride, Watch};
 use crate::server::error::ApiError;
 use crate::server::http::connection::Connection;
@@ -36,12 +35,10 @@ const KIND: (HeaderName, HeaderValue) = (CONTENT_TYPE, HeaderValue::from_static(
 pub struct Events {
     /// Whose clients these are.
     pub kind: Kind,
-    /// What must be gathered.
-    pub needs: Subjects,
     /// When an event is due.
     pub pace: Pace,
-    /// One event's bytes, `data: ...` and the blank line.
-    pub event: fn(&Frame) -> ByteString,
+    /// One event, `data: ...` and the blank line.
+    pub event: &'static Answer,
 }
 
 /// When an event is due.
@@ -101,7 +98,7 @@ pub fn respond(
             ticker.set_missed_tick_behavior(MissedTickBehavior::Skip);
             Source::Timer { ticker, due: false }
         }
-        Pace::Ticks(wanted) => Source::Ticks { watch: sampler.watch(events.needs), wanted, stride: None },
+        Pace::Ticks(wanted) => Source::Ticks { watch: sampler.watch(events.event.needs), wanted, stride: None },
     };
     let stream = Stream {
         events,
@@ -166,10 +163,10 @@ impl Stream {
                 drop(stopping);
                 return None;
             }
-            frame = self.source.next(&self.sampler, self.events.needs) => match frame {
+            frame = self.source.next(&self.sampler, self.events.event.needs) => match frame {
                 Ok(frame) => {
                     self.streams.gate.sent.fetch_add(1, Ordering::Relaxed);
-                    (self.events.event)(&frame).into_bytes()
+                    frame.encoded(self.events.event).into_bytes()
                 }
                 Err(error) => Bytes::from(format!(": {error}\n\n")),
             },

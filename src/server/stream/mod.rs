@@ -7,10 +7,14 @@ pub mod stream_limits;
 pub mod websocket;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::config::{INTERVALS, parse_time};
 use crate::limits::Limits;
+use crate::sampler::Sampler;
+use crate::server::error::ApiError;
 use stream_limits::Gate;
 
 /// What every stream needs, whatever it carries. One instance for all worker threads.
@@ -21,4 +25,14 @@ pub struct Streams {
     pub limits: Limits,
     /// Turns true once, when the server stops. Written by the server, read by every stream.
     pub stopping: watch::Receiver<bool>,
+}
+
+/// The interval that a stream's `?interval=` asks for, or else the sampler's. What is no time, or out of the bounds of
+/// `--interval`, is refused.
+pub fn wanted_interval(sampler: &Sampler, text: Option<&str>) -> Result<Duration, ApiError> {
+    let Some(text) = text else { return Ok(sampler.interval()) };
+    let is_bounded = |time: &Duration| INTERVALS.contains(time);
+    let parsed = parse_time(text)
+        .and_then(|time| Some(time).filter(is_bounded).ok_or_else(|| "it must be between 100ms and 1h".to_owned()));
+    parsed.map_err(|why| ApiError::BadRequest(format!("interval={text}: {why}")))
 }
