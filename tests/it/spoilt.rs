@@ -138,6 +138,7 @@ fn places(at: &str, value: &Value, all: &mut BTreeMap<String, Value>) {
                 }
             }
         }
+        Value::Array(list) if list.is_empty() => {}
         value => drop(all.insert(at.to_owned(), value.clone())),
     }
 }
@@ -233,6 +234,13 @@ impl Case<'_> {
             if outcome.is_err() {
                 outcome = self.compare(&next_answers(server));
             }
+        }
+        // What is lost stays so; what only came late is there at the second look.
+        if let Ok(lost) = &mut outcome
+            && !lost.is_empty()
+        {
+            let again = next_answers(server);
+            lost.retain(|place| !again.contains_key(place));
         }
         write(machine, self.file, self.text);
         Some(outcome)
