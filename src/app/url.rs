@@ -58,7 +58,8 @@ pub fn outside(scheme: &str, addresses: &[SocketAddr]) -> Vec<String> {
 
 fn urls(scheme: &str, listening: &[SocketAddr], links: &[Link]) -> Vec<String> {
     let is_outward = |link: &&Link| link.flags.is_some_and(|flags| flags & UP != 0 && flags & LOOPBACK == 0);
-    let ips: Vec<IpAddr> = links.iter().filter(is_outward).flat_map(|link| &link.addresses).map(|a| a.ip).collect();
+    let ips: Vec<IpAddr> =
+        links.iter().filter(is_outward).flat_map(|link| link.addresses.iter().flatten()).map(|a| a.ip).collect();
     // A link-local address is worth nothing without the name of the other machine's interface.
     let is_told = |ip: &&IpAddr| !matches!(ip, IpAddr::V6(six) if six.is_unicast_link_local());
     let wildcards = listening.iter().filter(|address| address.ip().is_unspecified());
@@ -77,7 +78,7 @@ mod tests {
     fn link(flags: u32, addresses: &[&str]) -> Link {
         let address = |ip: &&str| RawAddress { ip: ip.parse().unwrap(), prefix_length: 24 };
         let addresses = addresses.iter().map(address).collect();
-        Link { flags: Some(flags), addresses, ..Link::default() }
+        Link { flags: Some(flags), addresses: Some(addresses), ..Link::default() }
     }
 
     fn listening(all: &[&str]) -> Vec<SocketAddr> {

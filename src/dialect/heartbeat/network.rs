@@ -85,7 +85,9 @@ fn interface(interface: &Interface) -> InterfaceRow<'_> {
         name: &interface.name,
         hardwareaddr: link.map(|link| link.mac.as_deref().unwrap_or_default()),
         flags: link.and_then(|link| link.flags).map(Flags),
-        addrs: link.map(|link| link.addresses.iter().map(|a| AddressRow { addr: WithPrefix(*a) }).collect()),
+        addrs: link
+            .and_then(|link| link.addresses.as_ref())
+            .map(|list| list.iter().map(|a| AddressRow { addr: WithPrefix(*a) }).collect()),
     }
 }
 

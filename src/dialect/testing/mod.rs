@@ -203,7 +203,7 @@ fn loopback() -> Interface {
         flags: Some(0x49),
         mtu_bytes: Some(65_536),
         operational_state: Some("unknown".into()),
-        addresses: vec![address("127.0.0.1", 8), address("::1", 128)],
+        addresses: Some(vec![address("127.0.0.1", 8), address("::1", 128)]),
         ..Link::default()
     };
     Interface {
@@ -223,7 +223,7 @@ fn ethernet() -> Interface {
         operational_state: Some("up".into()),
         speed_bits_per_second: Some(1_000_000_000),
         duplex: Some("full".into()),
-        addresses: vec![address("192.0.2.2", 24), address("fd00::2", 64), address("fe80::fc:ff:fe00:1", 64)],
+        addresses: Some(vec![address("192.0.2.2", 24), address("fd00::2", 64), address("fe80::fc:ff:fe00:1", 64)]),
     };
     let received = Traffic { errors: 1, dropped: 2, fifo: 3, ..traffic(804_438_487) };
     let sent = Traffic { errors: 4, dropped: 5, fifo: 6, ..traffic(3_122_919) };

@@ -140,8 +140,8 @@ pub struct Link {
     pub speed_bits_per_second: Option<u64>,
     /// `full` or `half`.
     pub duplex: Option<String>,
-    /// Addresses.
-    pub addresses: Vec<Address>,
+    /// Addresses. `None` when they are not known.
+    pub addresses: Option<Vec<Address>>,
 }
 
 /// An address of an interface.
@@ -186,7 +186,6 @@ impl Link {
     #[must_use]
     pub fn of(class: &NetClass, addresses: Option<&RawAddresses>) -> Option<Self> {
         let word = |text: &str| Some(text.trim().to_owned()).filter(|word| !word.is_empty());
-        let of_it = addresses.into_iter().flat_map(|list| &list.0).filter(|(name, _)| **name == *class.name);
         // -1, or the same without its sign: the driver does not know.
         let speed = class.speed_megabits.and_then(|speed| u64::try_from(speed).ok());
         Some(Self {
@@ -200,7 +199,9 @@ impl Link {
                 .filter(|speed| *speed != u64::from(u32::MAX))
                 .and_then(|speed| speed.checked_mul(1_000_000)),
             duplex: word(&class.duplex).filter(|duplex| duplex != "unknown"),
-            addresses: of_it.map(|(_, address)| *address).collect(),
+            addresses: addresses.map(|list| {
+                list.0.iter().filter(|(name, _)| **name == *class.name).map(|(_, address)| *address).collect()
+            }),
         })
     }
 }
@@ -241,7 +242,7 @@ mod tests {
             operational_state: Some("up".to_owned()),
             speed_bits_per_second: Some(1_000_000_000),
             duplex: Some("full".to_owned()),
-            addresses: vec![address("10.0.0.1"), address("10.0.0.3")],
+            addresses: Some(vec![address("10.0.0.1"), address("10.0.0.3")]),
         };
         assert_eq!(Link::of(&full, Some(&list)), Some(expected));
         assert_eq!(
