@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
+use log::Level;
 use tokio::sync::Semaphore;
 
 use crate::error::StartupError;
@@ -134,28 +135,33 @@ impl Auth {
     /// gone, the last one too. Reads files, so not for the async threads.
     pub fn reload(&self) {
         let mut keys = self.keys();
+        // Told once the new keys are in place: whoever reads that a token is gone may count on it.
+        let mut told = Vec::new();
         if let Some(path) = &self.sources.token_file {
             match self.sources.tokens() {
                 Ok(tokens) => {
-                    log::info!("--token-file {}: read again, {tokens:?}", path.display());
+                    told.push((Level::Info, format!("--token-file {}: read again, {tokens:?}", path.display())));
                     keys.tokens = Arc::new(tokens);
                 }
-                Err(error) => log::error!("{error}; the old tokens stay"),
+                Err(error) => told.push((Level::Error, format!("{error}; the old tokens stay"))),
             }
         }
         if let Some(path) = &self.sources.users_file {
             match self.sources.users() {
                 Ok(users) => {
-                    log::info!("--users-file {}: read again, {users:?}", path.display());
+                    told.push((Level::Info, format!("--users-file {}: read again, {users:?}", path.display())));
                     if users.is_empty() {
-                        log::warn!("--users-file {}: {NO_USER}", path.display());
+                        told.push((Level::Warn, format!("--users-file {}: {NO_USER}", path.display())));
                     }
                     keys.users = Arc::new(users);
                 }
-                Err(error) => log::error!("{error}; the old users stay"),
+                Err(error) => told.push((Level::Error, format!("{error}; the old users stay"))),
             }
         }
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        for (level, line) in told {
+            log::log!(level, "{line}");
+        }
     }
 
     /// Whether strangers are kept out at all.
