@@ -371,6 +371,6 @@ def test_these_checks_can_fail(document, server):
     assert broken(lambda s: s.update(tpyo=1))
     assert broken(lambda s: s["memory"].update(used_byts=1))
     assert broken(lambda s: s["memory"].pop("used_bytes"))
-    assert broken(lambda s: s["memory"].update(total_bytes=None))
+    assert broken(lambda s: s["processes"]["list"][0].update(pid=None))
     assert broken(lambda s: s["processes"]["list"][0].update(pid="1"))
     assert broken(lambda s: s["cpu"]["cores"][0].update(busy_ratio=101.0))
