@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_core_that_went_and_came_is_found_by_its_number() {
-        let both = cores(&[(0, ticks(100, 100, 0)), (1, ticks(100, 100, 0))]);
+        let both = cores(&[(0, ticks(7, 9, 0)), (1, ticks(100, 100, 0))]);
         let one = cores(&[(1, ticks(175, 125, 0))]);
         let shares = |previous: Option<&RawCpu>, current: &RawCpu| -> Vec<_> {
             let pair = Pair { previous, current, seconds: Some(1.0) };
