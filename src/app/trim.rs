@@ -1,5 +1,6 @@
-//! Gives memory back to the system that the allocator kept: glibc holds on to what many clients, or a login, took and
-//! returned. Run by [`super::run`] beside everything else; it must never hold up a client, so it works on the blocking pool.
+//! Gives memory back to the system that the allocator kept: glibc holds on to what many clients took and returned. (Hashing a
+//! password sees to itself, in `auth::password`.) Run by [`super::run`] beside everything else. It must never hold up a
+//! client, so it works on the blocking pool.
 //!
 //! Another allocator would do this by itself, but not as well: in the same run, 12 s after 2,000 clients, glibc kept
 //! 80 MiB, mimalloc 47 and jemalloc 23; an idle server takes 7.1, 21.0 and 8.9 MiB with them.

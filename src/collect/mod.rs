@@ -2,7 +2,7 @@
 //!
 //! Called by [`crate::sampler`] on the blocking pool, never on an async thread. A file is called as the kernel names its
 //! source, has a `Reader` (made from [`Paths`], kept between passes) where something is kept, and a parser that takes text.
-//! Beside the sources stand what several of them use: [`file`] and `attributes` for files, `netlink` for messages.
+//! Beside the sources stand what several of them use: [`mod@file`] and `attributes` for files, `netlink` for messages.
 
 pub mod address;
 pub mod arp;

@@ -1,4 +1,4 @@
-//! What this program knows about itself: filled by the server ([`OwnStats`]) and by [`crate::collect::kernel`]
+//! What this program knows about itself: filled by the server ([`OwnStats`]) and by [`crate::collect::own`]
 //! ([`OwnProcess`]), worded by [`crate::dialect::prometheus`].
 
 /// Counters of the running server, as they stand when `/metrics` is asked.
