@@ -45,7 +45,9 @@ pub fn outside(scheme: &str, addresses: &[SocketAddr]) -> Vec<String> {
     let paths = Paths::host();
     let links = |told: RawAddresses| {
         let classes = link::Reader::new(&paths).read()?;
-        Ok(classes.iter().filter_map(|class| Link::of(class, Some(&told))).collect::<Vec<_>>())
+        let mut told = told.by_name();
+        let link = |class| Link::of(class, told.remove(&*class.name));
+        Ok(classes.iter().filter_map(link).collect::<Vec<_>>())
     };
     match address::read(&paths, &mut Faults::default()).and_then(links) {
         Ok(links) => urls(scheme, addresses, &links),

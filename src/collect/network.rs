@@ -7,11 +7,14 @@
 //! `/proc/net` is a link to `self/net`, so the counters are those of the network namespace that this process is in, under
 //! another root as well. The file is opened once; a kept descriptor stays with the namespace it was opened in.
 
-use std::path::Path;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+
 use super::Paths;
-use super::file::KeptFile;
+use super::file::{KeptFile, read_number};
 use super::lines::{Bad, Taken, number, walk};
 use crate::model::network::RawInterfaceCounters;
 use crate::model::{Faults, Reading};
@@ -21,26 +24,75 @@ use crate::model::{Faults, Reading};
 pub struct Reader {
     file: KeptFile,
     names: Vec<Arc<str>>,
+    indexes: Indexes,
 }
 
 impl Reader {
     /// Opens nothing yet.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
-        Self { file: KeptFile::new(paths.proc("net/dev")), names: Vec::new() }
+        Self { file: KeptFile::new(paths.proc("net/dev")), names: Vec::new(), indexes: Indexes::new(paths) }
     }
 
     /// The counters of every interface, in the kernel's order.
     pub fn read(&mut self, faults: &mut Faults) -> Reading<Vec<RawInterfaceCounters>> {
         let names = &self.names;
         // An interface may be named with any bytes but white space, slash and colon; those that are no text are replaced.
-        let list = self.file.read_text_with(|path, text| parse(path, text, names, faults))?;
+        let mut list = self.file.read_text_with(|path, text| parse(path, text, names, faults))?;
         if list.len() != self.names.len()
             || list.iter().zip(&self.names).any(|(now, kept)| !Arc::ptr_eq(&now.name, kept))
         {
             self.names = list.iter().map(|interface| Arc::clone(&interface.name)).collect();
         }
+        self.indexes.fill(&mut list);
         Ok(list)
+    }
+}
+
+/// Tells the index of an interface, which `/proc/net/dev` does not: an interface that was taken away and made anew under the
+/// same name has another.
+#[derive(Debug)]
+enum Indexes {
+    /// This machine's: the kernel is asked each time, over a socket of no other use, which is `None` before the first time and
+    /// where there can be none.
+    Live(Option<OwnedFd>),
+    /// Those of `/sys/class/net` below another root, which are files of another reader as well: looked at again only when the
+    /// list is another than the one before, or a counter fell.
+    Sysfs(PathBuf, Vec<RawInterfaceCounters>),
+}
+
+impl Indexes {
+    fn new(paths: &Paths) -> Self {
+        if paths.is_live() { Self::Live(None) } else { Self::Sysfs(paths.sys("class/net"), Vec::new()) }
+    }
+
+    fn fill(&mut self, list: &mut [RawInterfaceCounters]) {
+        match self {
+            Self::Live(socket) => {
+                let open =
+                    || rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None);
+                if socket.is_none() {
+                    *socket = open().ok();
+                }
+                for interface in list {
+                    let index = |socket| rustix::net::netdevice::name_to_index(socket, &interface.name).ok();
+                    interface.index = socket.as_ref().and_then(index);
+                }
+            }
+            Self::Sysfs(directory, before) => {
+                let is_same = |(now, before): (&RawInterfaceCounters, &RawInterfaceCounters)| {
+                    Arc::ptr_eq(&now.name, &before.name) && before.received[0] <= now.received[0]
+                };
+                let is_known = before.len() == list.len() && list.iter().zip(&*before).all(is_same);
+                for (at, interface) in list.iter_mut().enumerate() {
+                    interface.index = match before.get(at).filter(|_| is_known) {
+                        Some(before) => before.index,
+                        None => read_number(&directory.join(&*interface.name).join("ifindex")).ok(),
+                    };
+                }
+                *before = list.to_vec();
+            }
+        }
     }
 }
 
@@ -74,7 +126,7 @@ fn parse(path: &Path, text: &str, names: &[Arc<str>], faults: &mut Faults) -> Re
         let mut sent = [0; 8];
         received.copy_from_slice(&columns[..8]);
         sent.copy_from_slice(&columns[8..]);
-        list.push(RawInterfaceCounters { name: shared(name, names, list.len()), received, sent });
+        list.push(RawInterfaceCounters { name: shared(name, names, list.len()), index: None, received, sent });
         Ok(Taken::Value)
     })?;
     Ok(list)
@@ -181,6 +233,21 @@ mod tests {
     }
 
     #[test]
+    fn an_interface_made_anew_has_another_index() {
+        let head = HEAD.to_owned();
+        let line = |bytes: u64| format!("{head}eth0: {bytes} 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n");
+        let index = "sys/class/net/eth0/ifindex";
+        let (dir, paths) = testing::machine_of(&[("proc/net/dev", line(50)), (index, "7\n".to_owned())]);
+        let mut reader = Reader::new(&paths);
+        let mut read = |bytes: u64, number: &str| {
+            std::fs::write(dir.path().join("proc/net/dev"), line(bytes)).unwrap();
+            std::fs::write(dir.path().join(index), number).unwrap();
+            reader.read(&mut Faults::default()).unwrap()[0].index
+        };
+        assert_eq!((read(50, "7\n"), read(60, "7\n"), read(9, "8\n")), (Some(7), Some(7), Some(8)));
+    }
+
+    #[test]
     fn this_machine_agrees_with_sysfs() {
         let mut reader = Reader::new(&Paths::host());
         reader.read(&mut Faults::default()).unwrap();
@@ -192,6 +259,8 @@ mod tests {
             let Ok(packets) = std::fs::read_to_string(file) else { continue };
             let packets: u64 = packets.trim().parse().unwrap();
             assert!(packets >= interface.received[1], "{}: {packets}", interface.name);
+            let index = std::fs::read_to_string(format!("/sys/class/net/{}/ifindex", interface.name)).unwrap();
+            assert_eq!(index.trim().parse().ok(), interface.index);
         }
     }
 

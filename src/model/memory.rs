@@ -180,3 +180,75 @@ pub(super) fn derive_swap(raw: &RawMemory, io: Option<&Pair<'_, RawVmstat>>, mac
         out_bytes_per_second: rate(|io| io.pages_out),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MACHINE: Machine = Machine { page_bytes: 4096, ticks_per_second: 100 };
+
+    #[test]
+    fn used_is_what_is_not_available() {
+        let raw = RawMemory { total_bytes: Some(1_000), available_bytes: Some(250), ..RawMemory::default() };
+        let memory = derive(&raw);
+        assert_eq!((memory.used_bytes, memory.used_ratio, memory.free_bytes), (Some(750), Some(0.75), None));
+    }
+
+    #[test]
+    fn what_depends_on_an_unknown_is_unknown() {
+        let of = |total_bytes, available_bytes| {
+            let memory = derive(&RawMemory { total_bytes, available_bytes, ..RawMemory::default() });
+            (memory.used_bytes, memory.used_ratio)
+        };
+        assert_eq!(of(None, Some(5)), (None, None));
+        assert_eq!(of(Some(5), None), (None, None));
+        assert_eq!(of(Some(5), Some(6)), (None, None), "more than there is");
+        assert_eq!(of(Some(0), Some(0)), (Some(0), None));
+    }
+
+    fn swapped(pages_in: Option<u64>, pages_out: Option<u64>) -> RawVmstat {
+        RawVmstat { swap: RawSwapIo { pages_in, pages_out }, ..RawVmstat::default() }
+    }
+
+    fn swap(total: Option<u64>, free: Option<u64>, io: Option<(&RawVmstat, &RawVmstat)>) -> Option<Swap> {
+        let raw = RawMemory { swap_total_bytes: total, swap_free_bytes: free, ..RawMemory::default() };
+        let pair = io.map(|(previous, current)| Pair { previous: Some(previous), current, seconds: Some(2.0) });
+        derive_swap(&raw, pair.as_ref(), MACHINE)
+    }
+
+    #[test]
+    fn swap_and_its_traffic() {
+        let (before, now) = (swapped(Some(10), Some(5)), swapped(Some(30), Some(5)));
+        let found = swap(Some(100), Some(75), Some((&before, &now))).unwrap();
+        assert_eq!((found.used_bytes, found.used_ratio), (Some(25), Some(0.25)));
+        assert_eq!((found.in_bytes, found.in_bytes_per_second), (Some(30 * 4096), Some(10.0 * 4096.0)));
+        assert_eq!((found.out_bytes, found.out_bytes_per_second), (Some(5 * 4096), Some(0.0)));
+        let huge = swapped(Some(u64::MAX), None);
+        assert_eq!(swap(Some(1), Some(1), Some((&before, &huge))).unwrap().in_bytes, Some(u64::MAX));
+    }
+
+    #[test]
+    fn no_swap_is_none_used_and_an_unknown_is_unknown() {
+        let found = swap(Some(0), Some(0), None).unwrap();
+        assert_eq!((found.used_bytes, found.used_ratio, found.in_bytes), (Some(0), Some(0.0), None));
+        let found = swap(Some(0), None, None).unwrap();
+        assert_eq!((found.total_bytes, found.used_bytes, found.used_ratio), (Some(0), None, None));
+        assert_eq!(swap(None, None, None), None, "this kernel has none");
+        assert!(swap(None, None, Some((&swapped(None, None), &swapped(Some(1), None)))).is_some());
+    }
+
+    #[test]
+    fn no_rate_across_a_reset_an_unknown_or_a_first_reading() {
+        let (many, few, unknown) = (swapped(Some(30), Some(30)), swapped(Some(3), Some(31)), swapped(None, Some(31)));
+        let rates = |before, now| {
+            let swap = swap(Some(1), Some(1), Some((before, now))).unwrap();
+            (swap.in_bytes_per_second, swap.out_bytes_per_second)
+        };
+        assert_eq!(rates(&many, &few), (None, Some(2048.0)));
+        assert_eq!(rates(&many, &unknown), (None, Some(2048.0)));
+        assert_eq!(rates(&unknown, &many), (None, None));
+        let raw = RawMemory { swap_total_bytes: Some(1), ..RawMemory::default() };
+        let first = Pair { previous: None, current: &many, seconds: None };
+        assert_eq!(derive_swap(&raw, Some(&first), MACHINE).unwrap().in_bytes_per_second, None);
+    }
+}

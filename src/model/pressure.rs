@@ -83,3 +83,18 @@ pub(super) fn derive(raw: &RawPressure) -> Pressure {
         |raw: Option<RawStalls>| raw.map(|raw| Stalls { some: raw.some.map(stall), full: raw.full.map(stall) });
     Pressure { cpu: stalls(raw.cpu), memory: stalls(raw.memory), io: stalls(raw.io) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn per_cent_become_ratios_and_a_line_that_is_missing_is_unknown() {
+        let some = RawStall { avg10: 50.0, avg60: 25.0, avg300: 12.5, total_microseconds: 2_500_000 };
+        let stalls = RawStalls { some: Some(some), full: None };
+        let pressure = derive(&RawPressure { io: Some(stalls), ..RawPressure::default() });
+        assert!(pressure.cpu.is_none() && pressure.memory.is_none());
+        let expected = Stall { avg10_ratio: 0.5, avg60_ratio: 0.25, avg300_ratio: 0.125, total_seconds: 2.5 };
+        assert_eq!(pressure.io, Some(Stalls { some: Some(expected), full: None }));
+    }
+}

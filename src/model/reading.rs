@@ -252,3 +252,57 @@ impl<'a, T> Pair<'a, T> {
 pub fn ratio(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gathered(at: u64, value: Reading<u64>, previous: Option<(u64, u64)>) -> Gathered<u64> {
+        let previous = previous.map(|(at, value)| (Duration::from_secs(at), Arc::new(value)));
+        Gathered { at: Duration::from_secs(at), value: value.map(Arc::new), previous }
+    }
+
+    #[test]
+    fn a_rate_needs_an_earlier_reading_and_a_counter_that_grew() {
+        let rate = |reading: Gathered<u64>| {
+            let pair = Pair::of(&reading).unwrap();
+            assert_eq!(pair.previous.is_some(), pair.seconds.is_some());
+            pair.per_second(pair.previous.copied(), *pair.current)
+        };
+        assert_eq!(rate(gathered(3, Ok(50), Some((1, 10)))), Some(20.0));
+        assert_eq!(rate(gathered(3, Ok(10), Some((1, 10)))), Some(0.0));
+        assert_eq!(rate(gathered(3, Ok(50), None)), None, "the first");
+        assert_eq!(rate(gathered(3, Ok(9), Some((1, 10)))), None, "a reset");
+        assert_eq!(rate(gathered(3, Ok(50), Some((3, 10)))), None, "equal times");
+        assert_eq!(rate(gathered(3, Ok(50), Some((4, 10)))), None, "a clock that ran back");
+        assert!(rate(gathered(3, Ok(u64::MAX), Some((2, 0)))).is_some_and(f64::is_finite));
+    }
+
+    #[test]
+    fn a_failed_reading_is_no_pair() {
+        let error = ReadError::Unsupported { path: "x".to_owned() };
+        assert!(Pair::of(&gathered(3, Err(error), Some((1, 10)))).is_none());
+    }
+
+    #[test]
+    fn faults_keep_the_first_and_count_the_rest() {
+        let error = |line| ReadError::Parse { path: "f".to_owned(), line, reason: "bad".to_owned() };
+        let mut faults = Faults::default();
+        assert_eq!(faults.part(Ok(7)), Some(7));
+        assert_eq!(faults.part::<u64>(Err(ReadError::Unsupported { path: "x".to_owned() })), None);
+        assert!(faults.is_empty() && faults.to_string().is_empty(), "what is not there is no fault");
+        assert_eq!(faults.part::<u64>(Err(error(3))), None);
+        assert_eq!(faults.to_string(), "f:3: bad");
+        let mut more = Faults::default();
+        more.add_with(|| error(8));
+        more.add_with(|| error(9));
+        faults.append(more);
+        assert_eq!(faults.to_string(), "f:3: bad; and 2 more");
+        assert_eq!(faults.into_first(), Some(error(3)));
+    }
+
+    #[test]
+    fn part_of_a_whole() {
+        assert_eq!((ratio(1, 4), ratio(0, 0), ratio(1, 0)), (Some(0.25), None, None));
+    }
+}

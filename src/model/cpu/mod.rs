@@ -195,12 +195,14 @@ fn cpu_time(previous: Option<&RawCpuTicks>, current: &RawCpuTicks, machine: Mach
             None => return CpuTime { seconds, ..CpuTime::default() },
         }
     }
-    let total: u64 = grown.iter().sum();
+    // Ten numbers of a file that may say anything can be more than a u64 holds.
+    let sum = |parts: &[u64]| parts.iter().map(|ticks| u128::from(*ticks)).sum::<u128>();
+    let total = sum(&grown);
     if total == 0 {
         return CpuTime { seconds, ..CpuTime::default() };
     }
     let ratios = Modes::from_parts(grown.map(|ticks| ticks as f64 / total as f64));
-    let busy = total - grown[3] - grown[4];
+    let busy = total - sum(&grown[3..5]);
     CpuTime { busy_ratio: Some(busy as f64 / total as f64), ratios: Some(ratios), seconds }
 }
 
@@ -226,5 +228,101 @@ impl Modes {
     fn from_parts(parts: [f64; 10]) -> Self {
         let [user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice] = parts;
         Self { user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MACHINE: Machine = Machine { page_bytes: 4096, ticks_per_second: 100 };
+
+    fn ticks(user: u64, idle: u64, iowait: u64) -> RawCpuTicks {
+        RawCpuTicks { user, idle, iowait, ..RawCpuTicks::default() }
+    }
+
+    fn busy(before: Option<RawCpuTicks>, now: RawCpuTicks) -> Option<f64> {
+        let time = cpu_time(before.as_ref(), &now, MACHINE);
+        assert_eq!(time.ratios.is_some(), time.busy_ratio.is_some());
+        if let Some(modes) = time.ratios {
+            let Modes { user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice } = modes;
+            let sum = user + nice + system + idle + iowait + irq + softirq + steal + guest + guest_nice;
+            assert!((sum - 1.0).abs() < 1e-9, "{modes:?}");
+        }
+        time.busy_ratio
+    }
+
+    #[test]
+    fn a_first_reading_has_seconds_and_no_shares() {
+        let time = cpu_time(None, &ticks(250, 50, 0), MACHINE);
+        assert_eq!((time.busy_ratio, time.ratios), (None, None));
+        assert_eq!((time.seconds.user, time.seconds.idle), (2.5, 0.5));
+    }
+
+    #[test]
+    fn shares_of_the_time_between_two_readings() {
+        assert_eq!(busy(Some(ticks(100, 100, 100)), ticks(125, 150, 125)), Some(0.25));
+        assert_eq!(busy(Some(ticks(100, 100, 100)), ticks(100, 100, 100)), None, "nothing went by");
+        // Guests are part of users' time and are told apart.
+        let guests = RawCpuTicks { guest: 40, ..ticks(60, 40, 0) };
+        let time = cpu_time(Some(&RawCpuTicks::default()), &guests, MACHINE);
+        let ratios = time.ratios.unwrap();
+        assert_eq!((ratios.user, ratios.guest, time.busy_ratio), (0.2, 0.4, Some(0.6)));
+    }
+
+    #[test]
+    fn a_reset_has_no_shares() {
+        assert_eq!(busy(Some(ticks(1_000, 1_000, 0)), ticks(10, 20, 0)), None);
+        let system = |system| RawCpuTicks { system, ..ticks(200, 200, 0) };
+        assert_eq!(busy(Some(system(5)), system(4)), None, "the kernel's own time never steps back");
+    }
+
+    #[test]
+    fn idle_and_iowait_may_step_back_a_little() {
+        assert_eq!(busy(Some(ticks(100, 100, 100)), ticks(150, 99, 150)), Some(0.5));
+        assert_eq!(busy(Some(ticks(100, 100, 100)), ticks(150, 150, 98)), Some(0.5));
+        assert_eq!(busy(Some(ticks(100, 100, 100)), ticks(100, 99, 99)), None, "nothing went by");
+        // More than a second is no rounding.
+        assert_eq!(busy(Some(ticks(100, 1_000, 100)), ticks(150, 899, 100)), None);
+    }
+
+    #[test]
+    fn sums_larger_than_a_number_do_not_wrap() {
+        let half = u64::MAX / 4 * 3;
+        assert_eq!(busy(Some(ticks(0, 0, 0)), ticks(half, half, 0)), Some(0.5));
+        assert_eq!(busy(Some(ticks(0, 0, 0)), ticks(u64::MAX, u64::MAX, u64::MAX)), Some(1.0 / 3.0));
+    }
+
+    fn cores(list: &[(u32, RawCpuTicks)]) -> RawCpu {
+        RawCpu { cores: list.to_vec(), ..RawCpu::default() }
+    }
+
+    #[test]
+    fn a_core_that_went_and_came_is_found_by_its_number() {
+        let both = cores(&[(0, ticks(7, 9, 0)), (1, ticks(100, 100, 0))]);
+        let one = cores(&[(1, ticks(175, 125, 0))]);
+        let shares = |previous: Option<&RawCpu>, current: &RawCpu| -> Vec<_> {
+            let pair = Pair { previous, current, seconds: Some(1.0) };
+            derive(&pair, &[], MACHINE).cores.into_iter().map(|core| (core.core, core.time.busy_ratio)).collect()
+        };
+        assert_eq!(shares(Some(&both), &one), [(1, Some(0.75))]);
+        let back = cores(&[(0, ticks(1, 1, 0)), (1, ticks(175, 225, 0))]);
+        assert_eq!(shares(Some(&one), &back), [(0, None), (1, Some(0.0))], "nothing is known of the core's absence");
+        assert_eq!(shares(None, &back), [(0, None), (1, None)]);
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_unknown_and_the_rest_is_told() {
+        let before = RawCpu { total: Some(ticks(100, 100, 0)), ..RawCpu::default() };
+        let now = RawCpu { boot_time_unix_seconds: Some(7), ..cores(&[(0, ticks(5, 5, 0))]) };
+        let clock = Frequency { core: 0, current_mhz: 800.0, min_mhz: None, max_mhz: Some(900.0) };
+        let pair = Pair { previous: Some(&before), current: &now, seconds: Some(1.0) };
+        let cpu = derive(&pair, &[clock], MACHINE);
+        assert!(cpu.total.is_none() && cpu.busy_ratio().is_none() && cpu.forks.is_none());
+        assert_eq!(cpu.boot_time_unix_seconds, Some(7));
+        assert_eq!((cpu.cores[0].frequency_mhz, cpu.cores[0].frequency_max_mhz), (Some(800.0), Some(900.0)));
+        // The sum's line is back: its first reading again.
+        let pair = Pair { previous: Some(&now), current: &before, seconds: Some(1.0) };
+        assert_eq!(derive(&pair, &[], MACHINE).busy_ratio(), None);
     }
 }

@@ -112,3 +112,22 @@ pub(in crate::model) fn mean_frequency(clocks: &[Frequency]) -> Option<f64> {
     let sum: f64 = clocks.iter().map(|clock| clock.current_mhz).sum();
     (!clocks.is_empty()).then(|| sum / clocks.len() as f64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_driver_tells_before_cpuinfo_and_a_core_without_a_clock_has_no_row() {
+        let limits = vec![
+            FrequencyLimits { cpu: 0, scaling_current_khz: Some(1_500_000), ..FrequencyLimits::default() },
+            FrequencyLimits { cpu: 1, hardware_maximum_khz: Some(2_000_000), ..FrequencyLimits::default() },
+        ];
+        let clocks = frequencies(&RawClocks { limits, cpuinfo_mhz: Vec::new() });
+        let first = Frequency { core: 0, current_mhz: 1_500.0, min_mhz: None, max_mhz: None };
+        assert_eq!(clocks, [first]);
+        let cpuinfo = frequencies(&RawClocks { limits: Vec::new(), cpuinfo_mhz: vec![(0, 1_500.0), (3, 500.0)] });
+        assert_eq!(cpuinfo[0], first);
+        assert_eq!((mean_frequency(&cpuinfo), mean_frequency(&[])), (Some(1_000.0), None));
+    }
+}

@@ -1,5 +1,6 @@
 //! Network interfaces: raw from `/proc/net/dev`, `/sys/class/net` and the kernel's list of addresses, derived with rates.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -12,6 +13,8 @@ use crate::model::Pair;
 pub struct RawInterfaceCounters {
     /// Name.
     pub name: Arc<str>,
+    /// `ifindex`, which no other interface had since boot. `None` when it is not known.
+    pub index: Option<u32>,
     /// Receive columns in the file's order: bytes, packets, errs, drop, fifo, frame, compressed, multicast.
     pub received: [u64; 8],
     /// Transmit columns in the file's order: bytes, packets, errs, drop, fifo, colls, carrier, compressed.
@@ -30,6 +33,18 @@ pub struct RawAddress {
 /// Addresses with the name of their interface, in the order in which the kernel lists them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RawAddresses(pub Vec<(String, RawAddress)>);
+
+impl RawAddresses {
+    /// Those of each interface. A host of containers has thousands, so nothing goes through all of them for each.
+    #[must_use]
+    pub fn by_name(&self) -> HashMap<&str, Vec<Address>> {
+        let mut all: HashMap<&str, Vec<Address>> = HashMap::new();
+        for (name, address) in &self.0 {
+            all.entry(name).or_default().push(*address);
+        }
+        all
+    }
+}
 
 /// `/sys/class/net/NAME/*` (Documentation/ABI/testing/sysfs-class-net). A file that is missing, or that the driver
 /// refuses to answer, is `None`.
@@ -164,17 +179,25 @@ pub(in crate::model) fn derive(
         bytes_per_second: pair.per_second(before.map(|b| b[0]), now[0]),
         packets_per_second: pair.per_second(before.map(|b| b[1]), now[1]),
     };
+    let previous: HashMap<&str, &RawInterfaceCounters> =
+        pair.previous.into_iter().flatten().map(|before| (&*before.name, before)).collect();
+    let classes: HashMap<&str, &NetClass> =
+        links.into_iter().flat_map(|(classes, _)| classes).map(|class| (&*class.name, class)).collect();
+    let addresses = links.and_then(|(_, addresses)| addresses).map(RawAddresses::by_name);
     let interface = |now: &RawInterfaceCounters| {
-        let before = pair.previous.and_then(|list| list.iter().find(|b| b.name == now.name));
+        let before = previous.get(&*now.name).copied();
+        // The same name with another index is another interface.
+        let before = before.filter(|b| b.index.zip(now.index).is_none_or(|(before, now)| before == now));
         // A reset of either direction is a reset of both: the interface was taken away and came back.
         let before = before.filter(|b| b.received[0] <= now.received[0] && b.sent[0] <= now.sent[0]);
+        let link = classes.get(&*now.name).and_then(|class| {
+            Link::of(class, addresses.as_ref().map(|all| all.get(&*now.name).cloned().unwrap_or_default()))
+        });
         Interface {
             name: Arc::clone(&now.name),
             received: traffic(&now.received, before.map(|b| &b.received)),
             sent: traffic(&now.sent, before.map(|b| &b.sent)),
-            link: links.and_then(|(classes, addresses)| {
-                Link::of(classes.iter().find(|class| *class.name == *now.name)?, addresses)
-            }),
+            link,
         }
     };
     pair.current.iter().map(interface).collect()
@@ -184,7 +207,7 @@ impl Link {
     /// The properties of one interface. What the driver does not know is `None`; so is the whole where there is no index: the
     /// interface has gone.
     #[must_use]
-    pub fn of(class: &NetClass, addresses: Option<&RawAddresses>) -> Option<Self> {
+    pub fn of(class: &NetClass, addresses: Option<Vec<Address>>) -> Option<Self> {
         let word = |text: &str| Some(text.trim().to_owned()).filter(|word| !word.is_empty());
         // -1, or the same without its sign: the driver does not know.
         let speed = class.speed_megabits.and_then(|speed| u64::try_from(speed).ok());
@@ -199,9 +222,7 @@ impl Link {
                 .filter(|speed| *speed != u64::from(u32::MAX))
                 .and_then(|speed| speed.checked_mul(1_000_000)),
             duplex: word(&class.duplex).filter(|duplex| duplex != "unknown"),
-            addresses: addresses.map(|list| {
-                list.0.iter().filter(|(name, _)| **name == *class.name).map(|(_, address)| *address).collect()
-            }),
+            addresses,
         })
     }
 }
@@ -244,10 +265,80 @@ mod tests {
             duplex: Some("full".to_owned()),
             addresses: Some(vec![address("10.0.0.1"), address("10.0.0.3")]),
         };
-        assert_eq!(Link::of(&full, Some(&list)), Some(expected));
+        assert_eq!(Link::of(&full, list.by_name().remove("x0")), Some(expected));
         assert_eq!(
             Link::of(&NetClass { speed_megabits: Some(4_294_967_295), ..full }, None).unwrap().speed_bits_per_second,
             None
         );
+    }
+
+    fn counters(name: &str, index: Option<u32>, received: u64, sent: u64) -> RawInterfaceCounters {
+        let columns = |bytes| [bytes, bytes / 10, 3, 4, 5, 6, 7, 8];
+        RawInterfaceCounters { name: name.into(), index, received: columns(received), sent: columns(sent) }
+    }
+
+    /// Bytes a second received and sent, of each interface.
+    fn rates(
+        previous: Option<&[RawInterfaceCounters]>,
+        current: &[RawInterfaceCounters],
+        seconds: Option<f64>,
+    ) -> Vec<[Option<f64>; 2]> {
+        let (previous, current) = (previous.map(<[_]>::to_vec), current.to_vec());
+        let pair = Pair { previous: previous.as_ref(), current: &current, seconds };
+        derive(&pair, None).iter().map(|i| [i.received.bytes_per_second, i.sent.bytes_per_second]).collect()
+    }
+
+    #[test]
+    fn traffic_between_two_readings() {
+        let (before, now) = (counters("a", Some(2), 1_000, 500), counters("a", Some(2), 3_000, 500));
+        let pair = Pair { previous: Some(&vec![before]), current: &vec![now], seconds: Some(2.0) };
+        let interface = derive(&pair, None).remove(0);
+        let received = Traffic {
+            bytes: 3_000,
+            packets: 300,
+            errors: 3,
+            dropped: 4,
+            fifo: 5,
+            frame_or_collisions: 6,
+            compressed: 7,
+            multicast_or_carrier: 8,
+            bytes_per_second: Some(1_000.0),
+            packets_per_second: Some(100.0),
+        };
+        assert_eq!(interface.received, received);
+        assert_eq!((interface.sent.bytes, interface.sent.bytes_per_second), (500, Some(0.0)));
+        assert_eq!(interface.link, None);
+    }
+
+    #[test]
+    fn no_rate_of_a_first_reading_a_reset_or_another_interface() {
+        let of = |index, received, sent| [counters("a", index, received, sent)];
+        let before = of(Some(2), 1_000, 500);
+        let none = [[None, None]];
+        assert_eq!(rates(None, &before, None), none, "the first");
+        assert_eq!(rates(Some(&before), &of(Some(2), 999, 600), Some(1.0)), none, "one direction went back");
+        assert_eq!(rates(Some(&before), &of(Some(3), 2_000, 600), Some(1.0)), none, "another with the same name");
+        assert_eq!(rates(Some(&before), &[counters("b", Some(2), 2_000, 600)], Some(1.0)), none, "another name");
+        let grown = [[Some(1_000.0), Some(100.0)]];
+        assert_eq!(rates(Some(&before), &of(Some(2), 2_000, 600), Some(1.0)), grown);
+        assert_eq!(rates(Some(&before), &of(None, 2_000, 600), Some(1.0)), grown, "an index that is not known");
+        let huge = of(Some(2), u64::MAX, u64::MAX);
+        assert_eq!(rates(Some(&huge), &huge, Some(1.0)), [[Some(0.0), Some(0.0)]]);
+    }
+
+    #[test]
+    fn interfaces_are_found_wherever_they_stand() {
+        let list = |names: &[&str], bytes| names.iter().map(|name| counters(name, None, bytes, 0)).collect::<Vec<_>>();
+        let (before, now) = (list(&["a", "b", "c"], 10), list(&["c", "new", "a"], 40));
+        let found = rates(Some(&before), &now, Some(3.0)).into_iter().map(|[received, _]| received);
+        assert_eq!(found.collect::<Vec<_>>(), [Some(10.0), None, Some(10.0)]);
+        let classes = ["a", "c"].map(|name| NetClass { name: name.into(), index: Some(4), ..NetClass::default() });
+        let pair = Pair { previous: None, current: &now, seconds: None };
+        let addresses = RawAddresses(Vec::new());
+        let links =
+            |addresses| derive(&pair, Some((&classes, addresses))).into_iter().map(|i| i.link).collect::<Vec<_>>();
+        let link = |addresses| Some(Link { index: 4, addresses, ..Link::default() });
+        assert_eq!(links(Some(&addresses)), [link(Some(Vec::new())), None, link(Some(Vec::new()))]);
+        assert_eq!(links(None), [link(None), None, link(None)], "addresses that could not be read");
     }
 }

@@ -72,3 +72,39 @@ fn channel(mhz: u32) -> Option<u32> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_of_all_bands() {
+        let channels = [(2412, 1), (2472, 13), (2484, 14), (5180, 36), (5825, 165), (5935, 2), (5955, 1), (58_320, 1)];
+        for (mhz, expected) in channels {
+            assert_eq!(channel(mhz), Some(expected), "{mhz}");
+        }
+        for mhz in [0, 2411, 2473, 4999, 5900, 7116, u32::MAX] {
+            assert_eq!(channel(mhz), None, "{mhz}");
+        }
+    }
+
+    #[test]
+    fn the_quality_ends_at_both_ends_and_is_unknown_without_a_signal() {
+        let quality = |signal_dbm| {
+            let raw = RawWireless {
+                interface: "w".to_owned(),
+                ssid: None,
+                bssid: None,
+                frequency_mhz: None,
+                signal_dbm,
+                encryption: None,
+            };
+            derive(&raw).quality_ratio
+        };
+        assert_eq!(
+            [Some(-200), Some(-110), Some(-75), Some(-40), Some(0)].map(quality),
+            [0.0, 0.0, 0.5, 1.0, 1.0].map(Some)
+        );
+        assert_eq!(quality(None), None);
+    }
+}

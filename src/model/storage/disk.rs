@@ -159,3 +159,57 @@ fn disk(pair: &Pair<'_, Vec<RawDisk>>, now: &RawDisk) -> Disk {
         busy_ratio: rate(|d| d.busy_milliseconds).map(|milliseconds| (milliseconds / 1000.0).min(1.0)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(name: &str, minor: u32, sectors: u64, busy_milliseconds: u64) -> RawDisk {
+        RawDisk {
+            name: name.into(),
+            major_minor: (8, minor),
+            reads: [sectors / 8, 1, sectors, 500],
+            writes: [4, 5, 6, 7],
+            busy_milliseconds,
+            ..RawDisk::default()
+        }
+    }
+
+    fn one(previous: Option<RawDisk>, current: RawDisk, seconds: f64) -> Disk {
+        let previous = previous.map(|disk| vec![disk]);
+        let seconds = previous.as_ref().map(|_| seconds);
+        derive(&Pair { previous: previous.as_ref(), current: &vec![current], seconds }).remove(0)
+    }
+
+    #[test]
+    fn sectors_become_bytes_and_differences_rates() {
+        let disk = one(Some(raw("sda", 0, 800, 1_000)), raw("sda", 0, 1_600, 2_000), 2.0);
+        assert_eq!((disk.major, disk.minor, disk.reads, disk.read_bytes), (8, 0, 200, 1_600 * 512));
+        assert_eq!((disk.read_seconds, disk.busy_seconds), (0.5, 2.0));
+        assert_eq!((disk.reads_per_second, disk.read_bytes_per_second), (Some(50.0), Some(400.0 * 512.0)));
+        assert_eq!((disk.writes_per_second, disk.busy_ratio), (Some(0.0), Some(0.5)));
+        assert_eq!((disk.discards, disk.flushes), (None, None));
+    }
+
+    #[test]
+    fn no_rate_of_a_first_reading_a_reset_or_another_device() {
+        let rates = |disk: Disk| {
+            let all = [disk.reads_per_second, disk.read_bytes_per_second, disk.writes_per_second, disk.busy_ratio];
+            assert!(all.iter().all(Option::is_some) || all.iter().all(Option::is_none), "{all:?}");
+            all[0]
+        };
+        let before = || Some(raw("sda", 0, 800, 1_000));
+        assert_eq!(rates(one(None, raw("sda", 0, 1_600, 2_000), 1.0)), None, "the first");
+        assert_eq!(rates(one(before(), raw("sda", 0, 799, 2_000), 1.0)), None, "a reset");
+        assert_eq!(rates(one(before(), raw("sda", 16, 1_600, 2_000), 1.0)), None, "another number");
+        assert_eq!(rates(one(before(), raw("sdb", 0, 1_600, 2_000), 1.0)), None, "another name");
+        assert_eq!(rates(one(before(), raw("sda", 0, 1_600, 2_000), 1.0)), Some(100.0));
+    }
+
+    #[test]
+    fn numbers_too_large_do_not_wrap_and_no_device_is_more_than_busy() {
+        let disk = one(Some(raw("sda", 0, 0, 0)), raw("sda", 0, u64::MAX, 5_000), 1.0);
+        assert_eq!((disk.read_bytes, disk.busy_ratio), (u64::MAX, Some(1.0)));
+        assert!(disk.read_bytes_per_second.is_some_and(f64::is_finite));
+    }
+}

@@ -149,3 +149,43 @@ impl From<RawFilesystemUsage> for FilesystemUsage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn used_is_of_what_an_unprivileged_user_may_have() {
+        let raw = RawFilesystemUsage {
+            block_bytes: 10,
+            blocks: 100,
+            free: 40,
+            available: 20,
+            inodes: 50,
+            inodes_free: 10,
+            read_only: true,
+        };
+        let usage = FilesystemUsage::from(raw);
+        assert_eq!((usage.total_bytes, usage.used_bytes, usage.free_bytes), (1_000, 600, 400));
+        assert_eq!((usage.available_bytes, usage.used_ratio), (200, Some(0.75)));
+        assert_eq!((usage.inodes_used, usage.inodes_used_ratio, usage.read_only), (40, Some(0.8), true));
+    }
+
+    #[test]
+    fn odd_numbers_neither_wrap_nor_divide_by_nothing() {
+        let nothing = FilesystemUsage::from(RawFilesystemUsage::default());
+        assert_eq!((nothing.used_ratio, nothing.inodes_used_ratio), (None, None));
+        let odd = RawFilesystemUsage {
+            block_bytes: u64::MAX,
+            blocks: 2,
+            free: 1,
+            available: u64::MAX,
+            inodes: 1,
+            inodes_free: 2,
+            read_only: false,
+        };
+        let usage = FilesystemUsage::from(odd);
+        assert_eq!((usage.total_bytes, usage.used_bytes, usage.available_bytes), (u64::MAX, u64::MAX, u64::MAX));
+        assert_eq!((usage.inodes_used, usage.used_ratio), (0, Some(1.0)));
+    }
+}

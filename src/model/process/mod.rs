@@ -1,0 +1,192 @@
+//! Processes: raw from `/proc/PID/*`, derived with their use of CPU and memory.
+//!
+//! Raw values are filled by [`crate::collect`]; [`derive()`] is called by [`super::derive()`].
+
+mod derive;
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+pub(super) use derive::derive;
+
+/// The process table.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RawProcesses {
+    /// False where the kernel hides other users' processes (`hidepid` of proc(5)).
+    pub all_visible: bool,
+    /// Whether every process carries [`RawProcess::stat`], or only the ten largest.
+    pub complete: bool,
+    /// The processes, by PID.
+    pub list: Vec<RawProcess>,
+}
+
+/// One process.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RawProcess {
+    /// PID.
+    pub pid: u32,
+    /// `/proc/PID/statm` in pages: size, resident, shared, text, lib, data, dirty. `None` when it could not be read.
+    pub memory_pages: Option<[u64; 7]>,
+    /// `/proc/PID/stat`, when it was asked for and the process was still there.
+    pub stat: Option<RawProcessStat>,
+    /// Real user, from the `Uid` line of `/proc/PID/status`.
+    pub uid: Option<u32>,
+    /// Name of that user. `None` when the system knows none.
+    pub user: Option<Arc<str>>,
+}
+
+/// `/proc/PID/stat` (`proc_pid_stat(5)`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct RawProcessStat {
+    /// Field 2, completed from the command line where the kernel cut it at 15 bytes.
+    pub name: Arc<str>,
+    /// Field 3, the state letter.
+    pub state: char,
+    /// Field 4.
+    pub parent: u32,
+    /// Field 14, ticks.
+    pub user_ticks: u64,
+    /// Field 15, ticks.
+    pub system_ticks: u64,
+    /// Field 19.
+    pub nice: i32,
+    /// Field 20.
+    pub threads: u32,
+    /// Field 22, ticks since boot. With the PID it identifies the process for good.
+    pub start_ticks: u64,
+}
+
+/// Whether other users' processes can be seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Visibility {
+    /// All processes are in the list.
+    #[default]
+    All,
+    /// The kernel hides other users' processes.
+    Limited,
+}
+
+/// The processes.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Processes {
+    /// Whether the list can be complete.
+    pub visibility: Visibility,
+    /// Number of processes seen.
+    pub count: usize,
+    /// Whether `list` holds all of them or only the ten largest by resident memory.
+    pub complete: bool,
+    /// The processes by PID when complete, else the ten largest, largest first.
+    pub list: Vec<Process>,
+}
+
+impl Processes {
+    /// All processes by PID; `None` when only the largest were gathered.
+    #[must_use]
+    pub fn all(&self) -> Option<&[Process]> {
+        self.complete.then_some(self.list.as_slice())
+    }
+
+    /// The process of a PID, if it is in the list.
+    #[must_use]
+    pub fn find(&self, pid: u32) -> Option<&Process> {
+        if self.complete {
+            self.list.binary_search_by_key(&pid, |process| process.pid).ok().map(|index| &self.list[index])
+        } else {
+            self.list.iter().find(|process| process.pid == pid)
+        }
+    }
+
+    /// The ten largest by resident memory, largest first; equal sizes by PID.
+    #[must_use]
+    pub fn largest(&self) -> Vec<&Process> {
+        let mut all: Vec<&Process> = self.list.iter().collect();
+        let order = |p: &&Process| (std::cmp::Reverse(p.memory.map_or(0, |m| m.resident_bytes)), p.pid);
+        if all.len() > TOP {
+            all.select_nth_unstable_by_key(TOP - 1, order);
+            all.truncate(TOP);
+        }
+        all.sort_unstable_by_key(order);
+        all
+    }
+}
+
+/// How many processes a top list holds.
+pub const TOP: usize = 10;
+
+/// State of a process, from the state letter of `/proc/PID/stat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProcessState {
+    /// `R`.
+    Running,
+    /// `S`.
+    Sleeping,
+    /// `D`.
+    DiskSleep,
+    /// `T`.
+    Stopped,
+    /// `t`.
+    TracingStop,
+    /// `Z`.
+    Zombie,
+    /// `X` and `x`.
+    Dead,
+    /// `I`.
+    Idle,
+    /// Any other letter.
+    Unknown,
+}
+
+/// One process.
+#[derive(Clone, Debug, Serialize)]
+pub struct Process {
+    /// PID.
+    pub pid: u32,
+    /// Parent's PID.
+    pub parent_pid: u32,
+    /// Name; may be empty. Nothing of a command line's arguments, at most 255 bytes, no control characters.
+    pub name: Arc<str>,
+    /// State.
+    pub state: ProcessState,
+    /// Real user's number.
+    pub uid: Option<u32>,
+    /// Real user's name; `None` when the system knows none.
+    pub user: Option<Arc<str>>,
+    /// Threads.
+    pub threads: u32,
+    /// Niceness, -20 to 19.
+    pub nice: i32,
+    /// Wall clock of its start, seconds since 1970.
+    pub start_time_unix_seconds: Option<f64>,
+    /// CPU seconds in user mode since its start.
+    pub cpu_user_seconds: f64,
+    /// CPU seconds in kernel mode since its start.
+    pub cpu_system_seconds: f64,
+    /// Share of one core since the sample before; may pass 1. `None` at the first sample.
+    pub cpu_ratio: Option<f64>,
+    /// Memory. `None` when it could not be read.
+    pub memory: Option<ProcessMemory>,
+    /// resident / `MemTotal`.
+    pub memory_ratio: Option<f64>,
+}
+
+/// A process's memory: `/proc/PID/statm`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ProcessMemory {
+    /// Resident set.
+    pub resident_bytes: u64,
+    /// Address space.
+    pub virtual_bytes: u64,
+    /// Resident pages that are backed by files or shared memory.
+    pub shared_bytes: u64,
+    /// Code.
+    pub text_bytes: u64,
+    /// 0 since Linux 2.6.
+    pub library_bytes: u64,
+    /// Data and stack.
+    pub data_bytes: u64,
+    /// 0 since Linux 2.6.
+    pub dirty_bytes: u64,
+}
