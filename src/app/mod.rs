@@ -38,6 +38,7 @@ struct App {
 
 /// Runs until a signal says to stop: SIGTERM and SIGINT stop, SIGHUP reads files again. Must be called inside an actix system.
 pub async fn run(config: &Config) -> Result<(), StartupError> {
+    trim::give_back_large_at_once();
     limit::raise_descriptor_limit();
     let (mut terminate, mut interrupt) = (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
     let mut hangup = listen_for(SignalKind::hangup())?;

@@ -8,6 +8,7 @@
 //! | `cli`      | flags are explained everywhere; what is typed wrong is told in one line                             |
 //! | `commands` | psiod's socket answers everything malformed and stays open                                          |
 //! | `counters` | counters that the kernel steps back are held, counters that were reset are told             |
+//! | `crowd`    | one address that takes all places, a flood of logins, the memory of two thousand clients                |
 //! | `events`   | Process Monitor's event stream: when events come, who gets plain JSON                               |
 //! | `fixtures` | every answer about the fixture machine is right, to the last digit                                  |
 //! | `guard`    | every route against hosts, origins, tokens and tickets; headers of every answer                     |
@@ -15,7 +16,7 @@
 //! | `kill`     | `process.kill` ends only what it may, for whom it may                                               |
 //! | `leak`     | descriptors and threads after hundreds of streams                                                    |
 //! | `limits`   | bounds on streams and workers, races for one worker                                                  |
-//! | `pipeline` | clients that send and read nothing, one address that takes all places                             |
+//! | `pipeline` | clients that send and read nothing                            |
 //! | `load`     | five hundred clients at once; a client's own interval                                                |
 //! | `machine`  | no tests: the fixture machine of `tests/fixtures/machine` and copies of it                          |
 //! | `matrix`   | every file of the machine missing, empty and garbage: its fields are null, nothing else changes     |
@@ -36,6 +37,7 @@ mod busy;
 mod cli;
 mod commands;
 mod counters;
+mod crowd;
 mod events;
 mod fixtures;
 mod guard;
