@@ -91,6 +91,16 @@ pub struct Args {
           num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     pub allow_kill: Option<bool>,
 
+    /// Let System Monitor agents, and psmonitor's own, report to this server; needs --data-dir
+    #[arg(long, env = "PSMONITOR_RECEIVE", value_name = "YES", value_parser = BoolishValueParser::new(),
+          num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    pub receive: Option<bool>,
+
+    /// With --receive: systems that nobody named may report, too, and are known from their first report on
+    #[arg(long, env = "PSMONITOR_AUTO_REGISTER", value_name = "YES", value_parser = BoolishValueParser::new(),
+          num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    pub auto_register: Option<bool>,
+
     /// Where /proc of the watched machine is
     #[arg(long, value_name = "FOLDER", env = "PSMONITOR_PROCFS")]
     pub procfs: Option<PathBuf>,

@@ -33,6 +33,9 @@ pub enum StartupError {
     /// The history cannot be kept where it should be.
     #[error("--data-dir: {0}")]
     History(#[from] crate::history::HistoryError),
+    /// The reports of other machines cannot be kept where they should be.
+    #[error("--receive: {0}")]
+    Receiver(#[from] crate::receiver::OpenError),
     /// Anything else of the system.
     #[error("{what}: {source}")]
     Io {
@@ -61,7 +64,7 @@ impl StartupError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Resolve { .. } => 2,
-            Self::Listen { .. } | Self::Unreadable(_) | Self::History(_) | Self::Io { .. } => 1,
+            Self::Listen { .. } | Self::Unreadable(_) | Self::History(_) | Self::Receiver(_) | Self::Io { .. } => 1,
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::error::StartupError;
 use crate::history::History;
 use crate::model::Subjects;
+use crate::receiver::Receiver;
 use crate::sampler::{Sampler, Settings};
 use crate::server::{self, Server};
 use machine::Local;
@@ -33,6 +34,7 @@ const STOP_LIMIT: Duration = Duration::from_millis(4_700);
 struct App {
     server: Server,
     history: Arc<History>,
+    receiver: Option<Arc<Receiver>>,
     clock: JoinHandle<()>,
 }
 
@@ -73,6 +75,9 @@ impl App {
         let bound = server::bind(config)?;
         let history = Arc::new(History::open(config.data_dir.as_deref(), config.interval)?);
         log::info!("{}", history.describe());
+        let receiver =
+            config.receiver.clone().map(|settings| Receiver::open(settings, None)).transpose()?.map(Arc::new);
+        receiver.iter().for_each(|receiver| log::info!("{}", receiver.describe()));
         let recorder = Arc::clone(&history);
         let (sampler, clock) = Sampler::new(Settings {
             interval: config.interval,
@@ -83,7 +88,7 @@ impl App {
         let clock = actix_rt::spawn(clock);
         let addresses = bound.addresses();
         let machine = Arc::new(Local::new(config.paths.clone()));
-        let server = bound.serve(config, sampler, Arc::clone(&history), machine)?;
+        let server = bound.serve(config, sampler, Arc::clone(&history), receiver.clone(), machine)?;
         let scheme = if config.tls.is_some() { "https" } else { "http" };
         // Where nobody reads this there is nobody to tell.
         let mut out = std::io::stdout();
@@ -96,7 +101,7 @@ impl App {
         if !outside.is_empty() {
             let _ = writeln!(out, "from other machines: {}", outside.join(" "));
         }
-        Ok(Self { server, history, clock })
+        Ok(Self { server, history, receiver, clock })
     }
 
     /// Stops the clients' side first, then the sampler, and closes the history last, so that a slow disk delays nobody.
@@ -105,6 +110,10 @@ impl App {
         self.history.flush();
         self.server.stop().await;
         self.clock.abort();
-        let _ = tokio::task::spawn_blocking(move || self.history.close_by(deadline)).await;
+        let close = move || {
+            self.receiver.iter().for_each(|receiver| receiver.close_by(deadline));
+            self.history.close_by(deadline);
+        };
+        let _ = tokio::task::spawn_blocking(close).await;
     }
 }

@@ -5,6 +5,7 @@
 pub mod defaults;
 mod listen;
 mod names;
+mod receiver;
 mod time;
 
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ use crate::cli::Args;
 use crate::collect::Paths;
 use crate::error::StartupError;
 use crate::limits::Limits;
+use crate::receiver::Settings;
 use listen::{parse_listen, resolve};
 use names::{parse_host, parse_origins};
 
@@ -52,6 +54,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Whether psiod's `process.kill` works for those who hold a token.
     pub allow_kill: bool,
+    /// What the receiver is to do; `None` where this server is none.
+    pub receiver: Option<Settings>,
     /// Where the machine's files are.
     pub paths: Paths,
 }
@@ -125,6 +129,7 @@ impl Config {
             secrets: secrets(args, std::env::var_os("PSMONITOR_TOKEN"))?,
             tls: tls_files(args)?,
             allow_kill: args.allow_kill.unwrap_or(false),
+            receiver: receiver::settings(args.receive, args.auto_register, args.data_dir.as_deref())?,
             listen,
             interval,
             limits,

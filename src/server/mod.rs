@@ -28,13 +28,14 @@ use crate::config::Config;
 use crate::error::StartupError;
 use crate::history::History;
 use crate::limits::Limits;
+use crate::receiver::Receiver;
 use crate::sampler::Sampler;
 use crate::worker::Registry;
 use http::guard::{Doors, Policy};
 use http::tls::Certificates;
 use http::{connection, listener};
 use machine::Machine;
-use routes::{HistoryQueries, ProcessReads, Psiod};
+use routes::{HistoryQueries, ProcessReads, Psiod, Reports};
 use stream::Streams;
 
 /// How long requests on their way may take to end when the server stops. actix looks once a second.
@@ -80,13 +81,16 @@ struct Shared {
     machine: Data<dyn Machine>,
     processes: Data<ProcessReads>,
     psiod: Data<Psiod>,
+    reports: Data<Reports>,
 }
 
 impl Shared {
     fn install(&self, app: &mut web::ServiceConfig) {
-        let Self { limits, doors, streams, sampler, history, workers, auth, machine, processes, psiod } = self.clone();
+        let Self { limits, doors, streams, sampler, history, workers, auth, machine, processes, psiod, reports } =
+            self.clone();
         app.app_data(limits).app_data(doors).app_data(streams).app_data(sampler).app_data(history);
         app.app_data(workers).app_data(auth).app_data(machine).app_data(processes).app_data(psiod);
+        app.app_data(reports);
     }
 }
 
@@ -111,6 +115,7 @@ impl Bound {
         config: &Config,
         sampler: Sampler,
         history: Arc<History>,
+        receiver: Option<Arc<Receiver>>,
         machine: Arc<dyn Machine>,
     ) -> Result<Server, StartupError> {
         let Self { auth, certificates, listeners } = self;
@@ -147,6 +152,7 @@ impl Bound {
             auth: auth.clone(),
             machine,
             processes: Data::new(ProcessReads::default()),
+            reports: Data::new(Reports::new(receiver)),
         };
         let server = serve::run(listeners, &shared, certificates.as_ref(), config.workers, room)?;
         Ok(Server {
