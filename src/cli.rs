@@ -21,6 +21,10 @@ pub struct Args {
     #[command(subcommand)]
     pub command: Option<Command>,
 
+    /// Configuration file, in TOML; without this flag /etc/psmonitor/psmonitor.toml, where there is one
+    #[arg(long, value_name = "FILE", env = "PSMONITOR_CONFIG", global = true)]
+    pub config: Option<PathBuf>,
+
     /// Address or host name to listen on; every address that the name has is listened on
     #[arg(long, value_name = "ADDRESS", env = "PSMONITOR_ADDRESS")]
     pub address: Option<String>,
@@ -119,6 +123,8 @@ pub struct Args {
 pub enum Command {
     /// Print the hash of a password for the users file; asks for it, or reads it from standard input
     HashPassword,
+    /// Validate the settings, the configuration file and the files that it names; print each setting and where it was set
+    CheckConfig,
 }
 
 /// What is wrong and the hint, out of clap's answer of several lines: `error: ...`, then `tip: ...` or `[possible values: ...]`

@@ -94,6 +94,13 @@ impl Shared {
     }
 }
 
+/// Reads the files that the configuration names as [`bind`] does, and keeps nothing of them.
+pub fn check(config: &Config) -> Result<(), StartupError> {
+    Auth::load(&config.secrets)?;
+    config.tls.as_ref().map(Certificates::load).transpose()?;
+    Ok(())
+}
+
 /// Reads secrets and takes the addresses, which is all that can be refused.
 pub fn bind(config: &Config) -> Result<Bound, StartupError> {
     let auth = Auth::load(&config.secrets)?;
