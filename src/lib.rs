@@ -68,7 +68,7 @@ mod tests {
                 "worker",
             ],
         ),
-        ("app", &["collect", "config", "error", "history", "model", "sampler", "server"]),
+        ("app", &["cli", "collect", "config", "error", "history", "model", "sampler", "server"]),
     ];
 
     fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
