@@ -70,7 +70,7 @@ mod tests {
                 "terminal", "worker",
             ],
         ),
-        ("app", &["collect", "config", "error", "history", "model", "receiver", "sampler", "server"]),
+        ("app", &["cli", "collect", "config", "error", "history", "model", "receiver", "sampler", "server"]),
     ];
 
     fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

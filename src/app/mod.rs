@@ -2,6 +2,7 @@
 //! and stop. Run by `main`; what tests start is this. The one place that sees all parts, and it must do nothing else.
 
 mod machine;
+mod reload;
 mod trim;
 mod url;
 
@@ -55,10 +56,10 @@ pub async fn run(typed: &Typed, config: &Config) -> Result<(), StartupError> {
     let (mut terminate, mut interrupt) = (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
     let mut hangup = listen_for(SignalKind::hangup())?;
     let app = App::start(config).map_err(|error| typed.locate(error))?;
-    let reloader = app.server.reloader();
+    let mut running = reload::Running::new(typed.clone(), config.clone(), app.server.reloader());
     actix_rt::spawn(async move {
         while hangup.recv().await.is_some() {
-            reloader.reload().await;
+            running = running.reload().await;
         }
     });
     tokio::select! {

@@ -64,6 +64,8 @@ pub struct Config {
     pub secrets: Sources,
     /// The certificate and its key, where every address speaks TLS.
     pub tls: Option<TlsFiles>,
+    /// Whether everybody may read on a wide address.
+    pub no_auth: bool,
     /// Whether psiod's `process.kill` works for those who hold a token.
     pub allow_kill: bool,
     /// What the receiver is to do; `None` where this server is none.
@@ -129,6 +131,7 @@ impl Config {
         let config = Self {
             secrets: secrets(args, std::env::var_os("PSMONITOR_TOKEN"))?,
             tls: tls_files(args)?,
+            no_auth: args.no_auth.unwrap_or(false),
             allow_kill: args.allow_kill.unwrap_or(false),
             receiver: receiver::settings(args.receive, args.auto_register, args.data_dir.as_deref())?,
             listen,
@@ -140,31 +143,45 @@ impl Config {
             allow_origins: parse_origins(args.allow_origin.as_deref().unwrap_or_default())?,
             paths,
         };
-        config.check_exposure(args)?;
+        config
+            .check_exposure()
+            .map_err(|problem| contradiction(if args.listen.is_some() { "--listen" } else { "--address" }, &problem))?;
         if config.allow_kill && !config.secrets.is_any() {
             log::warn!("--allow-kill changes nothing without --token-file or --users-file: process.kill needs a token");
         }
         Ok(config)
     }
 
+    /// This configuration, with what a running server can take over from `new`: the settings of [`LIVE`].
+    pub fn with_live(&self, new: &Self) -> Result<Self, StartupError> {
+        let config = Self {
+            limits: new.limits,
+            allow_hosts: new.allow_hosts.clone(),
+            allow_origins: new.allow_origins.clone(),
+            secrets: new.secrets.clone(),
+            no_auth: new.no_auth,
+            allow_kill: new.allow_kill,
+            ..self.clone()
+        };
+        // The address of the new configuration may be a narrower one than that which is listened on.
+        config.check_exposure().map_err(StartupError::Config)?;
+        Ok(config)
+    }
+
     /// Whoever can reach a wider address than loopback sees everything, unless it must be proved who one is.
-    fn check_exposure(&self, args: &Args) -> Result<(), StartupError> {
+    fn check_exposure(&self) -> Result<(), String> {
         if self.is_loopback_only() || self.secrets.is_any() {
             return Ok(());
         }
         let wide: Vec<_> = self.listen.iter().flat_map(|l| &l.addresses).filter(|a| !a.ip().is_loopback()).collect();
         let address = wide.first().map(ToString::to_string).unwrap_or_default();
-        if args.no_auth == Some(true) {
+        if self.no_auth {
             log::warn!("--no-auth: everybody who can reach {address} sees everything this server tells");
             return Ok(());
         }
-        let flag = if args.listen.is_some() { "--listen" } else { "--address" };
-        Err(contradiction(
-            flag,
-            &format!(
-                "{address} can be reached from outside, and nobody is asked who they are; give --token-file FILE with a \
+        Err(format!(
+            "{address} can be reached from outside, and nobody is asked who they are; give --token-file FILE with a \
              secret token or --users-file FILE with users, or say --no-auth if everybody may see everything"
-            ),
         ))
     }
 

@@ -16,7 +16,17 @@ use crate::error::StartupError;
 const CONFIG_FILE: &str = "/etc/psmonitor/psmonitor.toml";
 
 /// The settings, by clap's names, that a running server takes over at SIGHUP. All others need a restart.
-pub const LIVE: &[&str] = &[];
+pub const LIVE: &[&str] = &[
+    "max_connections",
+    "max_per_address",
+    "max_unclaimed",
+    "allow_host",
+    "allow_origin",
+    "token_file",
+    "users_file",
+    "no_auth",
+    "allow_kill",
+];
 
 /// Why it is not known what this process should do.
 #[derive(Debug)]
@@ -144,6 +154,19 @@ impl Typed {
     #[must_use]
     pub fn rows(&self) -> &[Row] {
         &self.rows
+    }
+
+    /// The settings that `new` has otherwise: those that a running server takes over, and those that need a restart.
+    #[must_use]
+    pub fn changes(&self, new: &Self) -> (Vec<String>, Vec<String>) {
+        let is_changed = |row: &&Row| {
+            let old = self.rows.iter().find(|old| old.setting.id == row.setting.id);
+            old.is_none_or(|old| old.values != row.values)
+        };
+        let (live, others): (Vec<&Row>, Vec<&Row>) =
+            new.rows.iter().filter(is_changed).partition(|row| LIVE.contains(&row.setting.id.as_str()));
+        let paths = |rows: Vec<&Row>| rows.into_iter().map(|row| row.setting.path()).collect();
+        (paths(live), paths(others))
     }
 
     /// The error, with the place where its setting was really set.

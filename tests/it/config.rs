@@ -96,3 +96,53 @@ fn the_server_runs_by_its_file() {
     assert_eq!(server.request("GET", "/system", &[("Host", "by.file.example")], b"").status, 200);
     assert_eq!(server.request("GET", "/system", &[("Host", "other.example")], b"").status, 421);
 }
+
+#[test]
+fn sighup_takes_over_what_it_can_and_names_what_needs_a_restart() {
+    let (_folder, path) = file("listen = [\"127.0.0.1:0\"]\nallow-host = [\"one.example\"]\n");
+    let server = Server::launch(&mut support::program(&["--config", path.to_str().expect("UTF-8")]));
+    let answer = |host: &str| server.request("POST", "/", &[("Host", host)], b"").status;
+    let reload = |text: &str, said: &str| {
+        std::fs::write(&path, text).expect("a file");
+        server.signal(rustix::process::Signal::HUP);
+        server.wait_for_log(said);
+    };
+    assert_eq!((answer("one.example"), answer("two.example")), (200, 421));
+    let listen = "listen = [\"127.0.0.1:0\"]\n";
+    reload(&format!("{listen}allow-host = [\"two.example\"]\ninterval = \"5s\""), "count after a restart: interval\n");
+    assert!(server.log().contains("settings taken over: allow-host\n"), "{}", server.log());
+    assert_eq!((answer("one.example"), answer("two.example")), (421, 200));
+
+    // A wrong file changes nothing, and says why.
+    reload(&format!("{listen}max-unclaimd = 1"), "line 2: there is no setting \"max-unclaimd\"");
+    server.wait_for_log("did you mean \"max-unclaimed\"?; the old settings stay");
+    assert_eq!(answer("two.example"), 200);
+
+    // Limits, down and up again.
+    reload(&format!("{listen}max-unclaimed = 1\nallow-host = [\"two.example\"]"), "taken over: max-unclaimed\n");
+    let end = std::time::Instant::now() + support::PATIENCE;
+    while answer("two.example") != 503 {
+        assert!(std::time::Instant::now() < end, "a second unclaimed worker was never refused");
+    }
+    reload(
+        &format!("{listen}max-connections = 2000\nallow-host = [\"two.example\"]"),
+        "taken over: max-connections, max-unclaimed\n",
+    );
+    assert_eq!(answer("two.example"), 200);
+}
+
+/// The new configuration listens on loopback and has no tokens; the running server listens everywhere.
+#[test]
+fn sighup_opens_no_door() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tokens = folder.path().join("tokens");
+    std::fs::write(&tokens, "0123456789abcdef\n").expect("a file");
+    let (_folder, path) = file(&format!("listen = [\"0.0.0.0:0\"]\ntoken-file = \"{}\"\n", tokens.display()));
+    let server = Server::launch(&mut support::program(&["--config", path.to_str().expect("UTF-8")]));
+    assert_eq!(server.get("/system").status, 401);
+    std::fs::write(&path, "listen = [\"127.0.0.1:0\"]\n").expect("a file");
+    server.signal(rustix::process::Signal::HUP);
+    server.wait_for_log("the old settings stay");
+    assert!(server.log().contains("can be reached from outside"), "{}", server.log());
+    assert_eq!(server.get("/system").status, 401);
+}
