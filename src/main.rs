@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use psmonitor::cli::{self, Command};
 use psmonitor::config::{self, Config};
-use psmonitor::{app, auth, terminal};
+use psmonitor::{app, auth, command, terminal};
 
 fn main() -> ExitCode {
     let args = match config::typed() {
@@ -21,8 +21,10 @@ fn main() -> ExitCode {
         .target(env_logger::Target::Pipe(Box::new(terminal::Stderr)))
         .init();
     let system = actix_rt::System::new();
-    let run = match args.command {
+    let run = match &args.command {
         Some(Command::HashPassword) => auth::prompt::hash_password(),
+        Some(Command::GenerateSystemId) => command::generate_system_id(),
+        Some(Command::Statistics(wanted)) => app::show(&args, wanted),
         None => Config::from_args(&args).and_then(|config| system.block_on(app::run(&config))),
     };
     let code = match run {

@@ -2,6 +2,7 @@
 //! and stop. Run by `main`; what tests start is this. The one place that sees all parts, and it must do nothing else.
 
 mod machine;
+mod show;
 mod trim;
 mod url;
 
@@ -20,6 +21,7 @@ use crate::model::Subjects;
 use crate::sampler::{Sampler, Settings};
 use crate::server::{self, Server};
 use machine::Local;
+pub use show::show;
 
 /// What the history remembers besides the vitals, and how often it is read when nobody watches.
 const HISTORY_NEEDS: Subjects = Subjects::FILESYSTEMS.with(Subjects::SENSORS);

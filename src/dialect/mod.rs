@@ -15,7 +15,7 @@ pub mod psmonitor;
 mod rows;
 pub mod system_monitor;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod user;
 
 use serde::Serialize;

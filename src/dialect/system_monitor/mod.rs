@@ -196,30 +196,35 @@ struct InterfaceRow {
     bytes_recv: u64,
 }
 
-/// By name: the interfaces that have an IPv4 address, with the last of them, and those whose addresses are not known.
+/// By name: the interfaces that have an IPv4 address, with the last of them, and those whose addresses are not known. Where
+/// none has one, not even the loopback, only those of IPv6 could be read: another machine's files do not tell the others.
 fn network(snapshot: &Snapshot) -> Option<impl Serialize> {
     let interfaces = snapshot.interfaces.as_deref()?;
-    Some(Entries(move || interfaces.iter().filter_map(interface)))
+    let are_known = interfaces.iter().any(|interface| last_ipv4(interface).is_some());
+    let is_told = move |interface: &&Interface| {
+        let addresses = interface.link.as_ref().and_then(|link| link.addresses.as_ref());
+        !are_known || addresses.is_none() || last_ipv4(interface).is_some()
+    };
+    Some(Entries(move || interfaces.iter().filter(is_told).map(interface)))
 }
 
-fn interface(interface: &Interface) -> Option<(&str, InterfaceRow)> {
-    let addresses = interface.link.as_ref().and_then(|link| link.addresses.as_deref());
-    let last = addresses.and_then(|addresses| {
-        addresses.iter().rev().find_map(|address| match address.ip {
-            IpAddr::V4(ip) => Some((ip, netmask(address.prefix_length))),
-            IpAddr::V6(_) => None,
-        })
-    });
-    if addresses.is_some() && last.is_none() {
-        return None;
-    }
+fn interface(interface: &Interface) -> (&str, InterfaceRow) {
+    let address = last_ipv4(interface);
     let row = InterfaceRow {
-        ip: last.map(|(ip, _)| ip),
-        netmask: last.map(|(_, mask)| mask),
+        ip: address.map(|(ip, _)| ip),
+        netmask: address.map(|(_, prefix_length)| netmask(prefix_length)),
         bytes_sent: interface.sent.bytes,
         bytes_recv: interface.received.bytes,
     };
-    Some((&interface.name, row))
+    (&interface.name, row)
+}
+
+fn last_ipv4(interface: &Interface) -> Option<(Ipv4Addr, u8)> {
+    let addresses = interface.link.as_ref()?.addresses.as_ref()?;
+    addresses.iter().rev().find_map(|address| match address.ip {
+        IpAddr::V4(ip) => Some((ip, address.prefix_length)),
+        IpAddr::V6(_) => None,
+    })
 }
 
 /// `24` is `255.255.255.0`.

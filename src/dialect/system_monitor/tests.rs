@@ -82,10 +82,14 @@ fn interfaces_without_an_ipv4_address_are_left_out_and_unknown_ones_told() {
         interface("unread", None),
         Interface { name: Arc::from("gone"), ..Interface::default() },
     ];
-    let found = value(&(NETWORK.encode)(&Snapshot { interfaces: Some(interfaces), ..Snapshot::default() }));
+    let found = |interfaces: &[Interface]| {
+        value(&(NETWORK.encode)(&Snapshot { interfaces: Some(interfaces.to_vec()), ..Snapshot::default() }))
+    };
     let unknown = json!({"ip": null, "netmask": null, "bytes_sent": 0, "bytes_recv": 0});
     let two = json!({"ip": "10.1.0.1", "netmask": "255.255.255.252", "bytes_sent": 0, "bytes_recv": 0});
-    assert_eq!(found, json!({"two": two, "unread": unknown, "gone": unknown}));
+    assert_eq!(found(&interfaces), json!({"two": two, "unread": unknown, "gone": unknown}));
+    let only_six = found(&interfaces[1..]);
+    assert_eq!(only_six["six"], unknown, "where not even the loopback has one, they are not known");
 }
 
 #[test]
