@@ -15,7 +15,8 @@
 //! ```
 //!
 //! [`app`] puts the parts together and is the only one that sees them all. Beside that way stand [`history`], which
-//! remembers every snapshot in [`timeseries`]; [`receiver`], which keeps what other machines report about themselves; [`auth`], who somebody is; [`worker`], who waits for a stream; [`cli`] and
+//! remembers every snapshot in [`timeseries`]; [`receiver`], which keeps what other machines report about themselves;
+//! [`command`], what is printed without a server; [`auth`], who somebody is; [`worker`], who waits for a stream; [`cli`] and
 //! [`config`], what was typed and what it means; [`limits`], what is bounded; [`origin`], host names and origins as text;
 //! [`error`], what goes wrong at start.
 //!
@@ -27,6 +28,7 @@ pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod collect;
+pub mod command;
 pub mod config;
 pub mod dialect;
 pub mod error;
@@ -70,7 +72,8 @@ mod tests {
                 "terminal", "worker",
             ],
         ),
-        ("app", &["cli", "collect", "config", "error", "history", "model", "receiver", "sampler", "server"]),
+        ("command", &["cli", "config", "dialect", "error", "model", "terminal"]),
+        ("app", &["cli", "collect", "command", "config", "error", "history", "model", "receiver", "sampler", "server"]),
     ];
 
     fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use psmonitor::cli::{self, Command};
 use psmonitor::config::{self, Config, Refusal};
-use psmonitor::{app, auth, terminal};
+use psmonitor::{app, auth, command, terminal};
 
 fn main() -> ExitCode {
     let typed = match config::typed() {
@@ -25,9 +25,11 @@ fn main() -> ExitCode {
         .target(env_logger::Target::Pipe(Box::new(terminal::Stderr)))
         .init();
     let system = actix_rt::System::new();
-    let run = match typed.args.command {
+    let run = match &typed.args.command {
         Some(Command::HashPassword) => auth::prompt::hash_password(),
         Some(Command::CheckConfig) => app::check(&typed),
+        Some(Command::GenerateSystemId) => command::generate_system_id(),
+        Some(Command::Statistics(wanted)) => app::show(&typed.args, wanted),
         None => Config::from_typed(&typed).and_then(|config| system.block_on(app::run(&typed, &config))),
     };
     let code = match run {

@@ -3,6 +3,7 @@
 
 mod machine;
 mod reload;
+mod show;
 mod trim;
 mod url;
 
@@ -22,6 +23,7 @@ use crate::receiver::Receiver;
 use crate::sampler::{Sampler, Settings};
 use crate::server::{self, Server};
 use machine::Local;
+pub use show::show;
 
 /// What the history remembers besides the vitals, and how often it is read when nobody watches.
 const HISTORY_NEEDS: Subjects = Subjects::FILESYSTEMS.with(Subjects::SENSORS);

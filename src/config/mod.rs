@@ -116,18 +116,7 @@ impl Config {
             unclaimed_workers: at_least_one("--max-unclaimed", args.max_unclaimed.unwrap_or(bounds.unclaimed_workers))?,
             ..bounds
         };
-        let host = Paths::host();
-        let paths = Paths {
-            procfs: args.procfs.clone().unwrap_or(host.procfs),
-            sysfs: args.sysfs.clone().unwrap_or(host.sysfs),
-            rootfs: args.rootfs.clone().unwrap_or(host.rootfs),
-            ..host
-        };
-        for (flag, folder) in [("--sysfs", &paths.sysfs), ("--rootfs", &paths.rootfs)] {
-            if !folder.is_dir() {
-                return Err(complaint(flag, &folder.display().to_string(), "there is no such folder"));
-            }
-        }
+        let paths = paths(args)?;
         let config = Self {
             secrets: secrets(args, std::env::var_os("PSMONITOR_TOKEN"))?,
             tls: tls_files(args)?,
@@ -190,6 +179,26 @@ impl Config {
     pub fn is_loopback_only(&self) -> bool {
         self.listen.iter().flat_map(|listen| &listen.addresses).all(|address| address.ip().is_loopback())
     }
+}
+
+/// Where the machine's files are.
+///
+/// # Errors
+/// The name of a folder that is not there.
+pub fn paths(args: &Args) -> Result<Paths, StartupError> {
+    let host = Paths::host();
+    let paths = Paths {
+        procfs: args.procfs.clone().unwrap_or(host.procfs),
+        sysfs: args.sysfs.clone().unwrap_or(host.sysfs),
+        rootfs: args.rootfs.clone().unwrap_or(host.rootfs),
+        ..host
+    };
+    for (flag, folder) in [("--sysfs", &paths.sysfs), ("--rootfs", &paths.rootfs)] {
+        if !folder.is_dir() {
+            return Err(complaint(flag, &folder.display().to_string(), "there is no such folder"));
+        }
+    }
+    Ok(paths)
 }
 
 /// Where secrets come from. A token variable that says nothing must not mean that nobody is asked.

@@ -55,7 +55,8 @@ pub fn run<S: AsRef<OsStr>>(args: &[S]) -> Output {
     child.wait_with_output().expect("the program's output")
 }
 
-fn wait_for_end(child: &mut Child) -> ExitStatus {
+/// Waits for the end of a program, which must come.
+pub fn wait_for_end(child: &mut Child) -> ExitStatus {
     let end = Instant::now() + PATIENCE;
     loop {
         if let Some(status) = child.try_wait().expect("a child") {
