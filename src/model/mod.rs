@@ -21,6 +21,7 @@ pub mod own;
 pub mod pressure;
 pub mod process;
 mod reading;
+pub mod received;
 pub mod redact;
 pub mod socket;
 pub mod storage;

@@ -15,9 +15,9 @@ use super::ring::Ring;
 use super::series::{Series, SeriesList, Values};
 use super::tier::{DISK, Gauge, Row, SAMPLES, SECONDS, SeriesId, single};
 
-/// Seconds after which there is a batch. Samples come a little early or late: at one a second this is always the ninth,
-/// and the oldest that is not written yet is 8 s old, so that a sync may take two.
-const BATCH_SECONDS: f64 = 8.5;
+/// Seconds after which there is a batch, unless [`Host::batching`] says otherwise. Samples come a little early or late: at
+/// one a second this is always the ninth, and the oldest that is not written yet is 8 s old, so that a sync may take two.
+pub(super) const BATCH_SECONDS: f64 = 8.5;
 
 /// How many of the last distances between two samples are looked at to find the interval.
 const INTERVALS: usize = 8;
@@ -38,6 +38,8 @@ pub(super) struct Host {
     /// Made for the writer, which had no room for it; `None` without a file.
     unsent: Option<Batch>,
     since_batch: f64,
+    /// After how many seconds there is a batch.
+    batch_seconds: f64,
     /// How far apart samples should be, seconds.
     interval: f64,
     intervals: [f64; INTERVALS],
@@ -87,10 +89,22 @@ impl Host {
             doubted: None,
             unsent: has_file.then(Batch::default),
             since_batch: 0.0,
+            batch_seconds: BATCH_SECONDS,
             interval,
             intervals: [f64::INFINITY; INTERVALS],
             samples: 0,
         }
+    }
+
+    /// The same with a batch every `seconds`.
+    pub(super) fn batching(self, seconds: f64) -> Self {
+        Self { batch_seconds: seconds, ..self }
+    }
+
+    /// Gives back the memory of the last hour, and of the list of values. What was not written yet stays.
+    pub(super) fn rest(&mut self) {
+        let timeline = self.doubted.as_mut().unwrap_or(&mut self.timeline);
+        timeline.ring = Ring::new(SECONDS);
     }
 
     /// The timeline that is being recorded.
@@ -147,7 +161,7 @@ impl Host {
         timeline.second.add(&self.series);
         timeline.ten.add(&self.series);
         self.since_batch += tick.elapsed;
-        if self.since_batch >= BATCH_SECONDS { self.take_batch() } else { batch }
+        if self.since_batch >= self.batch_seconds { self.take_batch() } else { batch }
     }
 
     /// The clock was right all along, so what is later than `now` is not.

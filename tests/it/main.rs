@@ -7,6 +7,7 @@
 //! | `busy`     | no tests: turns, and second looks, for a machine that is busy                                       |
 //! | `cli`      | flags are explained everywhere; what is typed wrong is told in one line                             |
 //! | `commands` | psiod's socket answers everything malformed and stays open                                          |
+//! | `config`   | the configuration file: who wins, check-config, what SIGHUP takes over                              |
 //! | `counters` | counters that the kernel steps back are held, counters that were reset are told             |
 //! | `crowd`    | one address that takes all places, a flood of logins, the memory of two thousand clients                |
 //! | `events`   | Process Monitor's event stream: when events come, who gets plain JSON                               |
@@ -25,6 +26,7 @@
 //! | `socket`   | no tests: WebSockets for the others                                                                 |
 //! | `sockets`  | twenty thousand sockets, and nobody waits for their list                                             |
 //! | `spoilt`   | one bad line of a kernel file costs its own values; what odd kernels and containers write             |
+//! | `statistics` | `psmonitor cpu` and its like: JSON, in place, until nobody reads                                 |
 //! | `strangers` | pages that hide where they are from; characters that move the terminal of the log's reader     |
 //! | `stop`     | signals: close codes, exit code, time                                                                |
 //! | `support`  | no tests: starts and ends servers; HTTP and event streams for the others                            |
@@ -36,6 +38,7 @@ mod attack;
 mod busy;
 mod cli;
 mod commands;
+mod config;
 mod counters;
 mod crowd;
 mod events;
@@ -54,6 +57,7 @@ mod pipeline;
 mod socket;
 mod sockets;
 mod spoilt;
+mod statistics;
 mod stop;
 mod strangers;
 mod support;

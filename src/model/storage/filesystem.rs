@@ -150,6 +150,21 @@ impl From<RawFilesystemUsage> for FilesystemUsage {
     }
 }
 
+/// The file systems with a device behind them, each device once. Of several mounts of one device (bind mounts) the one
+/// with the shortest path stands for it, as in `df`.
+#[must_use]
+pub fn by_device(list: &[Filesystem]) -> Vec<&Filesystem> {
+    let mut devices: Vec<&Filesystem> = Vec::new();
+    for mount in list.iter().filter(|mount| mount.device_backed) {
+        match devices.iter_mut().find(|known| known.device == mount.device) {
+            Some(known) if mount.mount_point.len() < known.mount_point.len() => *known = mount,
+            Some(_) => {}
+            None => devices.push(mount),
+        }
+    }
+    devices
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
