@@ -114,6 +114,9 @@ pub enum Command {
     #[command(flatten)]
     Statistics(Statistics),
 
+    /// Tell whether a server is up and how old its numbers are; the exit code is 0 if it is, else 1
+    Status(Status),
+
     /// Print a new name for a machine that reports to a System Monitor server
     #[command(alias = "generate_system_id")]
     GenerateSystemId,
@@ -148,6 +151,18 @@ pub struct Show {
     /// Print again and again, in place on a terminal, this often: seconds, or a number with ms, s, m or h (100ms to 1h)
     #[arg(long, short, value_name = "TIME", num_args = 0..=1, default_missing_value = "1s")]
     pub watch: Option<String>,
+}
+
+/// Which server is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct Status {
+    /// http://HOST:PORT, https://HOST or unix:/PATH; without it the server that the settings of this program start
+    #[arg(value_name = "URL")]
+    pub url: Option<String>,
+
+    /// File in PEM with the server's own certificate, or those of authorities that may have signed it; without it the system's
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// A part of the statistics.

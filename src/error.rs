@@ -33,6 +33,14 @@ pub enum StartupError {
     /// The history cannot be kept where it should be.
     #[error("--data-dir: {0}")]
     History(#[from] crate::history::HistoryError),
+    /// A server that was asked how it is.
+    #[error("{url} is not up: {reason}")]
+    Down {
+        /// The server.
+        url: String,
+        /// What it said, or that it said nothing.
+        reason: String,
+    },
     /// Anything else of the system.
     #[error("{what}: {source}")]
     Io {
@@ -61,7 +69,7 @@ impl StartupError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Resolve { .. } => 2,
-            Self::Listen { .. } | Self::Unreadable(_) | Self::History(_) | Self::Io { .. } => 1,
+            Self::Listen { .. } | Self::Unreadable(_) | Self::History(_) | Self::Down { .. } | Self::Io { .. } => 1,
         }
     }
 }

@@ -69,7 +69,7 @@ mod tests {
                 "worker",
             ],
         ),
-        ("command", &["cli", "config", "dialect", "error", "model", "terminal"]),
+        ("command", &["auth", "cli", "config", "dialect", "error", "model", "terminal"]),
         ("app", &["cli", "collect", "command", "config", "error", "history", "model", "sampler", "server"]),
     ];
 

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     let system = actix_rt::System::new();
     let run = match &args.command {
         Some(Command::HashPassword) => auth::prompt::hash_password(),
+        Some(Command::Status(wanted)) => command::status::status(&args, wanted),
         Some(Command::GenerateSystemId) => command::generate_system_id(),
         Some(Command::Statistics(wanted)) => app::show(&args, wanted),
         None => Config::from_args(&args).and_then(|config| system.block_on(app::run(&config))),

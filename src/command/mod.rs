@@ -6,6 +6,7 @@
 mod output;
 pub mod show;
 mod statistics;
+pub mod status;
 mod table;
 
 use crate::error::StartupError;

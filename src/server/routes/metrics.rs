@@ -40,6 +40,7 @@ fn own(sampler: &Sampler, registry: &Registry, gate: &Gate) -> OwnStats {
         ticks: clock.ticks,
         ticks_skipped: clock.skipped,
         tick_lateness_seconds: clock.lateness_seconds,
+        tick_age_seconds: clock.age_seconds,
         workers_created: workers.created,
         workers_claimed: workers.claimed,
         workers_reaped: workers.reaped,
