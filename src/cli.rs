@@ -21,6 +21,10 @@ pub struct Args {
     #[command(subcommand)]
     pub command: Option<Command>,
 
+    /// Configuration file, in TOML; without this flag /etc/psmonitor/psmonitor.toml, where there is one
+    #[arg(long, value_name = "FILE", env = "PSMONITOR_CONFIG", global = true)]
+    pub config: Option<PathBuf>,
+
     /// Address or host name to listen on; every address that the name has is listened on
     #[arg(long, value_name = "ADDRESS", env = "PSMONITOR_ADDRESS")]
     pub address: Option<String>,
@@ -102,6 +106,23 @@ pub struct Args {
     /// Where the root of the watched machine is
     #[arg(long, value_name = "FOLDER", env = "PSMONITOR_ROOTFS")]
     pub rootfs: Option<PathBuf>,
+
+    /// Print the manual page, or the completions of a shell; for those who make packages
+    #[arg(long, value_name = "WHAT", hide = true)]
+    pub generate: Option<Page>,
+}
+
+/// What is made of the list of flags and commands, beside the help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Page {
+    /// psmonitor(1).
+    Man,
+    /// Completions for bash.
+    Bash,
+    /// Completions for zsh.
+    Zsh,
+    /// Completions for fish.
+    Fish,
 }
 
 /// What the program does instead of serving.
@@ -109,6 +130,9 @@ pub struct Args {
 pub enum Command {
     /// Print the hash of a password for the users file; asks for it, or reads it from standard input
     HashPassword,
+
+    /// Validate the settings, the configuration file and the files that it names; print each setting and where it was set
+    CheckConfig,
 
     /// Print statistics without a server
     #[command(flatten)]

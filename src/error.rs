@@ -11,6 +11,14 @@ pub enum StartupError {
     /// A flag, variable or file says something that makes no sense.
     #[error("{0}")]
     Config(String),
+    /// A setting has a value that makes no sense.
+    #[error("{place} {problem}")]
+    Setting {
+        /// Where it was set: the flag, the variable, or the file's line and key. As long as nobody knows better, the flag.
+        place: String,
+        /// The value, and what is wrong with it.
+        problem: String,
+    },
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {source}; {}", listen_hint(source))]
     Listen {
@@ -68,7 +76,7 @@ impl StartupError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Resolve { .. } => 2,
+            Self::Config(_) | Self::Setting { .. } | Self::Resolve { .. } => 2,
             Self::Listen { .. } | Self::Unreadable(_) | Self::History(_) | Self::Down { .. } | Self::Io { .. } => 1,
         }
     }

@@ -2,6 +2,7 @@
 //! and stop. Run by `main`; what tests start is this. The one place that sees all parts, and it must do nothing else.
 
 mod machine;
+mod reload;
 mod show;
 mod trim;
 mod url;
@@ -14,7 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::collect::{self, limit};
-use crate::config::Config;
+use crate::config::{Config, Typed};
 use crate::error::StartupError;
 use crate::history::History;
 use crate::model::Subjects;
@@ -38,16 +39,27 @@ struct App {
     clock: JoinHandle<()>,
 }
 
+/// `psmonitor check-config`: validates the settings and reads the files that they name, then prints each setting and where it
+/// was set. Starts nothing.
+pub fn check(typed: &Typed) -> Result<(), StartupError> {
+    let config = Config::from_typed(typed)?;
+    server::check(&config).map_err(|error| typed.locate(error))?;
+    let report = typed.report();
+    std::io::stdout()
+        .write_all(report.as_bytes())
+        .map_err(|source| StartupError::Io { what: "cannot print the settings", source })
+}
+
 /// Runs until a signal says to stop: SIGTERM and SIGINT stop, SIGHUP reads files again. Must be called inside an actix system.
-pub async fn run(config: &Config) -> Result<(), StartupError> {
+pub async fn run(typed: &Typed, config: &Config) -> Result<(), StartupError> {
     limit::raise_descriptor_limit();
     let (mut terminate, mut interrupt) = (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
     let mut hangup = listen_for(SignalKind::hangup())?;
-    let app = App::start(config)?;
-    let reloader = app.server.reloader();
+    let app = App::start(config).map_err(|error| typed.locate(error))?;
+    let mut running = reload::Running::new(typed.clone(), config.clone(), app.server.reloader());
     actix_rt::spawn(async move {
         while hangup.recv().await.is_some() {
-            reloader.reload().await;
+            running = running.reload().await;
         }
     });
     tokio::select! {

@@ -91,6 +91,7 @@ pub enum Refused {
 /// Everything that is compared with. Replaced as a whole when the files are read again.
 #[derive(Clone, Debug, Default)]
 struct Keys {
+    sources: Sources,
     tokens: Arc<Tokens>,
     users: Arc<Users>,
 }
@@ -98,7 +99,6 @@ struct Keys {
 /// The doorkeeper.
 #[derive(Debug)]
 pub struct Auth {
-    sources: Sources,
     /// Read at each request for the time of a clone; written when the files are read again.
     keys: RwLock<Keys>,
     sessions: Sessions,
@@ -109,7 +109,7 @@ pub struct Auth {
 impl Auth {
     /// Reads all sources. Without a token, a users file with nobody in it would lock everybody out, which is refused.
     pub fn load(sources: &Sources) -> Result<Self, StartupError> {
-        let keys = Keys { tokens: Arc::new(sources.tokens()?), users: Arc::new(sources.users()?) };
+        let keys = sources.read()?;
         if let Some(path) = sources.users_file.as_deref().filter(|_| keys.users.is_empty()) {
             if !sources.has_tokens() {
                 let what = "there is no user in it, so nobody could come in; put a line NAME:HASH in it, with the hash \
@@ -123,7 +123,6 @@ impl Auth {
             source: std::io::Error::other("the system has no random numbers"),
         })?;
         Ok(Self {
-            sources: sources.clone(),
             keys: RwLock::new(keys),
             sessions,
             attempts: Attempts::default(),
@@ -131,33 +130,13 @@ impl Auth {
         })
     }
 
-    /// Reads the files again, and says in the log what came of each. What is broken stays as it was; users who are gone are
-    /// gone, the last one too. Reads files, so not for the async threads.
-    pub fn reload(&self) {
-        let mut keys = self.keys();
+    /// Reads the files of `sources` again, and says in the log what came of each. What is broken stays as it was; users who are
+    /// gone are gone, the last one too. Other files than before are taken over together or not at all. Reads files, so not
+    /// for the async threads.
+    pub fn reload(&self, sources: &Sources) {
+        let old = self.keys();
         // Told once the new keys are in place: whoever reads that a token is gone may count on it.
-        let mut told = Vec::new();
-        if let Some(path) = &self.sources.token_file {
-            match self.sources.tokens() {
-                Ok(tokens) => {
-                    told.push((Level::Info, format!("--token-file {}: read again, {tokens:?}", path.display())));
-                    keys.tokens = Arc::new(tokens);
-                }
-                Err(error) => told.push((Level::Error, format!("{error}; the old tokens stay"))),
-            }
-        }
-        if let Some(path) = &self.sources.users_file {
-            match self.sources.users() {
-                Ok(users) => {
-                    told.push((Level::Info, format!("--users-file {}: read again, {users:?}", path.display())));
-                    if users.is_empty() {
-                        told.push((Level::Warn, format!("--users-file {}: {NO_USER}", path.display())));
-                    }
-                    keys.users = Arc::new(users);
-                }
-                Err(error) => told.push((Level::Error, format!("{error}; the old users stay"))),
-            }
-        }
+        let (keys, told) = if old.sources == *sources { old.read_again() } else { old.read_others(sources) };
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
         for (level, line) in told {
             log::log!(level, "{line}");
@@ -167,7 +146,7 @@ impl Auth {
     /// Whether strangers are kept out at all.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        self.sources.is_any()
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).sources.is_any()
     }
 
     /// Who holds this token, one of a file or one that a login gave. `None` for nobody we know.
@@ -182,7 +161,7 @@ impl Auth {
 
     /// The token of a user with this name and password, and the name. An unknown name takes as long as a wrong password.
     pub async fn log_in(&self, name: &str, password: String, address: IpAddr) -> Result<(String, Arc<str>), Refused> {
-        if self.sources.users_file.is_none() {
+        if self.keys().sources.users_file.is_none() {
             return Err(Refused::NoUsers);
         }
         let taken = self.attempts.take(address).map_err(Refused::TooMany)?;
@@ -209,7 +188,51 @@ impl Auth {
     }
 }
 
+impl Keys {
+    /// The same files again, each for itself.
+    fn read_again(mut self) -> (Self, Vec<(Level, String)>) {
+        let mut told = Vec::new();
+        if let Some(path) = &self.sources.token_file {
+            match self.sources.tokens() {
+                Ok(tokens) => {
+                    told.push((Level::Info, format!("--token-file {}: read again, {tokens:?}", path.display())));
+                    self.tokens = Arc::new(tokens);
+                }
+                Err(error) => told.push((Level::Error, format!("{error}; the old tokens stay"))),
+            }
+        }
+        if let Some(path) = &self.sources.users_file {
+            match self.sources.users() {
+                Ok(users) => {
+                    told.push((Level::Info, format!("--users-file {}: read again, {users:?}", path.display())));
+                    if users.is_empty() {
+                        told.push((Level::Warn, format!("--users-file {}: {NO_USER}", path.display())));
+                    }
+                    self.users = Arc::new(users);
+                }
+                Err(error) => told.push((Level::Error, format!("{error}; the old users stay"))),
+            }
+        }
+        (self, told)
+    }
+
+    /// Other files. One that is broken must not open a door that the other has closed.
+    fn read_others(self, sources: &Sources) -> (Self, Vec<(Level, String)>) {
+        match sources.read() {
+            Ok(new) => {
+                let line = format!("tokens and users are read from other files: {:?}, {:?}", new.tokens, new.users);
+                (new, vec![(Level::Info, line)])
+            }
+            Err(error) => (self, vec![(Level::Error, format!("{error}; the old tokens and users stay"))]),
+        }
+    }
+}
+
 impl Sources {
+    fn read(&self) -> Result<Keys, StartupError> {
+        Ok(Keys { sources: self.clone(), tokens: Arc::new(self.tokens()?), users: Arc::new(self.users()?) })
+    }
+
     /// Whether there is any way to prove who one is.
     #[must_use]
     pub fn is_any(&self) -> bool {
@@ -298,14 +321,14 @@ mod tests {
 
         std::fs::write(&tokens, "fedcba9876543210\n").unwrap();
         std::fs::write(&users, "nonsense\n").unwrap();
-        auth.reload();
+        auth.reload(&auth.keys().sources);
         assert_eq!(who(&auth, "0123456789abcdef"), None);
         assert_eq!(who(&auth, "fedcba9876543210"), Some(Identity::Token));
         assert!(who(&auth, &ann).is_some(), "a broken users file changes nothing");
 
         std::fs::write(&tokens, "short\n").unwrap();
         std::fs::write(&users, format!("bob:{SECRET}\n")).unwrap();
-        auth.reload();
+        auth.reload(&auth.keys().sources);
         assert_eq!(who(&auth, "fedcba9876543210"), Some(Identity::Token), "a broken token file changes nothing");
         assert_eq!(who(&auth, &ann), None, "a user who is gone from the file is gone");
         assert!(auth.log_in("bob", "secret".into(), ADDRESS).await.is_ok());
@@ -328,8 +351,24 @@ mod tests {
         std::fs::write(&users, format!("ann:{SECRET}\n")).unwrap();
         let auth = Auth::load(&sources).unwrap();
         std::fs::write(&users, "").unwrap();
-        auth.reload();
+        auth.reload(&auth.keys().sources);
         assert!(auth.keys().users.is_empty(), "whoever is taken out of the file is out");
+    }
+
+    #[test]
+    fn other_files_are_taken_over_together_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let auth = auth(folder.path(), "0123456789abcdef\n", &format!("ann:{SECRET}\n"));
+        let users_file = Some(folder.path().join("others"));
+        let other = Sources { users_file, ..Sources::default() };
+        auth.reload(&other);
+        assert!(who(&auth, "0123456789abcdef").is_some() && auth.is_on(), "there is no such file: all stays");
+        std::fs::write(folder.path().join("others"), format!("bob:{SECRET}\n")).unwrap();
+        auth.reload(&other);
+        assert!(who(&auth, "0123456789abcdef").is_none() && auth.is_on());
+        assert_eq!(auth.keys().sources, other);
+        auth.reload(&Sources::default());
+        assert!(!auth.is_on());
     }
 
     #[tokio::test]

@@ -1,21 +1,33 @@
-//! What was typed, validated: flags before `PSMONITOR_*` variables before [`defaults`], into one [`Config`].
+//! What was typed, validated: flags before `PSMONITOR_*` variables before the configuration file before [`defaults`], into
+//! one [`Config`].
 //!
-//! Called by `main`. Every complaint names the flag and says what would be right.
+//! Called by `main`, and again at SIGHUP. Every complaint names where the value was set and says what would be right.
+//!
+//! The flags are the one list of settings. A new one is a field of `cli::Args`, with its default in [`defaults`] where it has
+//! one, and is then a variable and a key of the file by itself: `--max-connections`, `PSMONITOR_MAX_CONNECTIONS`,
+//! `max-connections`. A key that belongs into a table of the file (`[agent]`, `[receiver]`, `[remote-write]`, a table per
+//! subject) has a row in `settings::IN_TABLES`, which says table, key and flag. What a running server can take over at SIGHUP
+//! has a row in [`LIVE`]. `packaging/psmonitor.toml` is made of the flags' texts: `UPDATE_GOLDEN=1 cargo test --lib config`.
 
 pub mod defaults;
+mod file;
 mod listen;
 mod names;
+mod report;
+mod settings;
+#[cfg(test)]
+mod tests_reference;
 mod time;
+mod typed;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{CommandFactory, FromArgMatches};
-
 pub use listen::Listen;
 pub use names::AllowOrigins;
 pub use time::parse_time;
+pub use typed::{LIVE, Refusal, Typed, command, typed};
 
 use crate::auth::{Secret, Sources};
 use crate::cli::Args;
@@ -50,6 +62,8 @@ pub struct Config {
     pub secrets: Sources,
     /// The certificate and its key, where every address speaks TLS.
     pub tls: Option<TlsFiles>,
+    /// Whether everybody may read on a wide address.
+    pub no_auth: bool,
     /// Whether psiod's `process.kill` works for those who hold a token.
     pub allow_kill: bool,
     /// Where the machine's files are.
@@ -65,23 +79,12 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
-/// The flags with their texts, and their defaults beside them.
-#[must_use]
-pub fn command() -> clap::Command {
-    defaults::shown().into_iter().fold(Args::command(), |command, (flag, default)| {
-        command.mut_arg(flag, |arg| {
-            let text = arg.get_help().map(ToString::to_string).unwrap_or_default();
-            arg.help(format!("{text} [default: {default}]"))
-        })
-    })
-}
-
-/// What this process was started with. Prints nothing: clap's answer, `--help` included, is an error here.
-pub fn typed() -> Result<Args, clap::Error> {
-    Args::from_arg_matches(&command().try_get_matches()?)
-}
-
 impl Config {
+    /// What was typed means. Complaints name the place where a value was set.
+    pub fn from_typed(typed: &Typed) -> Result<Self, StartupError> {
+        Self::from_args(&typed.args).map_err(|error| typed.locate(error))
+    }
+
     /// What `args` mean.
     pub fn from_args(args: &Args) -> Result<Self, StartupError> {
         let listen = if let Some(all) = &args.listen {
@@ -113,6 +116,7 @@ impl Config {
         let config = Self {
             secrets: secrets(args, std::env::var_os("PSMONITOR_TOKEN"))?,
             tls: tls_files(args)?,
+            no_auth: args.no_auth.unwrap_or(false),
             allow_kill: args.allow_kill.unwrap_or(false),
             listen,
             interval,
@@ -123,28 +127,46 @@ impl Config {
             allow_origins: parse_origins(args.allow_origin.as_deref().unwrap_or_default())?,
             paths,
         };
-        config.check_exposure(args.no_auth.unwrap_or(false))?;
+        config
+            .check_exposure()
+            .map_err(|problem| contradiction(if args.listen.is_some() { "--listen" } else { "--address" }, &problem))?;
         if config.allow_kill && !config.secrets.is_any() {
             log::warn!("--allow-kill changes nothing without --token-file or --users-file: process.kill needs a token");
         }
         Ok(config)
     }
 
+    /// This configuration, with what a running server can take over from `new`: the settings of [`LIVE`].
+    pub fn with_live(&self, new: &Self) -> Result<Self, StartupError> {
+        let config = Self {
+            limits: new.limits,
+            allow_hosts: new.allow_hosts.clone(),
+            allow_origins: new.allow_origins.clone(),
+            secrets: new.secrets.clone(),
+            no_auth: new.no_auth,
+            allow_kill: new.allow_kill,
+            ..self.clone()
+        };
+        // The address of the new configuration may be a narrower one than that which is listened on.
+        config.check_exposure().map_err(StartupError::Config)?;
+        Ok(config)
+    }
+
     /// Whoever can reach a wider address than loopback sees everything, unless it must be proved who one is.
-    fn check_exposure(&self, no_auth: bool) -> Result<(), StartupError> {
+    fn check_exposure(&self) -> Result<(), String> {
         if self.is_loopback_only() || self.secrets.is_any() {
             return Ok(());
         }
         let wide: Vec<_> = self.listen.iter().flat_map(|l| &l.addresses).filter(|a| !a.ip().is_loopback()).collect();
         let address = wide.first().map(ToString::to_string).unwrap_or_default();
-        if no_auth {
+        if self.no_auth {
             log::warn!("--no-auth: everybody who can reach {address} sees everything this server tells");
             return Ok(());
         }
-        Err(StartupError::Config(format!(
+        Err(format!(
             "{address} can be reached from outside, and nobody is asked who they are; give --token-file FILE with a \
              secret token or --users-file FILE with users, or say --no-auth if everybody may see everything"
-        )))
+        ))
     }
 
     /// Where a client on this machine finds the server; ends with a slash.
@@ -215,17 +237,18 @@ fn tls_files(args: &Args) -> Result<Option<TlsFiles>, StartupError> {
     match (&args.tls_cert, &args.tls_key) {
         (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert: cert.clone(), key: key.clone() })),
         (None, None) => Ok(None),
-        (Some(_), None) => {
-            Err(StartupError::Config("--tls-cert needs --tls-key FILE, the key of the certificate".into()))
-        }
-        (None, Some(_)) => {
-            Err(StartupError::Config("--tls-key needs --tls-cert FILE, the certificate of the key".into()))
-        }
+        (Some(_), None) => Err(contradiction("--tls-cert", "needs --tls-key FILE, the key of the certificate")),
+        (None, Some(_)) => Err(contradiction("--tls-key", "needs --tls-cert FILE, the certificate of the key")),
     }
 }
 
 fn complaint(flag: &str, value: &str, reason: &str) -> StartupError {
-    StartupError::Config(format!("{flag} {value}: {reason}"))
+    StartupError::Setting { place: flag.to_owned(), problem: format!("{value}: {reason}") }
+}
+
+/// The flag does not go together with others.
+fn contradiction(flag: &str, problem: &str) -> StartupError {
+    StartupError::Setting { place: flag.to_owned(), problem: problem.to_owned() }
 }
 
 fn at_least_one(flag: &str, value: usize) -> Result<usize, StartupError> {
@@ -324,8 +347,11 @@ mod tests {
     fn the_help_tells_every_default_as_it_is() {
         let help = command().render_long_help().to_string();
         let lines: Vec<&str> = help.lines().map(str::trim).collect();
-        for (flag, default) in defaults::shown() {
-            let long = format!("--{}", flag.replace('_', "-"));
+        for setting in settings::all(&command()) {
+            let (long, default) = (format!("--{}", setting.flag), setting.default.unwrap_or_default().join(","));
+            if default.is_empty() || setting.kind == settings::Kind::Switch {
+                continue;
+            }
             let at = lines.iter().position(|line| line.split([' ', ',']).any(|word| word == long)).unwrap();
             let text = lines[at..].iter().take_while(|line| !line.is_empty()).copied().collect::<Vec<_>>().join(" ");
             assert!(text.contains(&format!("[default: {default}]")), "{long}: {text}");

@@ -14,7 +14,8 @@ mod stream;
 mod tests;
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use actix_server::ServerHandle;
@@ -59,10 +60,10 @@ pub struct Server {
     reaper: tokio::task::JoinHandle<()>,
 }
 
-/// Reads again what may change while the server runs: tokens, users, certificate.
+/// Takes over what may change while the server runs: tokens, users, certificate, names, origins, limits.
 #[derive(Clone)]
 pub struct Reloader {
-    auth: Data<Auth>,
+    shared: Shared,
     certificates: Option<Arc<Certificates>>,
 }
 
@@ -88,6 +89,13 @@ impl Shared {
         app.app_data(limits).app_data(doors).app_data(streams).app_data(sampler).app_data(history);
         app.app_data(workers).app_data(auth).app_data(machine).app_data(processes).app_data(psiod);
     }
+}
+
+/// Reads the files that the configuration names as [`bind`] does, and keeps nothing of them.
+pub fn check(config: &Config) -> Result<(), StartupError> {
+    Auth::load(&config.secrets)?;
+    config.tls.as_ref().map(Certificates::load).transpose()?;
+    Ok(())
 }
 
 /// Reads secrets and takes the addresses, which is all that can be refused.
@@ -123,7 +131,7 @@ impl Bound {
         let shared = Shared {
             limits: Data::new(config.limits),
             doors: Data::new(Doors {
-                policy: Policy::new(config),
+                policy: RwLock::new(Arc::new(Policy::new(config))),
                 auth: auth.clone(),
                 workers: workers.clone(),
                 head_bytes: config.limits.head_bytes,
@@ -139,18 +147,18 @@ impl Bound {
                 sampler: sampler.clone(),
                 auth: auth.clone(),
                 machine: machine.clone(),
-                allow_kill: config.allow_kill,
+                allow_kill: AtomicBool::new(config.allow_kill),
             }),
             sampler,
             history: Data::new(HistoryQueries::new(history)),
             workers,
-            auth: auth.clone(),
+            auth,
             machine,
             processes: Data::new(ProcessReads::default()),
         };
         let server = serve::run(listeners, &shared, certificates.as_ref(), config.workers, room)?;
         Ok(Server {
-            reloader: Reloader { auth, certificates },
+            reloader: Reloader { shared, certificates },
             stopping,
             handle: server.handle(),
             running: actix_rt::spawn(server),
@@ -177,18 +185,20 @@ impl Server {
 }
 
 impl Reloader {
-    /// Reads every file again and says in the log what came of it. What is broken stays as it was, and no client notices
-    /// more than that a token is worth nothing any more. One after the other, never two at once.
-    pub async fn reload(&self) {
-        let own = self.clone();
-        let read = web::block(move || {
-            own.auth.reload();
-            if let Some(certificates) = &own.certificates {
-                certificates.reload();
-            }
-            own.auth.is_on() || own.certificates.is_some()
-        });
-        if matches!(read.await, Ok(false)) {
+    /// Takes over what `config` says of such things, reads every file that it names again, and says in the log what came of
+    /// it. What is broken stays as it was, and no client notices more than that a token is worth nothing any more. Reads
+    /// files, so not for the async threads.
+    pub fn reload(&self, config: &Config) {
+        let shared = &self.shared;
+        shared.doors.set_policy(Policy::new(config));
+        shared.streams.gate.set_limits(&config.limits);
+        shared.workers.set_limit(config.limits.unclaimed_workers);
+        shared.psiod.allow_kill.store(config.allow_kill, Ordering::Relaxed);
+        shared.auth.reload(&config.secrets);
+        if let Some(certificates) = &self.certificates {
+            certificates.reload();
+        }
+        if !shared.auth.is_on() && self.certificates.is_none() {
             log::info!("there is no file to read again: no tokens, no users, no certificate");
         }
     }

@@ -7,6 +7,7 @@
 //! | `busy`     | no tests: turns, and second looks, for a machine that is busy                                       |
 //! | `cli`      | flags are explained everywhere; what is typed wrong is told in one line                             |
 //! | `commands` | psiod's socket answers everything malformed and stays open                                          |
+//! | `config`   | the configuration file: who wins, check-config, what SIGHUP takes over                              |
 //! | `counters` | counters that the kernel steps back are held, counters that were reset are told             |
 //! | `events`   | Process Monitor's event stream: when events come, who gets plain JSON                               |
 //! | `fixtures` | every answer about the fixture machine is right, to the last digit                                  |
@@ -37,6 +38,7 @@ mod attack;
 mod busy;
 mod cli;
 mod commands;
+mod config;
 mod counters;
 mod events;
 mod fixtures;

@@ -42,6 +42,8 @@ pub fn program_at<S: AsRef<OsStr>>(path: &Path, args: &[S]) -> Command {
             command.env_remove(name);
         }
     }
+    // Whatever this machine has in /etc is not the tests'.
+    command.env("PSMONITOR_CONFIG", "/dev/null");
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

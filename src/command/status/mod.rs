@@ -15,8 +15,8 @@ use ureq::unversioned::resolver::DefaultResolver;
 
 use super::output;
 use crate::auth::Sources;
-use crate::cli::{Args, Status};
-use crate::config::{self, Config};
+use crate::cli::Status;
+use crate::config::{self, Config, Typed};
 use crate::error::StartupError;
 use connect::Dialler;
 
@@ -34,8 +34,8 @@ const BUILD: &str = "psmonitor_build_info{version=\"";
 ///
 /// # Errors
 /// That it is not, and why; what was typed wrong.
-pub fn status(args: &Args, wanted: &Status) -> Result<(), StartupError> {
-    let server = Server::of(args, wanted)?;
+pub fn status(typed: &Typed, wanted: &Status) -> Result<(), StartupError> {
+    let server = Server::of(typed, wanted)?;
     let answer = server.ask()?;
     let age = match answer.age_seconds {
         Some(age) => format!("its numbers are {age:.1} s old"),
@@ -66,13 +66,19 @@ struct Answer {
 
 impl Server {
     /// The server that was typed, or the one that these settings start.
-    fn of(args: &Args, wanted: &Status) -> Result<Self, StartupError> {
+    fn of(typed: &Typed, wanted: &Status) -> Result<Self, StartupError> {
         let ca = wanted.ca_file.clone().map(|path| ("--ca-file", path));
         if let Some(url) = &wanted.url {
             let (base, unix) = parse(url)?;
-            return Ok(Self { shown: url.clone(), base, unix, believed: ca, secrets: config::token_sources(args)? });
+            return Ok(Self {
+                shown: url.clone(),
+                base,
+                unix,
+                believed: ca,
+                secrets: config::token_sources(&typed.args)?,
+            });
         }
-        let config = Config::from_args(args)?;
+        let config = Config::from_typed(typed)?;
         let base = config.own_url();
         let own = config.tls.map(|files| ("--tls-cert", files.cert));
         Ok(Self { shown: base.clone(), base, unix: None, believed: ca.or(own), secrets: config.secrets })

@@ -4,6 +4,7 @@
 //! those out is that a foreign page cannot choose its `Origin`, and a rebound name cannot choose our `Host`.
 
 use std::rc::Rc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -58,8 +59,8 @@ pub enum Access {
 
 /// What the guard asks. One instance for all worker threads.
 pub struct Doors {
-    /// Names and pages.
-    pub policy: Policy,
+    /// Names and pages. Read at each request for the time of a clone, written at SIGHUP.
+    pub policy: RwLock<Arc<Policy>>,
     /// Who somebody is.
     pub auth: web::Data<Auth>,
     /// Whose ids are tickets.
@@ -70,6 +71,17 @@ pub struct Doors {
     pub is_secure: bool,
     /// Who may use a path with a method; whether the request asks for a WebSocket comes last. The table of routes knows.
     pub access: fn(&Method, &str, bool) -> Access,
+}
+
+impl Doors {
+    fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on this policy counts.
+    pub fn set_policy(&self, policy: Policy) {
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+    }
 }
 
 /// By which names we are known and which foreign pages may read. Made once from the configuration.
@@ -139,7 +151,7 @@ pub async fn guard(
         Ok(()) => next.call(req).await?.map_into_boxed_body(),
     };
     let is_any =
-        response.request().app_data::<web::Data<Doors>>().is_some_and(|d| d.policy.origins == AllowOrigins::Any);
+        response.request().app_data::<web::Data<Doors>>().is_some_and(|d| d.policy().origins == AllowOrigins::Any);
     dress(response.headers_mut(), origin, is_any);
     let is_upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     // Whoever offers another protocol (h2c, as some clients do) is answered in this one. actix takes all that follows for
@@ -166,6 +178,7 @@ pub async fn guard(
 /// Head size, host and origin. The origin of the page that the answer is for comes back, if a page asks.
 fn admit(req: &ServiceRequest, connection: Option<&Connection>) -> Result<Option<HeaderValue>, ApiError> {
     let Some(doors) = req.app_data::<web::Data<Doors>>() else { return Ok(None) };
+    let policy = doors.policy();
     let head: usize = req.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if head + req.uri().path_and_query().map_or(0, |target| target.as_str().len()) > doors.head_bytes {
         return Err(ApiError::HeadTooLarge { limit: doors.head_bytes });
@@ -174,19 +187,19 @@ fn admit(req: &ServiceRequest, connection: Option<&Connection>) -> Result<Option
     let host = if is_nameless_check(req) { None } else { Some(host_of(req.headers())?) };
     // A request in absolute form names the host a second time; both must be ours.
     let in_target = req.uri().authority().map(actix_web::http::uri::Authority::as_str);
-    if let Some(foreign) = host.into_iter().chain(in_target).find(|name| !doors.policy.knows(name, local)) {
+    if let Some(foreign) = host.into_iter().chain(in_target).find(|name| !policy.knows(name, local)) {
         return Err(ApiError::Misdirected(format!(
             "this server is not known as {foreign:?}; if it should be, start it with --allow-host NAME"
         )));
     }
     let mut origins = req.headers().get_all(header::ORIGIN);
     let Some(origin) = origins.next() else {
-        let is_foreign = doors.policy.origins != AllowOrigins::Any && is_of_another_page(req, doors);
+        let is_foreign = policy.origins != AllowOrigins::Any && is_of_another_page(req, doors);
         return if is_foreign { Err(ApiError::Forbidden(ANOTHER_PAGE.to_owned())) } else { Ok(None) };
     };
     let scheme = if doors.is_secure { "https" } else { "http" };
     let text = origin.to_str().unwrap_or_default();
-    if origins.next().is_some() || !doors.policy.admits(text, scheme, host.unwrap_or_default(), local) {
+    if origins.next().is_some() || !policy.admits(text, scheme, host.unwrap_or_default(), local) {
         return Err(ApiError::Forbidden(format!(
             "pages from {text:?} may not read from this server; if they should, start it with --allow-origin ORIGIN"
         )));
