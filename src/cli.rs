@@ -116,6 +116,23 @@ pub struct Args {
     /// Where the root of the watched machine is
     #[arg(long, value_name = "FOLDER", env = "PSMONITOR_ROOTFS")]
     pub rootfs: Option<PathBuf>,
+
+    /// Print the manual page, or the completions of a shell; for those who make packages
+    #[arg(long, value_name = "WHAT", hide = true)]
+    pub generate: Option<Page>,
+}
+
+/// What is made of the list of flags and commands, beside the help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Page {
+    /// psmonitor(1).
+    Man,
+    /// Completions for bash.
+    Bash,
+    /// Completions for zsh.
+    Zsh,
+    /// Completions for fish.
+    Fish,
 }
 
 /// What the program does instead of serving.
@@ -123,12 +140,16 @@ pub struct Args {
 pub enum Command {
     /// Print the hash of a password for the users file; asks for it, or reads it from standard input
     HashPassword,
+
     /// Validate the settings, the configuration file and the files that it names; print each setting and where it was set
     CheckConfig,
 
     /// Print statistics without a server
     #[command(flatten)]
     Statistics(Statistics),
+
+    /// Tell whether a server is up and how old its numbers are; the exit code is 0 if it is, else 1
+    Status(Status),
 
     /// Print a new name for a machine that reports to a System Monitor server
     #[command(alias = "generate_system_id")]
@@ -164,6 +185,18 @@ pub struct Show {
     /// Print again and again, in place on a terminal, this often: seconds, or a number with ms, s, m or h (100ms to 1h)
     #[arg(long, short, value_name = "TIME", num_args = 0..=1, default_missing_value = "1s")]
     pub watch: Option<String>,
+}
+
+/// Which server is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct Status {
+    /// http://HOST:PORT, https://HOST or unix:/PATH; without it the server that the settings of this program start
+    #[arg(value_name = "URL")]
+    pub url: Option<String>,
+
+    /// File in PEM with the server's own certificate, or those of authorities that may have signed it; without it the system's
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// A part of the statistics.

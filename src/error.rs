@@ -44,6 +44,14 @@ pub enum StartupError {
     /// The reports of other machines cannot be kept where they should be.
     #[error("--receive: {0}")]
     Receiver(#[from] crate::receiver::OpenError),
+    /// A server that was asked how it is.
+    #[error("{url} is not up: {reason}")]
+    Down {
+        /// The server.
+        url: String,
+        /// What it said, or that it said nothing.
+        reason: String,
+    },
     /// Anything else of the system.
     #[error("{what}: {source}")]
     Io {
@@ -72,7 +80,7 @@ impl StartupError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Setting { .. } | Self::Resolve { .. } => 2,
-            Self::Listen { .. } | Self::Unreadable(_) | Self::History(_) | Self::Receiver(_) | Self::Io { .. } => 1,
+            Self::Listen { .. } | Self::Unreadable(_) | Self::History(_) | Self::Receiver(_) | Self::Down { .. } | Self::Io { .. } => 1,
         }
     }
 }

@@ -72,7 +72,7 @@ mod tests {
                 "terminal", "worker",
             ],
         ),
-        ("command", &["cli", "config", "dialect", "error", "model", "terminal"]),
+        ("command", &["auth", "cli", "config", "dialect", "error", "model", "terminal"]),
         ("app", &["cli", "collect", "command", "config", "error", "history", "model", "receiver", "sampler", "server"]),
     ];
 

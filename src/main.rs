@@ -26,10 +26,12 @@ fn main() -> ExitCode {
         .init();
     let system = actix_rt::System::new();
     let run = match &typed.args.command {
+        _ if let Some(page) = typed.args.generate => command::generate::generate(page),
         Some(Command::HashPassword) => auth::prompt::hash_password(),
         Some(Command::CheckConfig) => app::check(&typed),
+        Some(Command::Status(wanted)) => command::status::status(&typed, wanted),
         Some(Command::GenerateSystemId) => command::generate_system_id(),
-        Some(Command::Statistics(wanted)) => app::show(&typed.args, wanted),
+        Some(Command::Statistics(wanted)) => app::show(&typed, wanted),
         None => Config::from_typed(&typed).and_then(|config| system.block_on(app::run(&typed, &config))),
     };
     let code = match run {

@@ -2,10 +2,10 @@
 //!
 //! Called by `main`.
 
-use crate::cli::{Args, Statistics};
+use crate::cli::Statistics;
 use crate::collect::{self, Collector};
 use crate::command;
-use crate::config;
+use crate::config::{self, Typed};
 use crate::error::StartupError;
 use crate::model::derive;
 
@@ -13,8 +13,8 @@ use crate::model::derive;
 ///
 /// # Errors
 /// A machine that cannot be read, and what the command says.
-pub fn show(args: &Args, wanted: &Statistics) -> Result<(), StartupError> {
-    let paths = config::paths(args)?;
+pub fn show(typed: &Typed, wanted: &Statistics) -> Result<(), StartupError> {
+    let paths = config::paths(&typed.args).map_err(|error| typed.locate(error))?;
     collect::probe(&paths).map_err(StartupError::Unreadable)?;
     let mut collector = Collector::new(&paths);
     let (part, wanted) = wanted.part();

@@ -239,6 +239,14 @@ impl Sources {
         self.has_tokens() || self.users_file.is_some()
     }
 
+    /// One of the tokens, to show to a server that wants one.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or in which there is none.
+    pub fn first_token(&self) -> Result<Option<String>, StartupError> {
+        Ok(self.tokens()?.first())
+    }
+
     fn has_tokens(&self) -> bool {
         self.token_file.is_some() || self.token.is_some()
     }

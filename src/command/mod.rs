@@ -3,9 +3,11 @@
 //!
 //! Called by `app` and `main`. Reads no file of the machine: numbers come as snapshots from whoever calls.
 
+pub mod generate;
 mod output;
 pub mod show;
 mod statistics;
+pub mod status;
 mod table;
 
 use crate::error::StartupError;

@@ -174,6 +174,15 @@ impl Config {
         ))
     }
 
+    /// Where a client on this machine finds the server; ends with a slash.
+    #[must_use]
+    pub fn own_url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let first = self.listen.first();
+        let port = first.and_then(|listen| listen.addresses.first()).map_or(defaults::PORT, std::net::SocketAddr::port);
+        first.map_or_else(|| format!("{scheme}://localhost:{port}/"), |listen| listen.url(scheme, port))
+    }
+
     /// Whether every address is a loopback address.
     #[must_use]
     pub fn is_loopback_only(&self) -> bool {
@@ -199,6 +208,14 @@ pub fn paths(args: &Args) -> Result<Paths, StartupError> {
         }
     }
     Ok(paths)
+}
+
+/// Where tokens come from, for whoever asks another server.
+///
+/// # Errors
+/// A token variable that says nothing.
+pub fn token_sources(args: &Args) -> Result<Sources, StartupError> {
+    secrets(args, std::env::var_os("PSMONITOR_TOKEN"))
 }
 
 /// Where secrets come from. A token variable that says nothing must not mean that nobody is asked.

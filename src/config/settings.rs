@@ -13,7 +13,7 @@ use super::defaults;
 const IN_TABLES: &[(&str, &str, &str)] = &[];
 
 /// Flags that are no settings.
-const NO_SETTINGS: [&str; 3] = ["config", "help", "version"];
+const NO_SETTINGS: [&str; 4] = ["config", "generate", "help", "version"];
 
 /// What a value looks like in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,6 +18,8 @@ pub struct OwnStats {
     pub ticks_skipped: u64,
     /// How late the last tick began after the moment it was due for, seconds.
     pub tick_lateness_seconds: f64,
+    /// How long ago the last tick was published, seconds. `None` before the first.
+    pub tick_age_seconds: Option<f64>,
     /// Workers created since the start.
     pub workers_created: u64,
     /// Workers that a client claimed.

@@ -129,7 +129,10 @@ fn streams_get_every_tick_and_the_second_one_soon() {
         }
         assert_eq!(times, [0, 200, 1200, 2200]);
         assert_eq!(script.count("process"), 0, "nobody wants them");
-        assert_eq!(sampler.punctuality(), Punctuality { ticks: 4, skipped: 0, lateness_seconds: 0.0 });
+        assert_eq!(
+            sampler.punctuality(),
+            Punctuality { ticks: 4, skipped: 0, lateness_seconds: 0.0, age_seconds: Some(0.0) }
+        );
         drop(watch);
         tokio::time::sleep(10 * SECOND).await;
         assert_eq!(script.count("slow"), 4, "nobody wants it any more");

@@ -14,7 +14,8 @@ import time
 
 import psutil
 import pytest
-from conftest import agree, program
+from conftest import agree, program, running
+from test_tls import arguments, make_certificate, openssl
 
 PARTS = ["cpu", "memory", "processes", "disks", "network"]
 
@@ -146,3 +147,47 @@ def test_watching_follows_the_size_of_the_terminal():
         terminal.read(lambda text: text.count("\x1b[H") > 1)
         fcntl.ioctl(terminal.master, termios.TIOCSWINSZ, struct.pack("HHHH", 12, 30, 0, 0))
         terminal.read(lambda text: any(screen.count("\n") == 11 for screen in text.replace("\r", "").split("\x1b[H")))
+
+
+def status(*arguments, **environment):
+    """The exit code of `psmonitor status`, and all that it says."""
+    environment = os.environ | {key: str(value) for key, value in environment.items()}
+    result = subprocess.run(
+        [program(), "status", *map(str, arguments)], capture_output=True, text=True, timeout=30, env=environment
+    )
+    return result.returncode, result.stdout + result.stderr
+
+
+def test_status_over_tls(tmp_path):
+    """A certificate that signed itself is believed by whoever names its file, and by nobody else."""
+    own, other = make_certificate(tmp_path, "own"), make_certificate(tmp_path, "other")
+    with running(*arguments(own)) as server:
+        code, text = status(server.url, "--ca-file", own[0])
+        assert (code, "its numbers are" in text) == (0, True), text
+        code, text = status(server.url)
+        assert code == 1 and "certificate" in text, text
+        code, text = status(server.url, "--ca-file", other[0])
+        assert code == 1 and "certificate" in text, text
+        settings = {"PSMONITOR_LISTEN": server.address, "PSMONITOR_TLS_CERT": own[0], "PSMONITOR_TLS_KEY": own[1]}
+        code, text = status(**settings)
+        assert (code, "its numbers are" in text) == (0, True), text
+        code, text = status(**settings | {"PSMONITOR_TLS_CERT": other[0]})
+        assert code == 1 and "certificate" in text, text
+        code, text = status(f"http://{server.address}")
+        assert code == 1 and "is not up" in text, text
+
+
+def test_status_of_a_certificate_that_an_authority_signed(tmp_path):
+    """By its name, and by no other."""
+    authority = make_certificate(tmp_path, "authority")
+    key, request, cert = tmp_path / "key", tmp_path / "request", tmp_path / "cert"
+    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=x", "-keyout", key, "-out", request)
+    key.chmod(0o600)
+    names = tmp_path / "names"
+    names.write_text("subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n")
+    openssl("x509", "-req", "-in", request, "-CA", authority[0], "-CAkey", authority[1], "-days", "2", "-extfile", names, "-out", cert)
+    with running(*arguments((cert, key))) as server:
+        code, text = status(f"https://localhost:{server.port}", "--ca-file", authority[0])
+        assert code == 0, text
+        code, text = status(f"https://127.0.0.1:{server.port}", "--ca-file", authority[0])
+        assert code == 1 and "certificate" in text, text

@@ -27,6 +27,7 @@
 //! | `sockets`  | twenty thousand sockets, and nobody waits for their list                                             |
 //! | `spoilt`   | one bad line of a kernel file costs its own values; what odd kernels and containers write             |
 //! | `statistics` | `psmonitor cpu` and its like: JSON, in place, until nobody reads                                 |
+//! | `status`   | `psmonitor status`: up or not, for how long, and for whom                                           |
 //! | `strangers` | pages that hide where they are from; characters that move the terminal of the log's reader     |
 //! | `stop`     | signals: close codes, exit code, time                                                                |
 //! | `support`  | no tests: starts and ends servers; HTTP and event streams for the others                            |
@@ -58,6 +59,7 @@ mod socket;
 mod sockets;
 mod spoilt;
 mod statistics;
+mod status;
 mod stop;
 mod strangers;
 mod support;

@@ -124,3 +124,15 @@ fn a_system_has_a_new_name_each_time() {
     };
     assert_ne!(name("generate-system-id"), name("generate_system_id"));
 }
+
+#[test]
+fn pages_for_packages_are_printed() {
+    for (page, beginning) in [("man", ".ie"), ("bash", "_psmonitor()"), ("zsh", "#compdef psmonitor"), ("fish", "#")] {
+        let output = support::run(&["--generate", page]);
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        assert!(output.status.success() && text.starts_with(beginning), "{page}: {text}");
+        assert!(text.contains("max-connections") || text.contains("max\\-connections"), "{page}");
+    }
+    let help = String::from_utf8(support::run(&["--help"]).stdout).expect("UTF-8");
+    assert!(!help.contains("--generate"), "{help}");
+}

@@ -43,6 +43,7 @@ fn own(sampler: &Sampler, registry: &Registry, gate: &Gate, reports: &Reports) -
         ticks: clock.ticks,
         ticks_skipped: clock.skipped,
         tick_lateness_seconds: clock.lateness_seconds,
+        tick_age_seconds: clock.age_seconds,
         workers_created: workers.created,
         workers_claimed: workers.claimed,
         workers_reaped: workers.reaped,
