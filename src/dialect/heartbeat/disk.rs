@@ -2,6 +2,8 @@
 //!
 //! Called by the server. Which file systems were asked, and which answered, the snapshot tells.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use crate::dialect::number::{milliseconds, percent};
@@ -40,8 +42,10 @@ pub fn disk(snapshot: &Snapshot) -> impl Serialize + '_ {
 /// with the shortest path stands for it, as in `df`.
 fn by_device(list: &[Filesystem]) -> Vec<&Filesystem> {
     let mut devices: Vec<&Filesystem> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
     for mount in list.iter().filter(|mount| mount.device_backed) {
-        match devices.iter_mut().find(|known| known.device == mount.device) {
+        let place = *places.entry(&mount.device).or_insert(devices.len());
+        match devices.get_mut(place) {
             Some(known) if mount.mount_point.len() < known.mount_point.len() => *known = mount,
             Some(_) => {}
             None => devices.push(mount),
