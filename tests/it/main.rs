@@ -8,13 +8,16 @@
 //! | `cli`      | flags are explained everywhere; what is typed wrong is told in one line                             |
 //! | `commands` | psiod's socket answers everything malformed and stays open                                          |
 //! | `counters` | counters that the kernel steps back are held, counters that were reset are told             |
+//! | `elsewhere` | boards with other sensors, hosts seen from a container, roots in a plain folder              |
 //! | `events`   | Process Monitor's event stream: when events come, who gets plain JSON                               |
 //! | `fixtures` | every answer about the fixture machine is right, to the last digit                                  |
+//! | `growth`   | thousands of interfaces, devices and mounts cost by their number                                 |
 //! | `guard`    | every route against hosts, origins, tokens and tickets; headers of every answer                     |
 //! | `inputs`   | wrong parameters and methods; every listener serves every route                                     |
 //! | `kill`     | `process.kill` ends only what it may, for whom it may                                               |
 //! | `leak`     | descriptors and threads after hundreds of streams                                                    |
 //! | `limits`   | bounds on streams and workers, races for one worker                                                  |
+//! | `pings`    | who answers no ping and takes all is kept, who takes nothing is cut                              |
 //! | `pipeline` | clients that send and read nothing, one address that takes all places                             |
 //! | `load`     | five hundred clients at once; a client's own interval                                                |
 //! | `machine`  | no tests: the fixture machine of `tests/fixtures/machine` and copies of it                          |
@@ -36,8 +39,10 @@ mod busy;
 mod cli;
 mod commands;
 mod counters;
+mod elsewhere;
 mod events;
 mod fixtures;
+mod growth;
 mod guard;
 mod inputs;
 mod kill;
@@ -48,6 +53,7 @@ mod machine;
 mod matrix;
 mod names;
 mod once;
+mod pings;
 mod pipeline;
 mod socket;
 mod sockets;
