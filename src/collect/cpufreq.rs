@@ -62,7 +62,7 @@ impl Reader {
             self.cores = numbered_in(&self.root, "cpu").into_iter().filter_map(core).collect();
         }
         let limits: Vec<FrequencyLimits> = self.cores.iter().map(Core::read).collect();
-        let cpuinfo_mhz = if limits.iter().any(|core| core.scaling_current_khz.is_some()) {
+        let cpuinfo_mhz = if limits.iter().any(|core| core.current_khz().is_some_and(|khz| khz > 0)) {
             Vec::new()
         } else {
             optional(self.cpuinfo.read_text_with(|_, text| Ok(cpuinfo::clocks(text))))?.unwrap_or_default()
@@ -100,7 +100,7 @@ fn khz(files: &KeptDir, index: usize) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::testing::laptop;
+    use crate::collect::testing::{laptop, machine_of};
     use std::fs;
 
     #[test]
@@ -121,6 +121,20 @@ mod tests {
         assert_eq!((clocks.limits.len(), clocks.cpuinfo_mhz.len(), clocks.cpuinfo_mhz[1]), (0, 4, (1, 2399.998)));
         let paths = Paths { procfs: dir.path().into(), ..paths };
         assert_eq!(Reader::new(&paths).read(), Ok(RawClocks::default()));
+    }
+
+    #[test]
+    fn the_hardware_tells_where_the_driver_has_no_clock() {
+        let folder = "sys/devices/system/cpu/cpu0/cpufreq";
+        let cpuinfo = ("proc/cpuinfo".to_owned(), "processor\t: 0\ncpu MHz\t\t: 700.000\n");
+        let of = |file: &str, text| {
+            let files = [(format!("{folder}/{file}"), text), cpuinfo.clone()];
+            let (_dir, paths) = machine_of(&files.each_ref().map(|(file, text)| (file.as_str(), *text)));
+            Reader::new(&paths).read().unwrap()
+        };
+        let clocks = of("cpuinfo_cur_freq", "1200000\n");
+        assert_eq!((clocks.limits[0].current_khz(), clocks.cpuinfo_mhz), (Some(1_200_000), Vec::new()));
+        assert_eq!(of("scaling_cur_freq", "0\n").cpuinfo_mhz, [(0, 700.0)], "a clock of 0 is none");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::model::{Faults, ReadError, Reading};
 
 /// Most bytes that one kernel file is read for; a larger one is an error rather than followed for ever.
-const LARGEST_FILE_BYTES: u64 = 64 << 20;
+pub(super) const LARGEST_FILE_BYTES: u64 = 64 << 20;
 
 /// The one errno policy: what a failed system call on `path` means.
 ///
@@ -55,7 +55,7 @@ pub fn read_text(path: &Path) -> Reading<String> {
     Ok(text_of(bytes))
 }
 
-fn too_large() -> io::Error {
+pub(super) fn too_large() -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, "larger than any kernel file should be")
 }
 

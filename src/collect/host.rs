@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::file::{read_number, read_text, read_word};
 use super::user::Users;
 use super::virtualization;
-use super::{Paths, cpuinfo};
+use super::{Paths, cpuinfo, hostname};
 use crate::model::Reading;
 use crate::model::cpu::RawCpuModel;
 use crate::model::system::RawHost;
@@ -34,10 +34,10 @@ impl Reader {
     /// Every fact there is. Never fails as a whole.
     pub fn read(&mut self) -> Reading<RawHost> {
         let proc_word = |file: &str| read_word(&self.paths.proc(file)).ok().flatten();
-        let root_word = |file: &str| read_word(&self.paths.root(file)).ok().flatten();
+        let root_word = |file: &str| self.paths.root(file).read_word().ok().flatten();
         let release = ["etc/os-release", "usr/lib/os-release"]
             .iter()
-            .find_map(|file| read_text(&self.paths.root(file)).ok())
+            .find_map(|file| self.paths.root(file).read_text().ok())
             .unwrap_or_default();
         let distribution_id = os_release(&release, "ID");
         let exact =
@@ -45,7 +45,7 @@ impl Reader {
         let virtualization = virtualization::detect(&self.paths);
         let uid = rustix::process::getuid().as_raw();
         Ok(RawHost {
-            hostname: proc_word("sys/kernel/hostname").filter(|name| name != "(none)"),
+            hostname: hostname::read(&self.paths),
             distribution: os_release(&release, "PRETTY_NAME").or_else(|| os_release(&release, "NAME")),
             distribution_version: exact.or_else(|| os_release(&release, "VERSION_ID")),
             distribution_like: os_release(&release, "ID_LIKE"),

@@ -7,6 +7,7 @@
 pub mod address;
 pub mod arp;
 mod attributes;
+mod below;
 pub mod clock;
 pub mod conntrack;
 pub mod cpu;
@@ -19,6 +20,7 @@ pub mod file;
 pub mod filefd;
 pub mod filesystem;
 pub mod host;
+mod hostname;
 pub mod hwmon;
 mod judge;
 pub mod limit;
@@ -63,6 +65,7 @@ pub mod wireless;
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+pub use below::Below;
 pub use judge::Judge;
 pub use paths::Paths;
 pub use registry::{Answer, Every, Registry, Source};
@@ -76,8 +79,9 @@ use crate::model::{Machine, Reading, Readings, Run, Sample, Subjects};
 /// What the first of them says, when none can be read.
 pub fn probe(paths: &Paths) -> Reading<()> {
     let mut first = None;
-    for file in ["stat", "meminfo", "vmstat", "loadavg", "uptime", "diskstats", "net/dev"] {
-        match file::read_text(&paths.proc(file)) {
+    let files = ["stat", "meminfo", "vmstat", "loadavg", "uptime", "diskstats"].map(|file| paths.proc(file));
+    for file in files.into_iter().chain([paths.net("dev")]) {
+        match file::read_text(&file) {
             Ok(_) => return Ok(()),
             Err(error) => drop(first.get_or_insert(error)),
         }

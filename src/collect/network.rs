@@ -4,9 +4,11 @@
 //! ([`super::link`] does). Not sysinfo: it has no drop and fifo counters, opens ten files of `/sys` per interface and
 //! cannot be pointed at another root.
 //!
-//! `/proc/net` is a link to `self/net`, so the counters are those of the network namespace that this process is in, under
-//! another root as well. The file is opened once; a kept descriptor stays with the namespace it was opened in.
+//! `/proc/net` is a link to `self/net`, so the counters are those of the network namespace that this process is in; below
+//! another root they are those of its first process ([`Paths::net`]). The file is opened once; a kept descriptor stays with
+//! the namespace it was opened in.
 
+use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,7 +33,7 @@ impl Reader {
     /// Opens nothing yet.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
-        Self { file: KeptFile::new(paths.proc("net/dev")), names: Vec::new(), indexes: Indexes::new(paths) }
+        Self { file: KeptFile::new(paths.net("dev")), names: Vec::new(), indexes: Indexes::new(paths) }
     }
 
     /// The counters of every interface, in the kernel's order.
@@ -102,6 +104,7 @@ impl Indexes {
 /// follow it without a space. `names` are those of the last pass, most often the same in the same places.
 fn parse(path: &Path, text: &str, names: &[Arc<str>], faults: &mut Faults) -> Reading<Vec<RawInterfaceCounters>> {
     let mut list = Vec::with_capacity(names.len());
+    let mut kept = KeptNames { names, by_text: None };
     walk(path, text, faults, |at, line| {
         // The head tells the columns apart. Kernels before 2.2 had fewer; no such kernel runs this program.
         if at == 1 {
@@ -126,16 +129,29 @@ fn parse(path: &Path, text: &str, names: &[Arc<str>], faults: &mut Faults) -> Re
         let mut sent = [0; 8];
         received.copy_from_slice(&columns[..8]);
         sent.copy_from_slice(&columns[8..]);
-        list.push(RawInterfaceCounters { name: shared(name, names, list.len()), index: None, received, sent });
+        list.push(RawInterfaceCounters { name: kept.shared(name, list.len()), index: None, received, sent });
         Ok(Taken::Value)
     })?;
     Ok(list)
 }
 
-/// `name` as the last pass had it, looked for first where it was then.
-fn shared(name: &str, names: &[Arc<str>], place: usize) -> Arc<str> {
-    let kept = names.get(place).filter(|kept| ***kept == *name);
-    kept.or_else(|| names.iter().find(|kept| ***kept == *name)).map_or_else(|| Arc::from(name), Arc::clone)
+/// The names of the last pass.
+struct KeptNames<'a> {
+    names: &'a [Arc<str>],
+    /// Made when the first one stands elsewhere than it did. Where one interface of thousands went, all behind it do.
+    by_text: Option<HashMap<&'a str, &'a Arc<str>>>,
+}
+
+impl KeptNames<'_> {
+    /// `name` as the last pass had it, looked for first where it was then.
+    fn shared(&mut self, name: &str, place: usize) -> Arc<str> {
+        if let Some(kept) = self.names.get(place).filter(|kept| ***kept == *name) {
+            return Arc::clone(kept);
+        }
+        let names = self.names;
+        let by_text = self.by_text.get_or_insert_with(|| names.iter().map(|kept| (&**kept, kept)).collect());
+        by_text.get(name).map_or_else(|| Arc::from(name), |kept| Arc::clone(kept))
+    }
 }
 
 #[cfg(test)]

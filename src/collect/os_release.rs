@@ -5,10 +5,9 @@
 use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
 
-use super::Paths;
-use super::file::{read_error, read_text};
+use super::file::read_error;
+use super::{Below, Paths};
 use crate::collect::host::unquote;
 use crate::model::Reading;
 use crate::model::system::OsRelease;
@@ -16,12 +15,12 @@ use crate::model::system::OsRelease;
 /// Knows both places, and what was there.
 #[derive(Debug)]
 pub struct Reader {
-    files: [PathBuf; 2],
+    files: [Below; 2],
     last: Option<(Version, OsRelease)>,
 }
 
 /// Device, inode, size and time of the last change, seconds and nanoseconds, of a file.
-type Version = (u64, u64, u64, i64, i64);
+pub(super) type Version = (u64, u64, u64, i64, i64);
 
 impl Reader {
     /// Opens nothing yet.
@@ -33,23 +32,23 @@ impl Reader {
     /// The file that is there, as it is now.
     pub fn read(&mut self) -> Reading<OsRelease> {
         let [first, second] = &self.files;
-        let (path, metadata) = match std::fs::metadata(first) {
-            Err(error) if error.kind() == ErrorKind::NotFound => (second, std::fs::metadata(second)),
+        let (path, metadata) = match first.metadata() {
+            Err(error) if error.kind() == ErrorKind::NotFound => (second, second.metadata()),
             metadata => (first, metadata),
         };
-        let version = version(&metadata.map_err(|error| read_error(path, &error))?);
+        let version = version(&metadata.map_err(|error| read_error(&path.path(), &error))?);
         if let Some((known, release)) = &self.last
             && *known == version
         {
             return Ok(release.clone());
         }
-        let release = parse_os_release(&read_text(path)?);
+        let release = parse_os_release(&path.read_text()?);
         self.last = Some((version, release.clone()));
         Ok(release)
     }
 }
 
-fn version(metadata: &Metadata) -> Version {
+pub(super) fn version(metadata: &Metadata) -> Version {
     (metadata.dev(), metadata.ino(), metadata.size(), metadata.ctime(), metadata.ctime_nsec())
 }
 

@@ -3,6 +3,7 @@
 
 use super::Paths;
 use super::file::{optional, read_word};
+use super::hostname;
 use crate::model::Reading;
 use crate::model::system::Uname;
 
@@ -43,7 +44,7 @@ impl Reader {
             release: word("osrelease")?,
             version: word("version")?,
             machine: optional(word("arch"))?.unwrap_or_default(),
-            node: word("hostname")?,
+            node: hostname::read(&self.paths).unwrap_or_default(),
             domain: word("domainname")?,
         })
     }

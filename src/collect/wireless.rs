@@ -42,7 +42,7 @@ impl Reader {
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
         Self {
-            file: paths.proc("net/wireless"),
+            file: paths.net("wireless"),
             live: paths.is_live(),
             line: None,
             absent_since: None,

@@ -151,7 +151,7 @@ pub fn derive(sample: &Sample) -> Snapshot {
         uptime_seconds: readings.value::<RawUptime>().map(|uptime| uptime.seconds),
         cpu: cpu.map(|pair| cpu::derive(&pair, &clocks, sample.machine)),
         cpu_frequency_mhz: cpu::mean_frequency(&clocks),
-        cpu_temperature_celsius: sensors.as_ref().and_then(hardware::package_temperature),
+        cpu_temperature_celsius: sensors.as_ref().and_then(|all| cpu::temperature(&all.temperatures)),
         memory: memory.map(memory::derive),
         swap: memory
             .and_then(|memory| memory::derive_swap(memory, readings.pair::<RawVmstat>().as_ref(), sample.machine)),

@@ -10,14 +10,18 @@
 //! | `config`   | the configuration file: who wins, check-config, what SIGHUP takes over                              |
 //! | `counters` | counters that the kernel steps back are held, counters that were reset are told             |
 //! | `crowd`    | one address that takes all places, a flood of logins, the memory of two thousand clients                |
+//! | `elsewhere` | boards with other sensors, hosts seen from a container, roots in a plain folder              |
 //! | `events`   | Process Monitor's event stream: when events come, who gets plain JSON                               |
 //! | `fixtures` | every answer about the fixture machine is right, to the last digit                                  |
+//! | `growth`   | thousands of interfaces, devices and mounts cost by their number                                 |
 //! | `guard`    | every route against hosts, origins, tokens and tickets; headers of every answer                     |
 //! | `inputs`   | wrong parameters and methods; every listener serves every route                                     |
 //! | `kill`     | `process.kill` ends only what it may, for whom it may                                               |
 //! | `leak`     | descriptors and threads after hundreds of streams                                                    |
 //! | `limits`   | bounds on streams and workers, races for one worker                                                  |
 //! | `pipeline` | clients that send and read nothing                            |
+//! | `pings`    | who answers no ping and takes all is kept, who takes nothing is cut                              |
+//! | `pipeline` | clients that send and read nothing, one address that takes all places                             |
 //! | `load`     | five hundred clients at once; a client's own interval                                                |
 //! | `machine`  | no tests: the fixture machine of `tests/fixtures/machine` and copies of it                          |
 //! | `matrix`   | every file of the machine missing, empty and garbage: its fields are null, nothing else changes     |
@@ -42,8 +46,10 @@ mod commands;
 mod config;
 mod counters;
 mod crowd;
+mod elsewhere;
 mod events;
 mod fixtures;
+mod growth;
 mod guard;
 mod inputs;
 mod kill;
@@ -54,6 +60,7 @@ mod machine;
 mod matrix;
 mod names;
 mod once;
+mod pings;
 mod pipeline;
 mod socket;
 mod sockets;

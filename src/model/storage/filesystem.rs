@@ -1,5 +1,7 @@
 //! File systems and mounts: raw from mountinfo and statvfs(3), derived in bytes.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use crate::model::{ReadError, Reading, ratio};
@@ -155,8 +157,10 @@ impl From<RawFilesystemUsage> for FilesystemUsage {
 #[must_use]
 pub fn by_device(list: &[Filesystem]) -> Vec<&Filesystem> {
     let mut devices: Vec<&Filesystem> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
     for mount in list.iter().filter(|mount| mount.device_backed) {
-        match devices.iter_mut().find(|known| known.device == mount.device) {
+        let place = *places.entry(&mount.device).or_insert(devices.len());
+        match devices.get_mut(place) {
             Some(known) if mount.mount_point.len() < known.mount_point.len() => *known = mount,
             Some(_) => {}
             None => devices.push(mount),

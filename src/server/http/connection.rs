@@ -22,6 +22,7 @@ use actix_web::web::Bytes;
 use rustix::net::Shutdown;
 
 use super::connection_share::{self, Seat};
+use super::send_queue;
 use crate::limits::{ANSWER_PIECE_BYTES, READ_AHEAD_BYTES};
 use crate::server::machine::Machine;
 
@@ -93,8 +94,11 @@ pub struct Connection {
     outgoing: Cell<Outgoing>,
     /// Who waits until `outgoing` is nothing: the one loop of this connection's WebSocket.
     speaker: RefCell<Option<Waker>>,
-    /// Bytes written so far.
+    /// Bytes that the kernel took so far.
     written: Cell<u64>,
+    /// How many of them the client had taken when that was looked at last, and since when it has not taken more although
+    /// there is more.
+    progress: Cell<(u64, Instant)>,
 }
 
 thread_local! {
@@ -134,6 +138,7 @@ pub fn open(stream: TcpStream, user_timeout: Duration, room: usize) -> (SharedSt
         outgoing: Cell::new(Outgoing::Nothing),
         speaker: RefCell::new(None),
         written: Cell::new(0),
+        progress: Cell::new((0, Instant::now())),
     });
     OPEN.set(OPEN.get() + 1);
     CONNECTIONS.with_borrow_mut(|all| all.push(Rc::downgrade(&connection)));
@@ -178,7 +183,7 @@ async fn keep_sweeping(room: usize) {
         let any_left = CONNECTIONS.with_borrow_mut(|all| {
             all.retain(|connection| {
                 let Some(connection) = connection.upgrade() else { return false };
-                if connection.is_flooded() || connection.is_stalled() {
+                if connection.is_flooded() || connection.is_stalled() || connection.is_stuck() {
                     log::debug!("{} takes too little and is cut off", connection.peer);
                     connection.cut();
                 }
@@ -334,8 +339,7 @@ impl Connection {
         self.unwanted.get() >= UNWANTED_SWEEPS
     }
 
-    /// Whether the client has taken nothing of an answer for too long. Of a stream only the kernel can tell
-    /// (`TCP_USER_TIMEOUT`), and it looks more and more seldom.
+    /// Whether the client has let a whole answer wait for too long, however much it sips of what the kernel holds.
     fn is_stalled(&self) -> bool {
         self.is_whole.get() && self.sending_since.get().is_some_and(|since| since.elapsed() >= self.stalled_time)
     }
@@ -343,6 +347,32 @@ impl Connection {
     /// To be called when an answer says that it is the last one.
     pub fn says_farewell(&self) {
         self.idle_limit.set(FAREWELL_LIMIT);
+    }
+
+    /// Looks how many bytes the client has not taken yet. `None` where the kernel does not tell.
+    fn look(&self) -> Option<u64> {
+        let socket = self.socket.upgrade()?;
+        let waiting = send_queue::waiting_bytes(&*socket.borrow()).ok()?;
+        let taken = self.written.get().wrapping_sub(waiting);
+        if waiting == 0 || taken != self.progress.get().0 {
+            self.progress.set((taken, Instant::now()));
+        }
+        Some(waiting)
+    }
+
+    /// Whether an answer or a stream is on its way to the client of which it has taken nothing for too long.
+    fn is_stuck(&self) -> bool {
+        self.answering.get() > 0 && self.look().is_some() && self.progress.get().1.elapsed() >= self.stalled_time
+    }
+
+    /// Whether the client takes what it is sent, as far as the kernel tells. The sweep ends a connection that does not.
+    pub fn takes(&self) -> bool {
+        self.look().is_some() && self.progress.get().1.elapsed() < self.stalled_time
+    }
+
+    /// Whether the client has taken all that it was sent. False where the kernel does not tell.
+    pub fn has_taken_all(&self) -> bool {
+        self.look() == Some(0)
     }
 
     /// The client's address with IPv4 addresses as such, also on a listener for both families.
@@ -356,6 +386,8 @@ impl Connection {
     #[must_use]
     pub fn begin(self: &Rc<Self>, head: &RequestHead) -> Answering {
         self.answering.set(self.answering.get() + 1);
+        // Nobody has looked while nothing was on its way.
+        self.progress.set((self.progress.get().0, Instant::now()));
         let length = head.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         // What has no length is read as long as it is read at all: actix bounds what nobody fetches from it.
         self.is_upgraded.set(head.upgrade());

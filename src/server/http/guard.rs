@@ -116,13 +116,15 @@ impl Policy {
         self.hosts.iter().any(|host| host.eq_ignore_ascii_case(name))
     }
 
-    /// Whether a page of `origin` may read what a request to `host` over `scheme` answers.
+    /// Whether a page of `origin` may read what a request to `host` over `scheme` answers. A page of the same host that came
+    /// over TLS is our own behind a proxy that ends TLS: nobody else has a certificate for the name.
     fn admits(&self, origin: &str, scheme: &str, host: &str, local: Option<std::net::IpAddr>) -> bool {
         if self.origins == AllowOrigins::Any {
             return true;
         }
         let Some(page) = Origin::parse(origin) else { return false };
-        let is_same = Origin::parse(&format!("{scheme}://{host}")).is_some_and(|own| own == page);
+        let is_page_of = |scheme: &str| Origin::parse(&format!("{scheme}://{host}")).is_some_and(|own| own == page);
+        let is_same = is_page_of(scheme) || is_page_of("https");
         let both_loopback = local.is_some_and(|local| local.is_loopback()) && origin::is_loopback(page.host);
         let listed = matches!(&self.origins, AllowOrigins::Listed(all) if all.iter().any(|one| Origin::parse(one).as_ref() == Some(&page)));
         is_same || both_loopback || listed

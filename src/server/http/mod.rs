@@ -8,6 +8,7 @@ pub mod connection_share;
 pub mod guard;
 pub mod listener;
 pub mod paced;
+mod send_queue;
 pub mod tls;
 
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE};
