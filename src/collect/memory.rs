@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::Paths;
 use super::file::FileReader;
-use super::lines::{Bad, Taken, number, walk};
+use super::lines::{Bad, Taken, split_once, walk};
 use crate::model::memory::{MeminfoLine, RawMeminfo, RawMemory};
 use crate::model::{Faults, Reading};
 
@@ -38,38 +38,37 @@ const KEYS: [&str; 14] = [
 /// The text of `/proc/meminfo`: `MemTotal:  49368188 kB` in bytes (a kB of the kernel is 1024), `HugePages_Total:  0` as a
 /// count.
 fn parse_meminfo(path: &Path, text: &str, faults: &mut Faults) -> Reading<RawMeminfo> {
-    let mut lines = Vec::with_capacity(64);
-    let mut slots = [None; KEYS.len()];
-    // The kernel prints in the order of KEYS, so the next line that matters is nearly always the next key.
-    let mut expected = 0;
+    let (mut lines, mut bad) = (Vec::with_capacity(64), Vec::new());
     walk(path, text, faults, |_, line| {
-        let (name, rest) = line.split_once(':').ok_or(bad(line))?;
-        let value = parse_value(line, rest);
-        let is_expected = KEYS[expected] == name;
-        if let Some(found) = if is_expected { Some(expected) } else { KEYS.iter().position(|key| *key == name) } {
-            expected = (found + 1) % KEYS.len();
-            let bytes = |(value, is_bytes): (u64, bool)| if is_bytes { Some(value) } else { value.checked_mul(1024) };
-            slots[found] = Some(value.ok().and_then(bytes));
-        }
-        let (value, is_bytes) = value?;
+        let expected = Bad::found("a name, a colon and a number, with or without kB", line);
+        let (name, value) = split_once(line, b':').ok_or(expected)?;
+        let (value, is_bytes) = parse_value(value).ok_or_else(|| {
+            bad.push(name);
+            expected
+        })?;
         lines.push(MeminfoLine { name: name.into(), value, is_bytes });
         Ok(Taken::Value)
     })?;
+    // The kernel prints in the order of KEYS, so each is looked for behind the one before.
+    let mut next = 0;
+    let slots = KEYS.map(|key| {
+        let (before, behind) = lines.split_at(next);
+        let Some(index) = behind.iter().chain(before).position(|line| line.name == key) else {
+            return bad.contains(&key).then_some(None);
+        };
+        let line = &lines[(next + index) % lines.len()];
+        next = (next + index) % lines.len() + 1;
+        Some(if line.is_bytes { Some(line.value) } else { line.value.checked_mul(1024) })
+    });
     Ok(RawMeminfo { memory: memory_of(slots), lines })
 }
 
-fn bad(line: &str) -> Bad<'_> {
-    Bad::found("a name, a colon and a number, with or without kB", line)
-}
-
 /// What stands behind the colon, and whether it is bytes.
-fn parse_value<'a>(line: &'a str, rest: &'a str) -> Result<(u64, bool), Bad<'a>> {
-    let mut words = rest.split_ascii_whitespace();
-    let value: u64 = number(words.next(), "a number")?;
-    match (words.next(), words.next()) {
-        (Some("kB"), None) => Ok((value.checked_mul(1024).ok_or(bad(line))?, true)),
-        (None, _) => Ok((value, false)),
-        _ => Err(bad(line)),
+fn parse_value(value: &str) -> Option<(u64, bool)> {
+    let value = value.trim_ascii();
+    match value.strip_suffix(" kB") {
+        Some(kilobytes) => Some((kilobytes.trim_ascii_end().parse::<u64>().ok()?.checked_mul(1024)?, true)),
+        None => Some((value.parse().ok()?, false)),
     }
 }
 
