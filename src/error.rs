@@ -80,7 +80,12 @@ impl StartupError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Setting { .. } | Self::Resolve { .. } => 2,
-            Self::Listen { .. } | Self::Unreadable(_) | Self::History(_) | Self::Receiver(_) | Self::Down { .. } | Self::Io { .. } => 1,
+            Self::Listen { .. }
+            | Self::Unreadable(_)
+            | Self::History(_)
+            | Self::Receiver(_)
+            | Self::Down { .. }
+            | Self::Io { .. } => 1,
         }
     }
 }

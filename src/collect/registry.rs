@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::{
-    Paths, address, arp, clock, conntrack, cpu, cpufreq, disk, dmi, entropy, filefd, filesystem, host, hwmon, link,
-    load, memory, netstat, network, os_release, own, power_supply, pressure, process, schedstat, selinux, socket,
+    Paths, address, arp, clock, conntrack, cpu, cpufreq, cpuinfo, disk, dmi, entropy, filefd, filesystem, host, hwmon,
+    link, load, memory, netstat, network, os_release, own, power_supply, pressure, process, schedstat, selinux, socket,
     sockstat, softnet, thermal, throttle, timex, udev, uname, uptime, vmstat, wireless,
 };
 use crate::model::hold;
@@ -171,14 +171,16 @@ impl Registry {
     /// Every row. Opens nothing yet.
     #[must_use]
     pub fn sources(&self) -> Vec<Source> {
-        let mut sources = self.ticks();
-        sources.extend(lanes(&self.paths));
-        sources.extend(tables(&self.paths));
+        let (cpuinfo, os_release) = (cpuinfo::Reader::new(&self.paths), os_release::Reader::new(&self.paths));
+        let host = host::Reader::new(&self.paths, os_release.clone(), cpuinfo.clone());
+        let mut sources = self.ticks(host);
+        sources.extend(lanes(&self.paths, cpuinfo));
+        sources.extend(tables(&self.paths, os_release));
         sources
     }
 
     /// What makes the tick: the vitals, and in the same lane the processes and facts that do not change.
-    fn ticks(&self) -> Vec<Source> {
+    fn ticks(&self, mut host: host::Reader) -> Vec<Source> {
         let paths = &self.paths;
         let none = Subjects::VITALS;
         let hertz = paths.machine.ticks_per_second;
@@ -190,7 +192,6 @@ impl Registry {
         let mut uptime = uptime::reader(paths);
         let mut network = network::Reader::new(paths);
         let mut disks = disk::Reader::new(paths);
-        let mut host = host::Reader::new(paths);
         let mut processes = process::Reader::new(paths);
         let (newest, newest_pid) = (Arc::clone(&self.newest_pid), Arc::clone(&self.newest_pid));
         let all = Subjects::ALL_PROCESSES.without(Subjects::TOP_PROCESSES);
@@ -233,8 +234,8 @@ impl Registry {
 }
 
 /// What may hang or takes its time, each in a lane of its own.
-fn lanes(paths: &Paths) -> Vec<Source> {
-    let mut clocks = cpufreq::Reader::new(paths);
+fn lanes(paths: &Paths, cpuinfo: cpuinfo::Reader) -> Vec<Source> {
+    let mut clocks = cpufreq::Reader::new(paths, cpuinfo);
     let mut links = link::Reader::new(paths);
     let mut wireless = wireless::Reader::new(paths);
     let mut filesystems = filesystem::Reader::new(paths);
@@ -259,13 +260,12 @@ fn lanes(paths: &Paths) -> Vec<Source> {
 }
 
 /// What only `/metrics` tells, in one lane beside the tick's.
-fn tables(paths: &Paths) -> Vec<Source> {
+fn tables(paths: &Paths, os_release: os_release::Reader) -> Vec<Source> {
     let mut clock = clock::Reader::new(paths);
     let mut conntrack = conntrack::Reader::new(paths);
     let mut dmi = dmi::Reader::new(paths);
     let mut entropy = entropy::Reader::new(paths);
     let mut netstat = netstat::Reader::new(paths);
-    let mut os_release = os_release::Reader::new(paths);
     let mut own = own::Reader::new();
     let of_throttle = paths.clone();
     let mut schedstat = schedstat::Reader::new(paths);

@@ -32,6 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use smol_str::SmolStr;
 
 use cpu::{Cpu, RawClocks, RawCpu};
 use hardware::{HwmonChip, Sensors, Thermal};
@@ -49,8 +50,8 @@ pub use average::{AverageRing, Averages};
 pub use reading::{AnyReading, Faults, Gathered, Pair, ReadError, Reading, Readings, Run, ratio};
 pub use subject::Subjects;
 
-/// A name as the kernel prints it, and its number.
-pub type Named = (Box<str>, u64);
+/// A name as the kernel prints it, and its number. Tables have dozens of short ones, so the names take no memory of their own.
+pub type Named = (SmolStr, u64);
 
 /// Constants of the machine that counters are scaled with. Injected, so that a fixture root means the same everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
