@@ -10,6 +10,7 @@ pub mod prompt;
 mod session;
 pub mod token;
 mod user;
+mod verdict;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -21,9 +22,11 @@ use tokio::sync::Semaphore;
 
 use crate::error::StartupError;
 use attempts::Attempts;
+use password::PasswordHash;
 use session::Sessions;
 use token::Tokens;
 use user::Users;
+use verdict::Verdicts;
 
 /// Passwords that are checked at once. Each takes one core and, with our own hashes, 19 MiB for some 30 ms.
 const CHECKS_AT_ONCE: usize = 2;
@@ -94,6 +97,8 @@ struct Keys {
     sources: Sources,
     tokens: Arc<Tokens>,
     users: Arc<Users>,
+    /// What was found with these users.
+    verdicts: Arc<Verdicts>,
 }
 
 /// The doorkeeper.
@@ -159,13 +164,57 @@ impl Auth {
         self.sessions.verify(bearer, &keys.users, SystemTime::now()).map(Identity::User)
     }
 
-    /// The token of a user with this name and password, and the name. An unknown name takes as long as a wrong password.
+    /// Who sends this name and password with a request (HTTP Basic): the holder of a token, which then is the password, or a
+    /// user. What was checked a moment ago is not checked again; what is wrong counts as a login, once.
+    pub async fn identify_basic(&self, name: &str, password: &str, address: IpAddr) -> Result<Identity, Refused> {
+        if let Some(identity) = self.identify(Some(password)) {
+            return Ok(identity);
+        }
+        let (keys, mark) = (self.keys(), self.sessions.mark(name, password));
+        let remembered = || {
+            // Only who has a try left is told: else whoever guesses could ask what is remembered as often as they like.
+            self.attempts.look(address).map_err(Refused::TooMany)?;
+            keys.verdicts.of(&mark).map(|name| name.map(Identity::User).ok_or(Refused::Wrong)).transpose()
+        };
+        if let Some(identity) = remembered()? {
+            return Ok(identity);
+        }
+        let _turn = keys.verdicts.turn(&mark).await;
+        if let Some(identity) = remembered()? {
+            return Ok(identity);
+        }
+        match self.check(&keys.users, name, password.to_owned(), address).await {
+            Ok((name, _)) => {
+                keys.verdicts.keep(mark, Some(&name));
+                Ok(Identity::User(name))
+            }
+            Err(Refused::Wrong) => {
+                keys.verdicts.keep(mark, None);
+                Err(Refused::Wrong)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The token of a user with this name and password, and the name.
     pub async fn log_in(&self, name: &str, password: String, address: IpAddr) -> Result<(String, Arc<str>), Refused> {
         if self.keys().sources.users_file.is_none() {
             return Err(Refused::NoUsers);
         }
+        let (name, hash) = self.check(&self.keys().users, name, password, address).await?;
+        Ok((self.sessions.issue(&name, &hash, SystemTime::now()), name))
+    }
+
+    /// The user with this name and password. An unknown name takes as long as a wrong password.
+    async fn check(
+        &self,
+        users: &Users,
+        name: &str,
+        password: String,
+        address: IpAddr,
+    ) -> Result<(Arc<str>, PasswordHash), Refused> {
         let taken = self.attempts.take(address).map_err(Refused::TooMany)?;
-        let candidate = self.keys().users.candidate(name).ok_or(Refused::Wrong)?;
+        let candidate = users.candidate(name).ok_or(Refused::Wrong)?;
         let turn = tokio::time::timeout(TURN, Arc::clone(&self.turns).acquire_owned()).await;
         let Ok(Ok(turn)) = turn else { return Err(Refused::Busy) };
         let check = tokio::task::spawn_blocking(move || {
@@ -180,7 +229,7 @@ impl Auth {
         };
         self.attempts.give_back(taken);
         log::info!("{name} logged in from {address}");
-        Ok((self.sessions.issue(&name, &hash, SystemTime::now()), name))
+        Ok((name, hash))
     }
 
     fn keys(&self) -> Keys {
@@ -208,7 +257,7 @@ impl Keys {
                     if users.is_empty() {
                         told.push((Level::Warn, format!("--users-file {}: {NO_USER}", path.display())));
                     }
-                    self.users = Arc::new(users);
+                    (self.users, self.verdicts) = (Arc::new(users), Arc::default());
                 }
                 Err(error) => told.push((Level::Error, format!("{error}; the old users stay"))),
             }
@@ -230,7 +279,8 @@ impl Keys {
 
 impl Sources {
     fn read(&self) -> Result<Keys, StartupError> {
-        Ok(Keys { sources: self.clone(), tokens: Arc::new(self.tokens()?), users: Arc::new(self.users()?) })
+        let (tokens, users) = (Arc::new(self.tokens()?), Arc::new(self.users()?));
+        Ok(Keys { sources: self.clone(), tokens, users, verdicts: Arc::default() })
     }
 
     /// Whether there is any way to prove who one is.
@@ -369,6 +419,82 @@ mod tests {
         assert_eq!(auth.keys().sources, other);
         auth.reload(&Sources::default());
         assert!(!auth.is_on());
+    }
+
+    #[tokio::test]
+    async fn a_password_with_each_request_is_checked_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let auth = auth(folder.path(), "0123456789abcdef\n", &format!("ann:{SECRET}\n"));
+        let ann = Ok(Identity::User("ann".into()));
+        // As many at once as a dashboard with many tiles sends: more than there are tries.
+        let all = (0..40).map(|_| auth.identify_basic("ann", "secret", ADDRESS));
+        assert!(futures_util::future::join_all(all).await.iter().all(|who| *who == ann));
+        let one = std::time::Instant::now();
+        assert!(auth.keys().users.candidate("ann").unwrap().hash.verify("secret"));
+        let (one, many) = (one.elapsed(), std::time::Instant::now());
+        for _ in 0..200 {
+            assert_eq!(auth.identify_basic("ann", "secret", ADDRESS).await, ann);
+        }
+        assert!(many.elapsed() < 50 * one, "200 requests take {:?}, one check {one:?}", many.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_token_is_a_password_whatever_the_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let auth = auth(folder.path(), "0123456789abcdef\n", &format!("ann:{SECRET}\n"));
+        let (session, _) = auth.log_in("ann", "secret".into(), ADDRESS).await.unwrap();
+        for number in 0..20 {
+            let _ = auth.identify_basic("eve", &number.to_string(), ADDRESS).await;
+        }
+        for name in ["", "glances", "ann"] {
+            let who = auth.identify_basic(name, "0123456789abcdef", ADDRESS).await;
+            assert_eq!(who, Ok(Identity::Token), "whatever others try at this address");
+            assert_eq!(auth.identify_basic(name, &session, ADDRESS).await, Ok(Identity::User("ann".into())));
+        }
+    }
+
+    #[tokio::test]
+    async fn wrong_passwords_of_requests_run_out_as_those_of_logins() {
+        let folder = tempfile::tempdir().unwrap();
+        let auth = auth(folder.path(), "0123456789abcdef\n", &format!("ann:{SECRET}\n"));
+        assert!(auth.identify_basic("ann", "secret", ADDRESS).await.is_ok());
+        // One and the same wrong password, again and again, is one try.
+        for _ in 0..50 {
+            assert_eq!(auth.identify_basic("undefined", "undefined", ADDRESS).await, Err(Refused::Wrong));
+        }
+        for number in 0..4 {
+            assert_eq!(auth.identify_basic("ann", &number.to_string(), ADDRESS).await, Err(Refused::Wrong));
+        }
+        // The right one is remembered, and is not told either: who guesses must not be able to ask for it.
+        for password in ["4", "secret", "undefined"] {
+            let refused = auth.identify_basic("ann", password, ADDRESS).await;
+            assert!(matches!(refused, Err(Refused::TooMany(_))), "{password}");
+        }
+        assert!(matches!(auth.log_in("ann", "secret".into(), ADDRESS).await, Err(Refused::TooMany(_))));
+        assert!(auth.identify_basic("ann", "secret", IpAddr::from([192, 0, 2, 1])).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_goes_with_the_users() {
+        let folder = tempfile::tempdir().unwrap();
+        let auth = auth(folder.path(), "0123456789abcdef\n", &format!("ann:{SECRET}\n"));
+        assert!(auth.identify_basic("ann", "secret", ADDRESS).await.is_ok());
+        assert_eq!(auth.identify_basic("bob", "secret", ADDRESS).await, Err(Refused::Wrong));
+        std::fs::write(folder.path().join("users"), format!("bob:{SECRET}\n")).unwrap();
+        auth.reload(&auth.keys().sources);
+        assert_eq!(auth.identify_basic("ann", "secret", ADDRESS).await, Err(Refused::Wrong));
+        assert_eq!(auth.identify_basic("bob", "secret", ADDRESS).await, Ok(Identity::User("bob".into())));
+    }
+
+    #[tokio::test]
+    async fn without_users_a_wrong_password_counts_too() {
+        let sources = Sources { token: Some(Secret("0123456789abcdef".into())), ..Sources::default() };
+        let auth = Auth::load(&sources).unwrap();
+        for number in 0..5 {
+            assert_eq!(auth.identify_basic("", &number.to_string(), ADDRESS).await, Err(Refused::Wrong));
+        }
+        assert!(matches!(auth.identify_basic("", "5", ADDRESS).await, Err(Refused::TooMany(_))));
+        assert_eq!(auth.identify_basic("", "0123456789abcdef", ADDRESS).await, Ok(Identity::Token));
     }
 
     #[tokio::test]

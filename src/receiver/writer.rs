@@ -154,7 +154,7 @@ impl Writer {
             let mut end = None;
             for message in first.into_iter().chain(messages.try_iter().take(MOST_TOGETHER - 1)) {
                 match message {
-                    Message::Report(report) => reports.push(report),
+                    Message::Report(report) => reports.push(*report),
                     Message::Close(done) => end = Some(done),
                 }
             }
@@ -199,7 +199,7 @@ impl Writer {
         Ok(database)
     }
 
-    fn store(&mut self, reports: Vec<Box<Incoming>>) {
+    fn store(&mut self, reports: Vec<Incoming>) {
         let decided = self.database().and_then(|database| {
             let decided = Tables::change(&database, |tables| self.decide(tables, &reports));
             if decided.is_err() {
@@ -239,7 +239,7 @@ impl Writer {
         }
     }
 
-    fn decide(&self, tables: &mut Tables<'_>, reports: &[Box<Incoming>]) -> Result<Decided, Failure> {
+    fn decide(&self, tables: &mut Tables<'_>, reports: &[Incoming]) -> Result<Decided, Failure> {
         let mut decided = Decided::default();
         let (mut bytes, mut count, mut number) = self.shared.read(|systems| {
             let number = systems.values().map(|system| system.number).max().unwrap_or(0);

@@ -16,7 +16,7 @@ use actix_web::{HttpMessage, HttpResponse, ResponseError, web};
 use uuid::Uuid;
 
 use super::connection::{AnsweringBody, Connection};
-use super::{bearer, host_of, is_upgrade};
+use super::{basic, bearer, host_of, is_upgrade};
 use crate::auth::Auth;
 use crate::config::{AllowOrigins, Config};
 use crate::origin::{self, Origin};
@@ -141,7 +141,7 @@ pub async fn guard(
     let answering = connection.as_ref().map(|connection| connection.begin(req.head()));
     // A page that may ask may also read that it needs a token.
     let (origin, verdict) = match admit(&req, connection.as_deref()) {
-        Ok(origin) => (origin, authorize(&req)),
+        Ok(origin) => (origin, authorize(&req, connection.as_deref()).await),
         Err(error) => (None, Err(error)),
     };
     let mut response: ServiceResponse<BoxBody> = match verdict {
@@ -236,9 +236,10 @@ fn is_of_another_page(req: &ServiceRequest, doors: &Doors) -> bool {
     !(is_link && matches!(access, Access::Open | Access::Token))
 }
 
-/// Where anybody must prove who they are: a token in the header, or for streams a ticket that works once. Who it is goes
-/// into the request's extensions.
-fn authorize(req: &ServiceRequest) -> Result<(), ApiError> {
+/// Where anybody must prove who they are: a token in the header, or name and password, or for streams a ticket that works
+/// once. Who it is goes into the request's extensions. A name and password where nothing is asked are not looked at, and
+/// none are ever asked for: a browser would keep them and send them along with whatever another page makes it ask.
+async fn authorize(req: &ServiceRequest, connection: Option<&Connection>) -> Result<(), ApiError> {
     let Some(doors) = req.app_data::<web::Data<Doors>>() else { return Ok(()) };
     if !doors.auth.is_on() {
         return Ok(());
@@ -258,7 +259,15 @@ fn authorize(req: &ServiceRequest) -> Result<(), ApiError> {
     if is_admitted {
         return Ok(());
     }
-    Err(ApiError::Unauthorized("this needs a token; send it as `Authorization: Bearer TOKEN`".to_owned()))
+    if let Some((name, password)) = basic(req.headers()) {
+        let address = connection.map_or([0, 0, 0, 0].into(), Connection::peer_ip);
+        let identity = doors.auth.identify_basic(&name, &password, address).await?;
+        req.extensions_mut().insert(identity);
+        return Ok(());
+    }
+    Err(ApiError::Unauthorized(
+        "this needs a token; send it as `Authorization: Bearer TOKEN`, or as the password of HTTP Basic".to_owned(),
+    ))
 }
 
 /// The worker id of `?ticket=`.

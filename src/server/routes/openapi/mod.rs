@@ -108,13 +108,17 @@ mod tests {
     #[test]
     fn it_says_who_may_use_a_route() {
         let document = parsed();
-        assert_eq!(document["security"], json!([{ "bearer": [] }]), "what holds where an operation says nothing");
+        assert_eq!(
+            document["security"],
+            json!([{ "bearer": [] }, { "basic": [] }]),
+            "what holds where an operation says nothing"
+        );
         for (method, path, operation) in operations(&document) {
             let endpoint = ENDPOINTS.iter().find(|e| e.path == path && e.method.as_str() == method).unwrap();
             let expected = match endpoint.access {
                 Access::Open => json!([]),
                 Access::Token => Value::Null,
-                Access::Stream => json!([{ "bearer": [] }, { "ticket": [] }]),
+                Access::Stream => json!([{ "bearer": [] }, { "basic": [] }, { "ticket": [] }]),
                 Access::Worker => json!([{ "worker": [] }]),
             };
             assert_eq!(operation["security"], expected, "{method} {path}");
