@@ -113,6 +113,14 @@ pub fn walk_each<'a, T>(
     Err(bad.into_first().unwrap_or_else(|| parse_error(path, 0, "nothing in it that is known")))
 }
 
+/// `NAME: NUMBERS` of the tables of interfaces, at the last colon: an alias has one in its name (`eth0:1`).
+pub fn named_numbers(line: &str) -> Result<(&str, &str), Bad<'_>> {
+    let parts = line.rsplit_once(':').map(|(name, numbers)| (name.trim_ascii(), numbers));
+    // A blank in the name: two lines that grew together.
+    let sound = parts.filter(|(name, _)| !name.contains(|c: char| c.is_ascii_whitespace()));
+    sound.ok_or(Bad::found("a name, a colon and numbers", line))
+}
+
 /// A text that holds one value: the first line alone is looked at.
 pub fn one<'a, T>(path: &Path, text: &'a str, parse: impl FnOnce(&'a str) -> Result<T, Bad<'a>>) -> Reading<T> {
     parse(text.lines().next().unwrap_or_default()).map_err(|wrong| parse_error(path, 1, wrong.to_string()))

@@ -267,13 +267,11 @@ fn tables(paths: &Paths, os_release: os_release::Reader) -> Vec<Source> {
     let mut entropy = entropy::Reader::new(paths);
     let mut netstat = netstat::Reader::new(paths);
     let mut own = own::Reader::new();
-    let of_throttle = paths.clone();
+    let (of_throttle, of_uname) = (paths.clone(), paths.clone());
     let mut schedstat = schedstat::Reader::new(paths);
     let mut selinux = selinux::Reader::new(paths);
     let mut sockstat = sockstat::Reader::new(paths);
-    let mut timex = timex::Reader::default();
     let mut udev = udev::Reader::new(paths);
-    let mut uname = uname::Reader::new(paths);
     let mut softnet = softnet::reader(paths);
     let mut arp = arp::reader(paths);
     let mut filefd = filefd::reader(paths);
@@ -295,9 +293,9 @@ fn tables(paths: &Paths, os_release: os_release::Reader) -> Vec<Source> {
         ),
         Source::new("selinux", all, move |_, _| selinux.read()),
         Source::new("sockstat", all, move |_, faults| sockstat.read(faults)),
-        Source::new("timex", all, move |_, _| timex.read()),
+        Source::new("timex", all, |_, _| timex::read()),
         Source::new("udev", all, move |_, _| udev.read()),
-        Source::new("uname", all, move |_, _| uname.read()),
+        Source::new("uname", all, move |_, _| uname::read(&of_uname)),
         Source::counters(
             "softnet",
             all,

@@ -7,31 +7,17 @@ use super::hostname;
 use crate::model::Reading;
 use crate::model::system::Uname;
 
-/// Reader without state.
-#[derive(Debug)]
-pub struct Reader {
-    paths: Paths,
-}
-
-impl Reader {
-    /// Asks nothing yet.
-    #[must_use]
-    pub fn new(paths: &Paths) -> Self {
-        Self { paths: paths.clone() }
-    }
-
-    /// The names now.
-    pub fn read(&mut self) -> Reading<Uname> {
-        let word = |file: &str| word(&self.paths, file).map(Option::unwrap_or_default);
-        Ok(Uname {
-            system: word("ostype")?,
-            release: word("osrelease")?,
-            version: word("version")?,
-            machine: optional(word("arch"))?.unwrap_or_default(),
-            node: hostname::read(&self.paths).unwrap_or_default(),
-            domain: word("domainname")?,
-        })
-    }
+/// The names now.
+pub fn read(paths: &Paths) -> Reading<Uname> {
+    let word = |file: &str| word(paths, file).map(Option::unwrap_or_default);
+    Ok(Uname {
+        system: word("ostype")?,
+        release: word("osrelease")?,
+        version: word("version")?,
+        machine: optional(word("arch"))?.unwrap_or_default(),
+        node: hostname::read(paths).unwrap_or_default(),
+        domain: word("domainname")?,
+    })
 }
 
 /// One of the names, called as its file is. Empty is `None`.
@@ -66,6 +52,6 @@ mod tests {
             assert_eq!(word(&paths, file), word_of_file(&paths, file), "{file}");
         }
         let machine = rustix::system::uname().machine().to_str().unwrap().to_owned();
-        assert_eq!(Reader::new(&paths).read().unwrap().machine, machine);
+        assert_eq!(read(&paths).unwrap().machine, machine);
     }
 }

@@ -27,6 +27,7 @@ mod pack;
 mod quarantine;
 mod ring;
 mod series;
+mod slot;
 #[cfg(test)]
 mod tests;
 mod tier;

@@ -301,8 +301,8 @@ fn behind_a_proxy_that_ends_tls_the_own_page_works() {
         let headers = [("Host", host), ("Origin", origin)];
         let status = server.request("GET", "/system", &headers, b"").status;
         assert_eq!(status == 200, admitted, "{host}, {origin}: {status}");
-        let path = format!("/connect?id={}", crate::wire::worker(&server, &[]));
-        let stream = crate::wire::Raw::open(server.address(), &path, &headers);
+        let path = format!("/connect?id={}", worker(&server, &[]));
+        let stream = Raw::open(server.address(), &path, &headers);
         assert_eq!(stream.is_ok(), admitted, "{host}, {origin}: a stream");
     }
 }

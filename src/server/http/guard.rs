@@ -15,7 +15,8 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpResponse, ResponseError, web};
 use uuid::Uuid;
 
-use super::connection::{AnsweringBody, Connection};
+use super::answering::{Answering, AnsweringBody};
+use super::connection::Connection;
 use super::{basic, bearer, host_of, is_upgrade};
 use crate::auth::Auth;
 use crate::config::{AllowOrigins, Config};
@@ -138,7 +139,7 @@ pub async fn guard(
 ) -> Result<ServiceResponse<AnsweringBody>, actix_web::Error> {
     let begin = Instant::now();
     let connection = req.conn_data::<Rc<Connection>>().cloned();
-    let answering = connection.as_ref().map(|connection| connection.begin(req.head()));
+    let answering = connection.as_ref().map(|connection| Answering::begin(connection, req.head()));
     // A page that may ask may also read that it needs a token.
     let (origin, verdict) = match admit(&req, connection.as_deref()) {
         Ok(origin) => (origin, authorize(&req, connection.as_deref()).await),

@@ -1,6 +1,7 @@
 //! HTTP itself: where the server listens, who gets in, what a connection and a body may cost, the files of the page. Knows
 //! no dialect and no stream's content.
 
+pub mod answering;
 pub mod assets;
 pub mod body;
 pub mod connection;
