@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use psmonitor::cli::{self, Command};
 use psmonitor::config::{self, Config, Refusal};
-use psmonitor::{app, auth, terminal};
+use psmonitor::{app, auth, logging, terminal};
 
 fn main() -> ExitCode {
+    // First of all: it changes the environment, which nothing else may read meanwhile.
+    let passed = config::passed();
     let typed = match config::typed() {
         Ok(typed) => typed,
         Err(Refusal::Usage(error)) if !error.use_stderr() => error.exit(),
@@ -20,15 +22,14 @@ fn main() -> ExitCode {
         }
     };
     terminal::catch_panics();
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn"))
-        .format_indent(None)
-        .target(env_logger::Target::Pipe(Box::new(terminal::Stderr)))
-        .init();
+    logging::init(typed.args.log_format.as_deref() == Some("json"));
     let system = actix_rt::System::new();
     let run = match typed.args.command {
         Some(Command::HashPassword) => auth::prompt::hash_password(),
         Some(Command::CheckConfig) => app::check(&typed),
-        None => Config::from_typed(&typed).and_then(|config| system.block_on(app::run(&typed, &config))),
+        None => Config::from_typed(&typed)
+            .and_then(|config| config.with_passed(&typed, passed?))
+            .and_then(|config| system.block_on(app::run(&typed, &config))),
     };
     let code = match run {
         Ok(()) => 0,
