@@ -10,6 +10,7 @@
 pub mod answer;
 pub mod average;
 pub mod cpu;
+pub mod exclude;
 pub mod hardware;
 pub mod hold;
 #[cfg(test)]

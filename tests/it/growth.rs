@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use psmonitor::collect::{Collector, Paths};
 use psmonitor::dialect::{heartbeat, native, prometheus, psmonitor as words};
 use psmonitor::history::History;
+use psmonitor::model::exclude::Exclusions;
 use psmonitor::model::own::OwnStats;
 use psmonitor::model::{Answer, Snapshot, Subjects, derive};
 
@@ -89,7 +90,10 @@ fn times(count: usize) -> Vec<(&'static str, Duration)> {
         }
         let format = prometheus::Format::from_accept("");
         time("/metrics", &mut || {
-            drop(black_box(prometheus::encode(&snapshot, &OwnStats::default(), None, format).expect("a page")));
+            drop(black_box(
+                prometheus::encode(&snapshot, &OwnStats::default(), None, format, &Exclusions::default())
+                    .expect("a page"),
+            ));
         });
         snapshot.time_unix_seconds = 1_795_000_000.0 + round as f64;
         time("history", &mut || history.record(&snapshot));

@@ -112,10 +112,12 @@ mod tests {
 
     use super::*;
     use crate::dialect::prometheus::text::{Format, Page};
+    use crate::model::exclude::Exclusions;
     use crate::model::received::{ReceivedFilesystem, ReceivedInterface};
 
     fn page(systems: &[ReceivedSystem]) -> String {
-        let mut page = Page::new(Format::Text);
+        let exclusions = Exclusions::default();
+        let mut page = Page::new(Format::Text, &exclusions);
         received(&mut page, systems);
         String::from_utf8(page.finish()).unwrap()
     }

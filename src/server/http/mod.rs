@@ -3,7 +3,9 @@
 
 pub mod answering;
 pub mod assets;
+pub mod base_path;
 pub mod body;
+pub mod client;
 pub mod connection;
 pub mod connection_share;
 pub mod guard;
@@ -11,6 +13,7 @@ pub mod listener;
 pub mod paced;
 mod send_queue;
 pub mod tls;
+pub mod transport;
 
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE};
 use actix_web::{HttpRequest, HttpResponse};
@@ -53,7 +56,7 @@ pub fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     text.split_once(':').map(|(name, password)| (name.to_owned(), password.to_owned()))
 }
 
-/// The raw `Host`, exactly one. `X-Forwarded-Host` is whatever somebody wrote and is never looked at.
+/// The raw `Host`, exactly one. What a proxy forwards is [`client`]'s business.
 pub fn host_of(headers: &HeaderMap) -> Result<&str, ApiError> {
     let mut all = headers.get_all(HOST);
     let host = all.next().and_then(|host| host.to_str().ok()).filter(|host| !host.is_empty());

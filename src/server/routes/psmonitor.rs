@@ -1,6 +1,5 @@
 //! Carries psmonitor's words: workers and the stream.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -14,7 +13,8 @@ use crate::dialect::psmonitor as words;
 use crate::limits::Limits;
 use crate::sampler::{Sampler, Stride};
 use crate::server::error::ApiError;
-use crate::server::http::connection::Connection;
+use crate::server::http::client::Client;
+use crate::server::http::guard::Doors;
 use crate::server::http::{body, is_upgrade};
 use crate::server::routes::systems::{self, Reports};
 use crate::server::stream::stream_limits::{Kind, Pass};
@@ -33,6 +33,7 @@ pub async fn create(
     limits: web::Data<Limits>,
     workers: web::Data<Registry>,
     reports: web::Data<Reports>,
+    doors: web::Data<Doors>,
 ) -> Result<HttpResponse, ApiError> {
     if let Some(receiver) = reports.receiver() {
         if let Ok(answer) = systems::take_or_leave(&req, payload, &limits, receiver).await? {
@@ -48,7 +49,7 @@ pub async fn create(
         Ok(id) => HttpResponse::Ok().json(json!({
             "id": id.to_string(),
             "status": null,
-            "url": format!("/connect?id={id}"),
+            "url": format!("{}/connect?id={id}", doors.base_path),
             "message": format!("worker created; connect to its url within {} s", LIFETIME.as_secs()),
         })),
         Err(full) => HttpResponse::ServiceUnavailable()
@@ -81,7 +82,7 @@ pub async fn connect(
         return Err(ApiError::BadRequest("name the worker: POST / gives an id, connect to /connect?id=ID".to_owned()));
     };
     let interval = wanted_interval(&sampler, query.interval.as_deref())?;
-    let address = req.conn_data::<Rc<Connection>>().map_or([0, 0, 0, 0].into(), |connection| connection.peer_ip());
+    let address = Client::of_request(&req).address;
     let (response, mut socket) = websocket::accept(&req, &mut payload.into_inner(), &streams)?;
     let pass = streams.gate.enter(Kind::Psmonitor, address);
     let claim = || id.parse::<Uuid>().ok().and_then(|id| workers.claim(&id));
