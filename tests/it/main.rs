@@ -10,6 +10,7 @@
 //! | `counters` | counters that the kernel steps back are held, counters that were reset are told             |
 //! | `events`   | Process Monitor's event stream: when events come, who gets plain JSON                               |
 //! | `fixtures` | every answer about the fixture machine is right, to the last digit                                  |
+//! | `glances`  | Glances' answers about the fixture machine; a process that holds up who looks at it                  |
 //! | `guard`    | every route against hosts, origins, tokens and tickets; headers of every answer                     |
 //! | `inputs`   | wrong parameters and methods; every listener serves every route                                     |
 //! | `kill`     | `process.kill` ends only what it may, for whom it may                                               |
@@ -38,6 +39,7 @@ mod commands;
 mod counters;
 mod events;
 mod fixtures;
+mod glances;
 mod guard;
 mod inputs;
 mod kill;

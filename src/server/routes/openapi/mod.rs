@@ -15,9 +15,10 @@ use crate::server::http::{self, assets};
 
 const DOCUMENT: &str = include_str!("document.json");
 const PATHS: &str = include_str!("paths.json");
-const SCHEMAS: [&str; 5] = [
+const SCHEMAS: [&str; 6] = [
     include_str!("schemas/native.json"),
     include_str!("schemas/psmonitor.json"),
+    include_str!("schemas/glances.json"),
     include_str!("schemas/heartbeat.json"),
     include_str!("schemas/process_monitor.json"),
     include_str!("schemas/psiod.json"),
