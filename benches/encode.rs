@@ -78,6 +78,6 @@ fn with_processes(machine: &Snapshot, count: usize) -> Snapshot {
     for (process, pid) in list.iter_mut().zip(1..) {
         process.pid = pid;
     }
-    let processes = Processes { count, complete: true, list, visibility: known.visibility };
+    let processes = Processes { count, complete: true, list, ..known.clone() };
     Snapshot { processes: Some(processes), ..machine.clone() }
 }

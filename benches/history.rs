@@ -172,7 +172,7 @@ fn snapshot(time: i64, noise: &mut impl FnMut() -> f64) -> Snapshot {
         filesystems: Some(vec![filesystem("/", 0.5 + noise() * 0.01)]),
         sensors: Some(Sensors {
             temperatures: ["Package id 0", "Core 0"].map(|label| temperature(label, 40.0 + noise() * 20.0)).into(),
-            fans: Vec::new(),
+            ..Sensors::default()
         }),
         ..Snapshot::default()
     }

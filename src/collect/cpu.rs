@@ -77,6 +77,8 @@ fn parse_into(path: &Path, text: &str, cores: Vec<(u32, RawCpuTicks)>, faults: &
             // This line has a column for each interrupt there is, thousands on a large machine; the first is their sum.
             "intr" => &mut cpu.interrupts,
             "ctxt" => &mut cpu.context_switches,
+            // As the line above: a column for each kind.
+            "softirq" => &mut cpu.soft_interrupts,
             "btime" => &mut cpu.boot_time_unix_seconds,
             "processes" => &mut cpu.forks,
             "procs_running" => &mut cpu.running,
@@ -149,6 +151,7 @@ mod tests {
         assert_eq!(cpu.cores[3].1.idle, 4_390_051);
         assert_eq!(cpu.cores.iter().map(|core| core.1.user).sum::<u64>(), total.user);
         assert_eq!(cpu.interrupts, Some(98_214_337));
+        assert_eq!(cpu.soft_interrupts, Some(41_209_554));
         assert_eq!(cpu.context_switches, Some(214_770_912));
         assert_eq!(cpu.boot_time_unix_seconds, Some(1_767_225_600));
         assert_eq!(cpu.forks, Some(187_342));

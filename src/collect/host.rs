@@ -3,12 +3,15 @@
 //! Read once every few minutes. Each fact stands alone: one that cannot be read is `None` and
 //! the others are told. Not sysinfo, the architecture aside: it reads os-release of this root only.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::file::read_word;
+use super::attributes::names_in;
+use super::file::{read_number, read_word};
 use super::user::Users;
 use super::{Paths, cpuinfo, hostname, os_release, uname, virtualization};
 use crate::model::Reading;
+use crate::model::cpu::RawCpuModel;
 use crate::model::system::RawHost;
 
 /// How long the name services may take for the name of our own user. Later they may answer, but nobody asks again for
@@ -41,6 +44,7 @@ impl Reader {
         let exact =
             distribution_id.as_deref().filter(|id| *id == "debian").and_then(|_| root_word("etc/debian_version"));
         let virtualization = virtualization::detect(&self.paths);
+        let cpu_models = self.cpuinfo.models();
         let uid = rustix::process::getuid().as_raw();
         Ok(RawHost {
             hostname: hostname::read(&self.paths),
@@ -58,8 +62,35 @@ impl Reader {
             virtualization: virtualization.system.map(str::to_owned),
             virtualization_role: virtualization.role.map(str::to_owned),
             own_user: self.users.name_within(uid, OWN_NAME_LIMIT).map(|name| name.to_string()),
-            cpu_models: self.cpuinfo.models(),
+            pid_max: read_number(&self.paths.proc("sys/kernel/pid_max")).ok(),
+            physical_cores: self.physical_cores(&cpu_models),
+            cpu_models,
         })
+    }
+}
+
+impl Reader {
+    /// How many cores there are, by what the kernel says of each one's threads, else by `/proc/cpuinfo`. `None` where
+    /// neither tells.
+    fn physical_cores(&self, models: &[RawCpuModel]) -> Option<usize> {
+        let folder = self.paths.sys("devices/system/cpu");
+        let is_core = |name: &String| {
+            name.strip_prefix("cpu")
+                .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        let threads = |name: String| {
+            let list = |file: &str| read_word(&folder.join(&name).join("topology").join(file)).ok().flatten();
+            // The second is the name before Linux 5.3.
+            list("core_cpus_list").or_else(|| list("thread_siblings_list"))
+        };
+        let cores: BTreeSet<String> =
+            names_in(&folder).unwrap_or_default().into_iter().filter(is_core).filter_map(threads).collect();
+        if !cores.is_empty() {
+            return Some(cores.len());
+        }
+        let numbered = models.iter().filter(|model| !model.core_id.is_empty());
+        let cores: BTreeSet<_> = numbered.map(|model| (&model.physical_id, &model.core_id)).collect();
+        Some(cores.len()).filter(|count| *count > 0)
     }
 }
 
@@ -77,6 +108,30 @@ fn is_id(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::collect::testing;
+
+    #[test]
+    fn threads_of_one_core_are_counted_once() {
+        let cpuinfo = b"processor\t: 0\nphysical id\t: 0\ncore id\t\t: 0\n\nprocessor\t: 1\nphysical id\t: 0\ncore id\t\t: 0\n\nprocessor\t: 2\nphysical id\t: 1\ncore id\t\t: 0\n";
+        assert_eq!(read(&[("proc/cpuinfo", cpuinfo)]).physical_cores, Some(2));
+        let topology = |core: u32, list: &'static [u8]| {
+            (format!("sys/devices/system/cpu/cpu{core}/topology/core_cpus_list"), list)
+        };
+        let files = [topology(0, b"0-1\n"), topology(1, b"0-1\n"), topology(2, b"2-3\n"), topology(10, b"10\n")];
+        let mut files: Vec<(&str, &[u8])> = files.iter().map(|(file, list)| (file.as_str(), *list)).collect();
+        files.push(("sys/devices/system/cpu/cpufreq/topology/core_cpus_list", b"9\n"));
+        files.push(("proc/cpuinfo", cpuinfo));
+        assert_eq!(read(&files).physical_cores, Some(3));
+        let old = [("sys/devices/system/cpu/cpu0/topology/thread_siblings_list", &b"0,4\n"[..])];
+        assert_eq!(read(&old).physical_cores, Some(1));
+        let arm = b"processor\t: 0\nBogoMIPS\t: 100\n";
+        assert_eq!(read(&[("proc/cpuinfo", arm)]).physical_cores, None);
+    }
+
+    #[test]
+    fn the_highest_number_of_a_process_is_told() {
+        assert_eq!(read(&[("proc/sys/kernel/pid_max", b"4194304\n")]).pid_max, Some(4_194_304));
+        assert_eq!(read(&[]).pid_max, None);
+    }
 
     fn read(files: &[(&str, &[u8])]) -> RawHost {
         let (_dir, paths) = testing::machine_of(files);

@@ -218,13 +218,14 @@ impl Registry {
             Source { every: Every::Span(FACTS_AGE), ..Source::new("host", none, move |_, _| host.read()).in_tick() },
             Source::counters(
                 "process",
-                Subjects::ALL_PROCESSES,
+                Subjects::PROCESS_DETAILS,
                 |_, _| {},
                 move |asked, _| {
                     // Taken, not looked at: between two ticks nothing tells of arrivals, and the list is read.
                     let newest = newest_pid.swap(0, Ordering::Relaxed);
                     processes.note_newest_pid((newest != 0).then_some(newest));
-                    if asked.intersects(all) { processes.read_all() } else { processes.read_top() }
+                    let are_detailed = asked.contains(Subjects::PROCESS_DETAILS);
+                    if asked.intersects(all) { processes.read_all(are_detailed) } else { processes.read_top() }
                 },
             )
             .in_tick()
@@ -240,6 +241,7 @@ fn lanes(paths: &Paths, cpuinfo: cpuinfo::Reader) -> Vec<Source> {
     let mut wireless = wireless::Reader::new(paths);
     let mut filesystems = filesystem::Reader::new(paths);
     let mut sockets = socket::Reader::new(paths);
+    let mut details = process::Details::new(paths);
     let [of_address, of_hwmon, of_thermal, of_power] = [paths.clone(), paths.clone(), paths.clone(), paths.clone()];
     [
         Source::new("cpufreq", Subjects::FREQUENCY, move |_, _| clocks.read()),
@@ -250,10 +252,18 @@ fn lanes(paths: &Paths, cpuinfo: cpuinfo::Reader) -> Vec<Source> {
             sockets.read(asked.intersects(Subjects::SOCKETS), faults)
         })
         .partial(None),
+        Source::counters(
+            "process_details",
+            Subjects::PROCESS_DETAILS.without(Subjects::ALL_PROCESSES),
+            |_, _| {},
+            move |_, faults| details.read(faults),
+        ),
         Source::new("address", Subjects::INTERFACES, move |_, faults| address::read(&of_address, faults)),
         Source::new("hwmon", Subjects::SENSORS, move |_, _| hwmon::read(&of_hwmon)),
         Source::new("thermal", Subjects::SENSORS, move |_, _| thermal::read(&of_thermal)),
-        Source::new("power_supply", Subjects::TABLES, move |_, _| power_supply::read(&of_power)),
+        Source::new("power_supply", Subjects::TABLES.with(Subjects::SENSORS), move |_, _| {
+            power_supply::read(&of_power)
+        }),
     ]
     .map(Source::may_hang)
     .into()

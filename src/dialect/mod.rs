@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod cost;
+pub mod glances;
 pub mod heartbeat;
 pub mod native;
 mod number;

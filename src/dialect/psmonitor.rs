@@ -321,7 +321,7 @@ fn uptime(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{network, process};
+    use crate::model::network;
     use serde_json::{Value, json};
 
     #[test]
@@ -375,22 +375,7 @@ mod tests {
 
     #[test]
     fn a_user_without_a_name_is_shown_by_number() {
-        let row = Process {
-            pid: 7,
-            parent_pid: 1,
-            name: "a".into(),
-            state: process::ProcessState::Running,
-            uid: Some(4242),
-            user: None,
-            threads: 1,
-            nice: 0,
-            start_time_unix_seconds: None,
-            cpu_user_seconds: 0.0,
-            cpu_system_seconds: 0.0,
-            cpu_ratio: None,
-            memory: None,
-            memory_ratio: None,
-        };
+        let row = Process { uid: Some(4242), user: None, memory: None, ..crate::dialect::testing::process(7, "a") };
         let value = serde_json::to_value(process(&row)).unwrap();
         assert_eq!(value, json!({"pid": 7, "name": "a", "username": "4242", "mem": null, "memory_info": null}));
     }

@@ -209,7 +209,10 @@ mod tests {
             critical_celsius: None,
         };
         let with = |list: &[f64]| Snapshot {
-            sensors: Some(Sensors { temperatures: list.iter().copied().map(temperature).collect(), fans: Vec::new() }),
+            sensors: Some(Sensors {
+                temperatures: list.iter().copied().map(temperature).collect(),
+                ..Sensors::default()
+            }),
             ..Snapshot::default()
         };
         let values = read(&[(1, with(&[40.0, 50.0]))]);

@@ -94,7 +94,7 @@ pub(super) fn snapshot(time: f64) -> Snapshot {
                 high_celsius: None,
                 critical_celsius: None,
             }],
-            fans: Vec::new(),
+            ..Sensors::default()
         }),
         ..Snapshot::default()
     }

@@ -29,6 +29,20 @@ pub struct Averages {
     /// Memory used, bytes.
     #[serde(rename = "memory_used_bytes")]
     pub memory: WindowAverages,
+    /// Memory used since the program started, bytes.
+    #[serde(rename = "memory_used_since_start_bytes")]
+    pub memory_since_start: Option<Extremes>,
+}
+
+/// What a number was since the program started.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Extremes {
+    /// Smallest.
+    pub min: f64,
+    /// Largest.
+    pub max: f64,
+    /// Mean over the time.
+    pub mean: f64,
 }
 
 /// One number's means. `None` where the window holds no reading.
@@ -81,6 +95,8 @@ pub struct AverageRing {
     buckets: Box<[Bucket; BUCKETS]>,
     /// Number of the newest bucket, counted from the start of the program. Older ones reach back from it.
     newest: u64,
+    /// Memory: smallest, largest, and all of it weighted by its time.
+    ever: (f64, f64, Weighted),
 }
 
 impl Default for AverageRing {
@@ -93,7 +109,8 @@ impl AverageRing {
     /// An empty ring.
     #[must_use]
     pub fn new() -> Self {
-        Self { buckets: Box::new([Bucket::default(); BUCKETS]), newest: 0 }
+        let ever = (f64::INFINITY, f64::NEG_INFINITY, Weighted::default());
+        Self { buckets: Box::new([Bucket::default(); BUCKETS]), newest: 0, ever }
     }
 
     /// Takes in what was read at `at` and holds for the `interval_seconds` before it. A value that is `None` leaves that
@@ -103,6 +120,11 @@ impl AverageRing {
         let span = if interval_seconds.is_finite() { interval_seconds } else { LEAST_SECONDS };
         let end = at.as_secs_f64();
         let start = end - span.clamp(LEAST_SECONDS, WINDOWS[2]);
+        if let Some(bytes) = used_bytes.map(|bytes| bytes as f64) {
+            let (min, max, all) = &mut self.ever;
+            (*min, *max) = (min.min(bytes), max.max(bytes));
+            all.add(bytes, end - start);
+        }
         let mut number = bucket_number(at);
         self.advance(number);
         let mut to = end;
@@ -146,7 +168,9 @@ impl AverageRing {
             ten: ten.mean(),
             fifteen: fifteen.mean(),
         };
-        Averages { cpu: means(cpu), memory: means(memory) }
+        let (min, max, all) = self.ever;
+        let memory_since_start = all.mean().map(|mean| Extremes { min, max, mean });
+        Averages { cpu: means(cpu), memory: means(memory), memory_since_start }
     }
 
     /// Makes room up to a bucket: those in between were without a reading and are empty.
@@ -173,7 +197,7 @@ fn slot(number: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{AverageRing, Averages, BUCKETS, Bucket};
+    use super::{AverageRing, Averages, BUCKETS, Bucket, Extremes, LEAST_SECONDS};
     use std::time::Duration;
 
     fn at(seconds: f64) -> Duration {
@@ -219,6 +243,22 @@ mod tests {
             near(ring.averages(at(first + 1.0)).memory.five, 8192.0, 8.0);
             near(ring.averages(at(first + 1.0)).cpu.ten, 0.5, 1e-12);
         }
+    }
+
+    #[test]
+    fn what_was_long_ago_stays_among_the_extremes() {
+        let mut ring = AverageRing::new();
+        ring.push(at(1.0), f64::NAN, None, Some(700));
+        assert_eq!(ring.averages(at(1.0)).memory_since_start, Some(Extremes { min: 700.0, max: 700.0, mean: 700.0 }));
+        ring.push(at(2.0), 1.0, None, Some(100));
+        ring.push(at(3.0), 1.0, None, None);
+        for minute in 1..=60 {
+            ring.push(at(3.0 + 60.0 * f64::from(minute)), 60.0, None, Some(200));
+        }
+        let found = ring.averages(at(3603.0)).memory_since_start.unwrap();
+        assert_eq!((found.min, found.max), (100.0, 700.0));
+        let seconds = LEAST_SECONDS + 1.0 + 3600.0;
+        near(Some(found.mean), (700.0 * LEAST_SECONDS + 100.0 + 200.0 * 3600.0) / seconds, 1e-9);
     }
 
     #[test]
@@ -282,7 +322,8 @@ mod tests {
         near(averages.memory.fifteen, 200.0, 1e-9);
         near(averages.cpu.five, 0.75, 1e-9);
         // After a silence longer than every window nothing is known, and nothing old comes back with the next reading.
-        assert_eq!(ring.averages(at(1400.0)), Averages::default());
+        let since_start = ring.averages(at(1400.0)).memory_since_start;
+        assert_eq!(ring.averages(at(1400.0)), Averages { memory_since_start: since_start, ..Averages::default() });
         ring.push(at(5000.0), 1.0, Some(1.0), Some(7));
         near(ring.averages(at(5000.0)).cpu.fifteen, 1.0, 1e-12);
         near(ring.averages(at(5000.0)).memory.fifteen, 7.0, 1e-9);

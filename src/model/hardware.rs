@@ -12,6 +12,8 @@ pub struct RawSensors {
     pub temperatures: Vec<RawTemperature>,
     /// hwmon `fanN_*`.
     pub fans: Vec<RawFan>,
+    /// Batteries that power this machine.
+    pub batteries: Vec<Battery>,
 }
 
 /// One temperature. Documentation/hwmon/sysfs-interface.rst; milli-degrees there.
@@ -40,7 +42,18 @@ pub struct RawFan {
     pub rpm: u64,
 }
 
-/// Temperatures and fans.
+/// One battery.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Battery {
+    /// Name of its directory: `BAT0`.
+    pub name: String,
+    /// `capacity`: what is in it of what it can hold, 0 to 1.
+    pub charge_ratio: f64,
+    /// `status`: `Charging`, `Discharging`, `Full`, ...
+    pub status: Option<String>,
+}
+
+/// Temperatures, fans and batteries.
 pub type Sensors = RawSensors;
 
 /// One temperature.
@@ -109,16 +122,22 @@ pub struct Dmi {
 /// What a thermometer in a computer can show, degrees Celsius. Beyond it the sensor is broken or not wired.
 const PLAUSIBLE_CELSIUS: std::ops::RangeInclusive<f64> = -60.0..=200.0;
 
-/// Temperatures and fans of the hwmon chips by their number, then the thermal zones that no chip stands for. `None` on a
-/// machine without either. A sensor that tells nothing, or nothing that can be true, is left out and the others are told.
-pub(super) fn sensors(chips: &[HwmonChip], thermal: Option<&Thermal>) -> Option<Sensors> {
+/// Temperatures and fans of the hwmon chips by their number, then the thermal zones that no chip stands for; batteries.
+/// `None` on a machine without any. A sensor that tells nothing, or nothing that can be true, is left out and the others
+/// are told.
+pub(super) fn sensors(
+    chips: &[HwmonChip],
+    thermal: Option<&Thermal>,
+    supplies: Option<&[PowerSupply]>,
+) -> Option<Sensors> {
     let zones = thermal.map_or(&[][..], |thermal| &thermal.zones);
-    if chips.is_empty() && zones.is_empty() {
+    let batteries: Vec<Battery> = supplies.unwrap_or_default().iter().filter_map(battery).collect();
+    if chips.is_empty() && zones.is_empty() && batteries.is_empty() {
         return None;
     }
     let mut chips: Vec<&HwmonChip> = chips.iter().collect();
     chips.sort_by_key(|chip| chip.number);
-    let mut told = Sensors::default();
+    let mut told = Sensors { batteries, ..Sensors::default() };
     let mut names = Vec::with_capacity(chips.len());
     for chip in chips {
         let number = chip.number.unwrap_or(0);
@@ -144,6 +163,18 @@ pub(super) fn sensors(chips: &[HwmonChip], thermal: Option<&Thermal>) -> Option<
         }));
     }
     Some(told)
+}
+
+/// A battery of the machine's own: not a mouse's, which says that its scope is `Device`.
+fn battery(supply: &PowerSupply) -> Option<Battery> {
+    let text = |name: &str| supply.texts.iter().find(|(known, _)| *known == name).map(|(_, text)| text.trim());
+    let (_, percent) = supply.numbers.iter().find(|(known, _)| *known == "capacity")?;
+    let is_own = text("type") == Some("Battery") && text("scope") != Some("Device");
+    (is_own && (0..=100).contains(percent)).then(|| Battery {
+        name: supply.name.clone(),
+        charge_ratio: *percent as f64 / 100.0,
+        status: text("status").map(str::to_owned),
+    })
 }
 
 fn numbered(sensor: &HwmonSensor) -> Option<(u32, &HwmonSensor)> {
@@ -190,7 +221,27 @@ pub fn clean_name(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::clean_name;
+    use super::{Battery, PowerSupply, clean_name, sensors};
+
+    #[test]
+    fn a_battery_is_the_machines_own_and_may_be_true() {
+        let supply = |name: &str, percent: Option<i64>, texts: &[(&'static str, &str)]| PowerSupply {
+            name: name.to_owned(),
+            numbers: percent.map(|percent| ("capacity", percent)).into_iter().collect(),
+            texts: texts.iter().map(|(name, text)| (*name, (*text).to_owned())).collect(),
+        };
+        let list = [
+            supply("AC", None, &[("type", "Mains")]),
+            supply("BAT0", Some(81), &[("type", "Battery"), ("status", "Charging")]),
+            supply("BAT1", Some(101), &[("type", "Battery")]),
+            supply("BAT2", None, &[("type", "Battery")]),
+            supply("hid-mouse", Some(50), &[("type", "Battery"), ("scope", "Device")]),
+        ];
+        let told = sensors(&[], None, Some(&list)).unwrap();
+        let expected = Battery { name: "BAT0".into(), charge_ratio: 0.81, status: Some("Charging".into()) };
+        assert_eq!(told.batteries, [expected]);
+        assert_eq!(sensors(&[], None, Some(&list[..1])), None);
+    }
 
     #[test]
     fn names_are_made_fit_for_labels() {

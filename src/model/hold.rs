@@ -43,7 +43,11 @@ pub fn cpu(told: &RawCpu, now: &mut RawCpu, ticks_per_second: u64) {
             hold_ticks(told, ticks, reset);
         }
     }
-    for (told, now) in [(told.context_switches, &mut now.context_switches), (told.interrupts, &mut now.interrupts)] {
+    for (told, now) in [
+        (told.context_switches, &mut now.context_switches),
+        (told.interrupts, &mut now.interrupts),
+        (told.soft_interrupts, &mut now.soft_interrupts),
+    ] {
         if let (Some(told), Some(now)) = (told, now) {
             *now = held_count(told, *now);
         }

@@ -36,12 +36,12 @@ use serde::Serialize;
 use smol_str::SmolStr;
 
 use cpu::{Cpu, RawClocks, RawCpu};
-use hardware::{HwmonChip, Sensors, Thermal};
+use hardware::{HwmonChip, PowerSupply, Sensors, Thermal};
 use load::{Load, RawLoad};
 use memory::{Memory, RawMeminfo, RawVmstat, Swap};
 use network::{Interface, NetClass, RawAddresses, RawInterfaceCounters, RawWireless, Wireless};
 use pressure::{Pressure, RawPressure};
-use process::{Processes, RawProcesses};
+use process::Processes;
 use socket::{RawSocketTables, RawSockets};
 use storage::{Disk, Filesystem, RawDisk, RawMount};
 use system::{HostFacts, RawHost, RawUptime};
@@ -113,7 +113,7 @@ pub struct Snapshot {
     pub interfaces: Option<Vec<Interface>>,
     /// Wi-Fi links; empty where there are none.
     pub wireless: Option<Vec<Wireless>>,
-    /// Temperatures and fans.
+    /// Temperatures, fans and batteries.
     pub sensors: Option<Sensors>,
     /// Processes.
     pub processes: Option<Processes>,
@@ -145,7 +145,8 @@ pub fn derive(sample: &Sample) -> Snapshot {
     let addresses = readings.value::<RawAddresses>().map(|addresses| &**addresses);
     let links = readings.value::<Vec<NetClass>>().map(|classes| (&classes[..], addresses));
     let chips = readings.value::<Vec<HwmonChip>>().map_or(&[][..], |chips| chips);
-    let sensors = hardware::sensors(chips, readings.value::<Thermal>().map(|thermal| &**thermal));
+    let supplies = readings.value::<Vec<PowerSupply>>().map(|supplies| &supplies[..]);
+    let sensors = hardware::sensors(chips, readings.value::<Thermal>().map(|thermal| &**thermal), supplies);
     Snapshot {
         time_unix_seconds: sample.unix_seconds,
         interval_seconds: cpu.as_ref().and_then(|pair| pair.seconds),
@@ -166,7 +167,7 @@ pub fn derive(sample: &Sample) -> Snapshot {
         interfaces: readings.pair::<Vec<RawInterfaceCounters>>().map(|pair| network::interface::derive(&pair, links)),
         wireless: readings.value::<Vec<RawWireless>>().map(|list| list.iter().map(network::wireless::derive).collect()),
         sensors,
-        processes: readings.pair::<RawProcesses>().map(|pair| process::derive(&pair, sample)),
+        processes: process::derive(sample),
         sockets: readings.value::<RawSocketTables>().and_then(|tables| tables.sockets.clone()),
         // Two readings do not tell of minutes: the sampler, which sees them all, fills these in.
         averages: Averages::default(),

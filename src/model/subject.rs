@@ -29,6 +29,9 @@ impl Subjects {
     /// The tables that only `/metrics` tells: network stack, scheduler, clock, firmware, power. Each has a reader of its own.
     pub const TABLES: Self = Self(1 << 8);
 
+    /// What each process reads and writes, its command line, and what it waited for disks. Includes [`Self::ALL_PROCESSES`].
+    pub const PROCESS_DETAILS: Self = Self(1 << 9 | 1 << 1 | 1);
+
     /// Both sets together.
     #[must_use]
     pub const fn with(self, other: Self) -> Self {

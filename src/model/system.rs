@@ -34,6 +34,10 @@ pub struct RawHost {
     pub virtualization_role: Option<String>,
     /// Name of the user that this process runs as.
     pub own_user: Option<String>,
+    /// Cores of the processors, threads of one core counted once.
+    pub physical_cores: Option<usize>,
+    /// `/proc/sys/kernel/pid_max`.
+    pub pid_max: Option<u64>,
     /// `/proc/cpuinfo`, one entry a logical core.
     pub cpu_models: Vec<RawCpuModel>,
 }

@@ -31,6 +31,9 @@ use crate::model::{Machine, Snapshot, Subjects};
 /// How long a single request waits for a frame. Readers that hang are given up long before.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a single request waits for a second sample. Clients give up after five seconds or ten.
+const SECOND_SAMPLE: Duration = Duration::from_millis(2_500);
+
 /// The sampler stands still: no frame within the time that a request waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the sampler does not answer; try again later")]
@@ -167,6 +170,30 @@ impl Sampler {
             }
         };
         tokio::time::timeout_at(now + PATIENCE, wait).await.unwrap_or(Err(StandsStill))
+    }
+
+    /// The same, once `is_settled` says so of a frame: what is counted between two samples is not in the first. Waits for
+    /// ticks until then, but for not longer than a client would; then the newest frame comes as it is.
+    pub async fn settled(
+        &self,
+        subjects: Subjects,
+        is_settled: impl Fn(&Frame) -> bool,
+    ) -> Result<Arc<Frame>, StandsStill> {
+        let deadline = Instant::now() + SECOND_SAMPLE;
+        let mut ticks = self.shared.ticks.subscribe();
+        let mut frame = self.latest(subjects).await?;
+        if is_settled(&frame) {
+            return Ok(frame);
+        }
+        let _want = self.want(subjects, self.shared.interval);
+        while !is_settled(&frame) {
+            match tokio::time::timeout_at(deadline, ticks.changed()).await {
+                Ok(Ok(())) => frame = self.latest(subjects).await?,
+                Ok(Err(_)) => return Err(StandsStill),
+                Err(_) => break,
+            }
+        }
+        Ok(frame)
     }
 
     /// Whether a tick was published within the last three intervals, or the first one still has time.

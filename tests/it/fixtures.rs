@@ -35,7 +35,7 @@ pub fn mask(value: &mut Value, pointer: &str) -> Value {
 
 /// The machine after a second state was written between two ticks, and the server that has seen both. The interval is long
 /// enough for all requests of a test to find the tick after the change.
-fn changed_machine() -> (Machine, Server) {
+pub fn changed_machine() -> (Machine, Server) {
     let machine = Machine::copy();
     let mut args = machine.args();
     args.extend(["--interval", "4s"].map(String::from));
@@ -68,7 +68,7 @@ fn changed_machine() -> (Machine, Server) {
 
 /// `disk` is the real disk below the fixture's root: total, used, free, percent as `df` has them.
 #[track_caller]
-fn check_disk(machine: &Machine, disk: &Value, scale: f64, tolerance: f64) {
+pub fn check_disk(machine: &Machine, disk: &Value, scale: f64, tolerance: f64) {
     let now = rustix::fs::statvfs(machine.path("root").as_path()).expect("the disk's numbers");
     let size = |blocks: u64| (blocks * now.f_frsize) as f64;
     let used = size(now.f_blocks - now.f_bfree);
@@ -82,7 +82,7 @@ fn check_disk(machine: &Machine, disk: &Value, scale: f64, tolerance: f64) {
 }
 
 /// Other tests write to the disk meanwhile.
-const DISK_TOLERANCE: f64 = 2e9;
+pub const DISK_TOLERANCE: f64 = 2e9;
 
 #[track_caller]
 fn check_rates(averages: &mut Value) {

@@ -14,6 +14,7 @@
 //! | `events`   | Process Monitor's event stream: when events come, who gets plain JSON                               |
 //! | `fixtures` | every answer about the fixture machine is right, to the last digit                                  |
 //! | `growth`   | thousands of interfaces, devices and mounts cost by their number                                 |
+//! | `glances`  | Glances' answers about the fixture machine; a process that holds up who looks at it                  |
 //! | `guard`    | every route against hosts, origins, tokens and tickets; headers of every answer                     |
 //! | `inputs`   | wrong parameters and methods; every listener serves every route                                     |
 //! | `kill`     | `process.kill` ends only what it may, for whom it may                                               |
@@ -52,6 +53,7 @@ mod elsewhere;
 mod events;
 mod fixtures;
 mod growth;
+mod glances;
 mod guard;
 mod inputs;
 mod kill;

@@ -15,7 +15,7 @@ use crate::machine::Machine;
 use crate::support::{Server, tests_folder};
 use crate::wire::{ticks, wait_until};
 
-const ROUTES: [&str; 11] = [
+const ROUTES: [&str; 12] = [
     "/system",
     "/network",
     "/api/cpu",
@@ -27,6 +27,7 @@ const ROUTES: [&str; 11] = [
     "/api/platform",
     "/api/cpumodel",
     "/api/processes",
+    "/api/4/all",
 ];
 
 /// psiod's commands.
@@ -129,6 +130,12 @@ fn hide_what_moves(route: &str, answer: &mut Value) {
     if let Some(user) = answer.get_mut("user") {
         *user = json!("#");
     }
+    if route == "/api/4/all" {
+        hide_times(answer);
+        for row in answer["fs"].as_array_mut().into_iter().flatten() {
+            ["size", "used", "free", "percent"].into_iter().for_each(|key| row[key] = json!("#"));
+        }
+    }
     let object = match route {
         "/system" => answer.get_mut("disk"),
         "disk.root.getstats" => Some(answer),
@@ -141,9 +148,40 @@ fn hide_what_moves(route: &str, answer: &mut Value) {
     }
 }
 
+/// When it was and how much time went by between two readings.
+fn hide_times(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                match key.as_str() {
+                    "time_since_update" | "iso" | "custom" if !value.is_null() => *value = json!("#"),
+                    _ => hide_times(value),
+                }
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(hide_times),
+        _ => {}
+    }
+}
+
 /// The key that tells one row of a list from the others.
 fn identity(row: &Value) -> Option<String> {
-    let key = ["pid", "Id", "name", "path", "mountpoint", "cpu", "num", "addr"].iter().find_map(|key| row.get(key))?;
+    const KEYS: [&str; 13] = [
+        "pid",
+        "Id",
+        "name",
+        "path",
+        "mountpoint",
+        "cpu",
+        "num",
+        "addr",
+        "interface_name",
+        "disk_name",
+        "mnt_point",
+        "cpu_number",
+        "label",
+    ];
+    let key = KEYS.iter().find_map(|key| row.get(key))?;
     Some(key.to_string().trim_matches('"').to_owned())
 }
 

@@ -76,7 +76,7 @@ fn every_source_is_read_once_a_tick_whoever_asks() {
                 assert!(events.next().is_some(), "the stream goes on");
             }
         });
-        for (at, path) in ["/metrics", "/api/network", "/api/disk", "/api/cpu"].into_iter().enumerate() {
+        for (at, path) in ["/metrics", "/api/network", "/api/disk", "/api/cpu", "/api/4/all"].into_iter().enumerate() {
             let every_second = &every_second;
             scope.spawn(move || every_second(path, Duration::from_millis(170 * at as u64)));
         }

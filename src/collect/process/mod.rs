@@ -6,6 +6,7 @@
 
 mod arrivals;
 pub mod command_line;
+mod details;
 mod kept;
 pub(super) mod list;
 mod naming;
@@ -22,6 +23,7 @@ use rustix::fs::{Mode, OFlags, PROC_SUPER_MAGIC};
 use rustix::io::Errno;
 
 pub use command_line::{command_line, name};
+pub use details::Details;
 pub use kept::descriptor_budget;
 
 use super::Paths;
@@ -38,7 +40,7 @@ use table::Table;
 /// Room for `stat`: 52 numbers of at most 20 digits and a name of at most 64 bytes.
 const STAT_BYTES: usize = 2_048;
 
-/// Room for the part of `status` that ends with the `Uid` line.
+/// Room for the part of `status` that ends with the `Gid` line.
 const STATUS_BYTES: usize = 1_024;
 
 /// Room for a first argument.
@@ -66,6 +68,8 @@ pub struct Reader {
     pids: Vec<u32>,
     pass: u32,
     hidden: bool,
+    /// Whether this pass tells what each process waited for disks.
+    are_detailed: bool,
     /// First unreadable `stat` of this pass.
     complaint: Option<ReadError>,
 }
@@ -118,6 +122,7 @@ impl Reader {
             pids: Vec::new(),
             pass: 0,
             hidden: false,
+            are_detailed: false,
             complaint: None,
         }
     }
@@ -135,8 +140,9 @@ impl Reader {
         self.newest_pid = pid;
     }
 
-    /// Every process with memory, `stat`, user.
-    pub fn read_all(&mut self) -> Reading<RawProcesses> {
+    /// Every process with memory, `stat`, user. What it waited for disks only when `are_detailed`.
+    pub fn read_all(&mut self, are_detailed: bool) -> Reading<RawProcesses> {
+        self.are_detailed = are_detailed;
         self.begin()?;
         let mut list = Vec::with_capacity(self.table.entries.len());
         for index in 0..self.table.entries.len() {
@@ -151,6 +157,7 @@ impl Reader {
 
     /// Memory of every process; `stat` and user of the ten largest by resident memory (equal ones by PID).
     pub fn read_top(&mut self) -> Reading<RawProcesses> {
+        self.are_detailed = false;
         self.begin()?;
         let mut list = Vec::with_capacity(self.table.entries.len());
         let mut order = Vec::with_capacity(self.table.entries.len());
@@ -257,7 +264,7 @@ impl Reader {
             }
         };
         let entry = &self.table.entries[index];
-        Ok(RawProcess { pid: entry.pid, memory_pages, stat: None, uid: None, user: None })
+        Ok(RawProcess { pid: entry.pid, memory_pages, stat: None, uid: None, user: None, gids: None })
     }
 
     /// `stat`, name and user of one process. The user is read where it may have changed, or when `now` asks for it.
@@ -279,6 +286,7 @@ impl Reader {
         let entry = &self.table.entries[index];
         process.uid = entry.uid;
         process.user.clone_from(&entry.user);
+        process.gids = entry.gids;
         Ok(())
     }
 
@@ -307,6 +315,8 @@ impl Reader {
             parent: stat.parent,
             user_ticks: stat.user_ticks,
             system_ticks: stat.system_ticks,
+            children_ticks: stat.children_ticks,
+            waiting_ticks: if self.are_detailed { stat.waiting_ticks() } else { None },
             nice: stat.nice,
             threads: stat.threads,
             start_ticks: stat.start_ticks,
@@ -315,15 +325,15 @@ impl Reader {
 
     fn look_at_user(&mut self, index: usize) -> Result<(), Gone> {
         let mut buffer = [0; STATUS_BYTES];
-        let uid = match self.bytes(index, Source::Status, &mut buffer) {
-            Ok(length) => parse::parse_real_uid(&buffer[..length]).ok(),
+        let (uid, gids) = match self.bytes(index, Source::Status, &mut buffer) {
+            Ok(length) => (parse::parse_real_uid(&buffer[..length]).ok(), parse::parse_gids(&buffer[..length])),
             Err(error) => {
                 self.unless_gone(index, error)?;
-                None
+                (None, None)
             }
         };
         let entry = &mut self.table.entries[index];
-        entry.uid = uid;
+        (entry.uid, entry.gids) = (uid, gids);
         entry.user = uid.and_then(|uid| self.users.name(uid));
         entry.looked_at(self.pass);
         Ok(())

@@ -18,12 +18,23 @@ pub(super) struct Stat<'a> {
     pub(super) user_ticks: u64,
     /// Field 15, ticks.
     pub(super) system_ticks: u64,
+    /// Fields 16 and 17, ticks: of children that ended and were waited for.
+    pub(super) children_ticks: Option<[u64; 2]>,
     /// Field 19.
     pub(super) nice: i32,
     /// Field 20.
     pub(super) threads: u32,
     /// Field 22, ticks since boot.
     pub(super) start_ticks: u64,
+    /// The fields behind it.
+    pub(super) rest: &'a [u8],
+}
+
+impl Stat<'_> {
+    /// Field 42, ticks waited for disks; since Linux 2.6.18. Apart, because few want it and it is far behind.
+    pub(super) fn waiting_ticks(&self) -> Option<u64> {
+        Words(self.rest).number(19, "field 42").ok()
+    }
 }
 
 /// One line of `/proc/PID/stat`: `1 (systemd) S 0 1 1 0 -1 4194560 ...`. The name ends at the last parenthesis.
@@ -38,7 +49,8 @@ pub(super) fn parse_stat(text: &[u8]) -> Result<Stat<'_>, Complaint> {
     let parent = words.number(0, "field 4")?;
     let user_ticks = words.number(9, "field 14")?;
     let system_ticks = words.number(0, "field 15")?;
-    let nice = words.signed(3, "field 19")?;
+    let children = [words.next().and_then(decimal), words.next().and_then(decimal)];
+    let nice = words.signed(1, "field 19")?;
     let threads = words.number(0, "field 20")?;
     let start_ticks = words.number(1, "field 22")?;
     Ok(Stat {
@@ -47,9 +59,11 @@ pub(super) fn parse_stat(text: &[u8]) -> Result<Stat<'_>, Complaint> {
         parent: u32::try_from(parent).map_err(|_| "field 4")?,
         user_ticks,
         system_ticks,
+        children_ticks: children[0].zip(children[1]).map(|(user, system)| [user, system]),
         nice: i32::try_from(nice).map_err(|_| "field 19")?,
         threads: u32::try_from(threads).map_err(|_| "field 20")?,
         start_ticks,
+        rest: words.0,
     })
 }
 
@@ -76,6 +90,22 @@ pub(in crate::collect) fn parse_uids(text: &[u8]) -> Result<[u32; 4], Complaint>
         *uid = words.id()?;
     }
     Ok(uids)
+}
+
+/// The real, effective and saved group of the `Gid:` line of `/proc/PID/status`.
+pub(super) fn parse_gids(text: &[u8]) -> Option<[u32; 3]> {
+    let mut words = Words(status_line(text, b"Gid:")?);
+    Some([words.id().ok()?, words.id().ok()?, words.id().ok()?])
+}
+
+/// Bytes that the process had read from and written to storage: `read_bytes` and `write_bytes` of `/proc/PID/io`
+/// (`proc_pid_io(5)`).
+pub(super) fn parse_io(text: &[u8]) -> Result<[u64; 2], Complaint> {
+    let number = |key: &[u8]| {
+        let line = status_line(text, key).ok_or("no line read_bytes or write_bytes")?;
+        Words(line).number(0, "a number is missing after read_bytes or write_bytes")
+    };
+    Ok([number(b"read_bytes:")?, number(b"write_bytes:")?])
 }
 
 /// The `Tgid:` line of `/proc/PID/status`: the process that the thread `PID` belongs to.
@@ -161,11 +191,16 @@ mod tests {
                 parent: 1,
                 user_ticks: 11,
                 system_ticks: 22,
+                children_ticks: Some([5, 6]),
                 nice: -5,
                 threads: 7,
-                start_ticks: 4711
+                start_ticks: 4711,
+                rest: b" 1000 200 18446744073709551615\n",
             }
         );
+        assert_eq!(stat.waiting_ticks(), None, "this kernel has no field 42");
+        let newer = [line(b"x").trim_ascii_end(), b" 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43\n"].concat();
+        assert_eq!(parse_stat(&newer).unwrap().waiting_ticks(), Some(42));
     }
 
     #[test]
@@ -215,6 +250,24 @@ mod tests {
         }
         assert_eq!(parse_uids(b"Name:\tx\nUid:\t0\t33\t5\t34\nGid:\t5\n"), Ok([0, 33, 5, 34]));
         assert!(parse_uids(b"Uid:\t1000\t0\t0\n").is_err());
+    }
+
+    #[test]
+    fn the_groups_are_the_first_three_numbers() {
+        assert_eq!(parse_gids(b"Name:\tx\nUid:\t0\t33\t5\t34\nGid:\t5\t6\t7\t8\n"), Some([5, 6, 7]));
+        for text in [&b""[..], b"Gid:\n", b"Gid:\t1\t2\n", b"Gid:\tx\t2\t3\n", b"Name:\tGid:\\t1\\t2\\t3\n"] {
+            assert_eq!(parse_gids(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_went_to_storage_is_told_by_two_lines() {
+        let text =
+            b"rchar: 9\nwchar: 8\nsyscr: 7\nsyscw: 6\nread_bytes: 4096\nwrite_bytes: 512\ncancelled_write_bytes: 5\n";
+        assert_eq!(parse_io(text), Ok([4096, 512]));
+        for text in [&b""[..], b"read_bytes: 1\n", b"read_bytes: x\nwrite_bytes: 1\n", b"cancelled_write_bytes: 5\n"] {
+            assert!(parse_io(text).is_err(), "{text:?}");
+        }
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub(super) struct Entry {
     pub(super) gone: bool,
     pub(super) uid: Option<u32>,
     pub(super) user: Option<Arc<str>>,
+    pub(super) gids: Option<[u32; 3]>,
     known: Option<Known>,
     /// Pass in which the user is to be looked at again.
     due: u32,
@@ -42,7 +43,18 @@ impl Entry {
     /// since servers change their user right after their start; one that was there before us has settled.
     fn new(pid: u32, pass: u32, young: bool) -> Self {
         let gap = if young { 1 } else { LONGEST_GAP };
-        Self { pid, statm: None, stat: None, gone: false, uid: None, user: None, known: None, due: pass, gap }
+        Self {
+            pid,
+            statm: None,
+            stat: None,
+            gone: false,
+            uid: None,
+            user: None,
+            gids: None,
+            known: None,
+            due: pass,
+            gap,
+        }
     }
 
     /// How many descriptors it keeps.
@@ -153,7 +165,11 @@ mod tests {
     }
 
     fn stat(comm: &[u8], start_ticks: u64) -> Stat<'_> {
-        Stat { comm, state: 'S', parent: 1, user_ticks: 0, system_ticks: 0, nice: 0, threads: 1, start_ticks }
+        Stat {
+            comm,
+            start_ticks,
+            ..super::super::parse::parse_stat(b"1 (x) S 1 0 0 0 0 0 0 0 0 0 0 0 0 0 20 0 1 0 0").unwrap()
+        }
     }
 
     fn null() -> Option<OwnedFd> {

@@ -45,7 +45,7 @@ fn put(root: &Path, pid: u32, comm: &[u8], start: u64, uid: u32, resident: u64) 
 
 #[test]
 fn the_fixture_machine_is_read_in_full() {
-    let all = Reader::new(&under(Path::new(FIXTURE))).read_all().unwrap();
+    let all = Reader::new(&under(Path::new(FIXTURE))).read_all(false).unwrap();
     assert!(all.complete && all.all_visible);
     assert_eq!(all.list.len(), 18);
     assert!(all.list.is_sorted_by_key(|process| process.pid));
@@ -72,7 +72,7 @@ fn the_fixture_machine_is_read_in_full() {
 #[test]
 fn the_top_holds_memory_of_all_and_the_rest_of_ten() {
     let mut reader = Reader::new(&under(Path::new(FIXTURE)));
-    let (all, top) = (reader.read_all().unwrap(), reader.read_top().unwrap());
+    let (all, top) = (reader.read_all(false).unwrap(), reader.read_top().unwrap());
     assert!(!top.complete);
     let memory = |processes: &RawProcesses| processes.list.iter().map(|p| (p.pid, p.memory_pages)).collect::<Vec<_>>();
     assert_eq!(memory(&all), memory(&top));
@@ -102,12 +102,12 @@ fn a_reused_pid_is_another_process() {
     put(root.path(), 9, b"x", 100, 0, 5);
     let mut reader = Reader::new(&under(root.path()));
     for _ in 0..3 {
-        let all = reader.read_all().unwrap();
+        let all = reader.read_all(false).unwrap();
         assert_eq!((name(&all, 7), find(&all, 7).unwrap().uid), (Some("old\u{fffd}"), Some(33)));
     }
     // The same name, so that only the start time tells.
     put(root.path(), 7, b"old\xff", 101, 1000, 6);
-    let all = reader.read_all().unwrap();
+    let all = reader.read_all(false).unwrap();
     assert_eq!(find(&all, 7).unwrap().uid, Some(1000));
     assert_eq!(find(&all, 7).unwrap().stat.as_ref().unwrap().start_ticks, 101);
     std::fs::remove_dir_all(root.path().join("proc/7")).unwrap();
@@ -125,7 +125,7 @@ fn one_bad_file_costs_one_field() {
     std::fs::write(file(2, "stat"), "garbage").unwrap();
     std::fs::write(file(3, "status"), "").unwrap();
     let mut reader = Reader::new(&under(root.path()));
-    let all = reader.read_all().unwrap();
+    let all = reader.read_all(false).unwrap();
     let seen: Vec<_> = all.list.iter().map(|p| (p.memory_pages.is_some(), p.stat.is_some(), p.uid)).collect();
     let whole = (true, true, Some(1000));
     assert_eq!(seen, [(false, true, Some(1000)), (true, false, Some(1000)), (true, true, None), whole]);
@@ -134,8 +134,8 @@ fn one_bad_file_costs_one_field() {
     }
     let path = file(1, "stat").display().to_string();
     let error = ReadError::Parse { path, line: 1, reason: "no name in parentheses".into() };
-    assert_eq!(reader.read_all(), Err(error));
-    assert!(matches!(Reader::new(&under(Path::new("/nowhere"))).read_all(), Err(ReadError::Unsupported { .. })));
+    assert_eq!(reader.read_all(false), Err(error));
+    assert!(matches!(Reader::new(&under(Path::new("/nowhere"))).read_all(false), Err(ReadError::Unsupported { .. })));
 }
 
 /// A child that is killed and waited for when the test ends.
@@ -154,7 +154,7 @@ fn wait_for(reader: &mut Reader, done: impl Fn(&RawProcesses) -> bool) {
     let mut loadavg = load::reader(&Paths::host());
     let mut pass = || {
         reader.note_newest_pid(loadavg.read(&mut Faults::default()).unwrap().newest_pid);
-        reader.read_all().unwrap()
+        reader.read_all(false).unwrap()
     };
     while !done(&pass()) {
         assert!(Instant::now() < end, "not seen in a minute");
@@ -166,12 +166,12 @@ fn wait_for(reader: &mut Reader, done: impl Fn(&RawProcesses) -> bool) {
 fn a_child_is_seen_to_start_to_change_and_to_end() {
     for budget in [0, 300] {
         let mut reader = Reader::with_budget(&Paths::host(), budget);
-        reader.read_all().unwrap();
+        reader.read_all(false).unwrap();
         let child = Command::new("sh").args(["-c", "read x; exec sleep 60"]).stdin(Stdio::piped()).spawn().unwrap();
         let mut child = Kept(child);
         let pid = child.0.id();
         wait_for(&mut reader, |all| matches!(name(all, pid), Some("sh" | "dash" | "bash")));
-        let all = reader.read_all().unwrap();
+        let all = reader.read_all(false).unwrap();
         let found = find(&all, pid).unwrap();
         assert_eq!(found.stat.as_ref().unwrap().parent, std::process::id());
         assert_eq!(found.uid, Some(rustix::process::getuid().as_raw()));
@@ -179,7 +179,7 @@ fn a_child_is_seen_to_start_to_change_and_to_end() {
         child.0.stdin.take().unwrap().write_all(b"\n").unwrap();
         wait_for(&mut reader, |all| name(all, pid) == Some("sleep"));
         drop(child);
-        let all = reader.read_all().unwrap();
+        let all = reader.read_all(false).unwrap();
         assert_eq!(find(&all, pid), None);
     }
 }
@@ -208,9 +208,9 @@ fn any_budget_tells_the_same() {
     };
     let mut compared = 0;
     for _ in 0..20 {
-        let before = plenty.read_all().unwrap();
-        let others = [none.read_all().unwrap(), few.read_all().unwrap()];
-        let after = plenty.read_all().unwrap();
+        let before = plenty.read_all(false).unwrap();
+        let others = [none.read_all(false).unwrap(), few.read_all(false).unwrap()];
+        let after = plenty.read_all(false).unwrap();
         // The kernel may take memory from a child at any time.
         let stands_still = |child: &Kept| find(&before, child.0.id()) == find(&after, child.0.id());
         let still: Vec<u32> = children.iter().filter(|child| stands_still(child)).map(|child| child.0.id()).collect();
@@ -262,7 +262,7 @@ fn descriptors_are_flat_after_many_passes() {
         if pass % 10 == 0 {
             drop(Kept(Command::new("sleep").arg("60").spawn().unwrap()));
         }
-        reader.read_all().unwrap();
+        reader.read_all(false).unwrap();
         reader.read_top().unwrap();
         // One more is the folder itself.
         assert!(open_descriptors() <= before + budget + 1);
@@ -279,14 +279,14 @@ fn a_pass_survives_that_descriptors_run_out() {
     }
     let children: Vec<_> = (0..40).map(|_| Kept(Command::new("sleep").arg("60").spawn().unwrap())).collect();
     let mut reader = Reader::with_budget(&Paths::host(), 10_000);
-    reader.read_all().unwrap();
+    reader.read_all(false).unwrap();
     let few = rustix::process::Rlimit { current: Some(32), maximum: None };
     let old = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     let few = rustix::process::Rlimit { maximum: old.maximum, ..few };
     reader.release();
     rustix::process::setrlimit(rustix::process::Resource::Nofile, few).unwrap();
     for _ in 0..3 {
-        let all = reader.read_all().unwrap();
+        let all = reader.read_all(false).unwrap();
         for child in &children {
             let found = find(&all, child.0.id()).unwrap();
             assert!(found.stat.is_some() && found.memory_pages.is_some() && found.uid.is_some());

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 pub(crate) use compare::{assert_finite, assert_golden, assert_has_keys, assert_has_shape, text};
 
-use crate::model::average::{Averages, WindowAverages};
+use crate::model::average::{Averages, Extremes, WindowAverages};
 use crate::model::cpu::RawCpuModel;
 use crate::model::cpu::{Core, Cpu, CpuTime, Modes};
+use crate::model::load::Load;
 use crate::model::memory::{Memory, Swap};
 use crate::model::network::{Address, Interface, Link, Traffic};
-use crate::model::process::{Process, ProcessMemory, ProcessState, Processes, Visibility};
+use crate::model::process::{Process, ProcessMemory, ProcessState, ProcessStates, Processes, Visibility};
 use crate::model::socket::{RawSocket, RawSockets, SocketEnd, SocketKind};
 use crate::model::storage::{Disk, Filesystem, FilesystemUsage};
 use crate::model::system::HostFacts;
@@ -35,9 +36,11 @@ pub(crate) fn snapshot() -> Snapshot {
         averages: Averages {
             cpu: WindowAverages { five: Some(0.253_237_001_39), ten: Some(0.140_256_920_96), fifteen: Some(0.113_115) },
             memory: WindowAverages { five: Some(475_312_127.5), ten: Some(470_000_000.0), fifteen: Some(465e6) },
+            memory_since_start: Some(Extremes { min: 450e6, max: 480e6, mean: 462e6 }),
         },
         disks: Some(vec![disk("vda", true), disk("vda1", false)]),
         filesystems: Some(filesystems()),
+        load: Some(Load { one: 0.5, five: 0.25, fifteen: 0.125, ..Load::default() }),
         interfaces: Some(vec![loopback(), ethernet()]),
         processes: Some(processes()),
         sockets: Some(Arc::new(RawSockets {
@@ -77,6 +80,8 @@ fn host() -> HostFacts {
         virtualization: None,
         virtualization_role: Some("guest".into()),
         own_user: Some("psmonitor".into()),
+        physical_cores: Some(1),
+        pid_max: Some(32_768),
         cpu_models: vec![core(0), core(1)],
     }
 }
@@ -99,6 +104,10 @@ fn cpu() -> Cpu {
         cores: vec![core(0, 0.42), core(1, 0.083_57)],
         context_switches: Some(8_812_345),
         interrupts: Some(4_412_345),
+        soft_interrupts: Some(9_412_345),
+        context_switches_per_second: Some(702.0),
+        interrupts_per_second: Some(382.0),
+        soft_interrupts_per_second: Some(201.0),
         forks: Some(33_012),
         running: Some(2),
         blocked: Some(0),
@@ -154,6 +163,10 @@ fn disk(name: &str, whole: bool) -> Disk {
         write_seconds: 64.427,
         busy_seconds: 12.06,
         weighted_seconds: 81.48,
+        reads_per_second: Some(1.0),
+        writes_per_second: Some(4.0),
+        read_time_ratio: Some(0.0),
+        write_time_ratio: Some(0.02),
         read_bytes_per_second: Some(4096.0),
         written_bytes_per_second: Some(1_048_576.0),
         ..Disk::default()
@@ -259,6 +272,11 @@ pub(crate) fn process(pid: u32, name: &str) -> Process {
             ..ProcessMemory::default()
         }),
         memory_ratio: ratio(resident_bytes, MEMORY_BYTES),
+        io: None,
+        gids: Some([0, 0, 0]),
+        children_seconds: Some([1.5, 0.25]),
+        waiting_seconds: Some(0.0),
+        arguments: Some([format!("/usr/sbin/{name}"), "--pid".to_owned(), pid.to_string()].into()),
     }
 }
 
@@ -277,7 +295,11 @@ fn processes() -> Processes {
         Process { uid: None, user: None, cpu_ratio: None, ..process(40_001, "nginx") },
         Process { state: ProcessState::DiskSleep, ..process(40_002, "naïve-\u{fffd}") },
     ];
-    Processes { visibility: Visibility::All, count: list.len(), complete: true, list }
+    let mut states = ProcessStates::default();
+    list.iter().for_each(|process| states.add(process.state));
+    let threads = Some(list.iter().map(|process| u64::from(process.threads)).sum());
+    let (visibility, count) = (Visibility::All, list.len());
+    Processes { visibility, count, complete: true, list, states: Some(states), threads }
 }
 
 fn sockets() -> Vec<RawSocket> {

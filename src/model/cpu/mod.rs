@@ -53,6 +53,8 @@ pub struct RawCpu {
     pub forks: Option<u64>,
     /// `intr`, first number: interrupts served since boot.
     pub interrupts: Option<u64>,
+    /// `softirq`, first number: soft interrupts served since boot.
+    pub soft_interrupts: Option<u64>,
     /// `btime`: wall clock of the boot, seconds since 1970.
     pub boot_time_unix_seconds: Option<u64>,
     /// `procs_running`.
@@ -122,6 +124,14 @@ pub struct Cpu {
     pub context_switches: Option<u64>,
     /// Interrupts since boot.
     pub interrupts: Option<u64>,
+    /// Soft interrupts since boot.
+    pub soft_interrupts: Option<u64>,
+    /// Context switches a second.
+    pub context_switches_per_second: Option<f64>,
+    /// Interrupts a second.
+    pub interrupts_per_second: Option<f64>,
+    /// Soft interrupts a second.
+    pub soft_interrupts_per_second: Option<f64>,
     /// Forks since boot.
     pub forks: Option<u64>,
     /// Runnable tasks now.
@@ -169,11 +179,16 @@ pub(super) fn derive(pair: &Pair<'_, RawCpu>, frequency: &[Frequency], machine: 
             frequency_max_mhz: clock.and_then(|clock| clock.max_mhz),
         }
     });
+    let rate = |pick: fn(&RawCpu) -> Option<u64>| pair.per_second(pair.previous.and_then(pick), pick(pair.current)?);
     Cpu {
         total: pair.current.total.map(|now| cpu_time(pair.previous.and_then(|p| p.total.as_ref()), &now, machine)),
         cores: cores.collect(),
         context_switches: pair.current.context_switches,
         interrupts: pair.current.interrupts,
+        soft_interrupts: pair.current.soft_interrupts,
+        context_switches_per_second: rate(|cpu| cpu.context_switches),
+        interrupts_per_second: rate(|cpu| cpu.interrupts),
+        soft_interrupts_per_second: rate(|cpu| cpu.soft_interrupts),
         forks: pair.current.forks,
         running: pair.current.running,
         blocked: pair.current.blocked,
@@ -312,6 +327,21 @@ mod tests {
         let back = cores(&[(0, ticks(1, 1, 0)), (1, ticks(175, 225, 0))]);
         assert_eq!(shares(Some(&one), &back), [(0, None), (1, Some(0.0))], "nothing is known of the core's absence");
         assert_eq!(shares(None, &back), [(0, None), (1, None)]);
+    }
+
+    #[test]
+    fn events_have_a_rate_each() {
+        let counted = |context_switches, soft_interrupts| RawCpu {
+            context_switches: Some(context_switches),
+            soft_interrupts,
+            ..RawCpu::default()
+        };
+        let (before, now) = (counted(100, Some(50)), counted(300, Some(40)));
+        let of = |previous| derive(&Pair { previous, current: &now, seconds: previous.map(|_| 2.0) }, &[], MACHINE);
+        assert_eq!(of(Some(&before)).context_switches_per_second, Some(100.0));
+        assert_eq!((of(None).context_switches_per_second, of(None).context_switches), (None, Some(300)));
+        let rates = (of(Some(&before)).soft_interrupts_per_second, of(Some(&before)).interrupts_per_second);
+        assert_eq!(rates, (None, None), "a reset, and one that is not known");
     }
 
     #[test]

@@ -34,6 +34,26 @@ pub struct RawProcess {
     pub uid: Option<u32>,
     /// Name of that user. `None` when the system knows none.
     pub user: Option<Arc<str>>,
+    /// Real, effective and saved group, from the `Gid` line of the same file.
+    pub gids: Option<[u32; 3]>,
+}
+
+/// What is read of each process apart from the table, at the same moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RawProcessDetails {
+    /// By PID.
+    pub list: Vec<RawProcessDetail>,
+}
+
+/// One process of [`RawProcessDetails`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RawProcessDetail {
+    /// PID.
+    pub pid: u32,
+    /// `read_bytes` and `write_bytes` of `/proc/PID/io`. `None` for a process of another user, as a rule.
+    pub io_bytes: Option<[u64; 2]>,
+    /// `/proc/PID/cmdline`, secrets masked. A kernel thread has none.
+    pub arguments: Option<Arc<[String]>>,
 }
 
 /// `/proc/PID/stat` (`proc_pid_stat(5)`).
@@ -49,6 +69,10 @@ pub struct RawProcessStat {
     pub user_ticks: u64,
     /// Field 15, ticks.
     pub system_ticks: u64,
+    /// Fields 16 and 17, ticks in user and kernel mode of the children that were waited for.
+    pub children_ticks: Option<[u64; 2]>,
+    /// Field 42, ticks waited for disks. `None` unless [`RawProcessDetails`] are read too.
+    pub waiting_ticks: Option<u64>,
     /// Field 19.
     pub nice: i32,
     /// Field 20.
@@ -79,6 +103,45 @@ pub struct Processes {
     pub complete: bool,
     /// The processes by PID when complete, else the ten largest, largest first.
     pub list: Vec<Process>,
+    /// How many there are in each state. `None` unless all were read.
+    pub states: Option<ProcessStates>,
+    /// Threads of all processes together. `None` unless all were read.
+    pub threads: Option<u64>,
+}
+
+/// How many processes there are in each state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ProcessStates {
+    /// Running or ready to.
+    pub running: u64,
+    /// Sleeping.
+    pub sleeping: u64,
+    /// Waiting for a disk, or for something else that no signal ends.
+    pub disk_sleep: u64,
+    /// Stopped, by a signal or by a debugger.
+    pub stopped: u64,
+    /// Ended and not waited for.
+    pub zombie: u64,
+    /// Idle threads of the kernel.
+    pub idle: u64,
+    /// In any other state.
+    pub other: u64,
+}
+
+impl ProcessStates {
+    /// Counts one more.
+    pub fn add(&mut self, state: ProcessState) {
+        let count = match state {
+            ProcessState::Running => &mut self.running,
+            ProcessState::Sleeping => &mut self.sleeping,
+            ProcessState::DiskSleep => &mut self.disk_sleep,
+            ProcessState::Stopped | ProcessState::TracingStop => &mut self.stopped,
+            ProcessState::Zombie => &mut self.zombie,
+            ProcessState::Idle => &mut self.idle,
+            ProcessState::Dead | ProcessState::Unknown => &mut self.other,
+        };
+        *count += 1;
+    }
 }
 
 impl Processes {
@@ -170,6 +233,33 @@ pub struct Process {
     pub memory: Option<ProcessMemory>,
     /// resident / `MemTotal`.
     pub memory_ratio: Option<f64>,
+    /// What it read and wrote. `None` unless that was asked for, and for a process whose counts are not ours to see.
+    pub io: Option<ProcessIo>,
+    /// Real, effective and saved group. This and what follows would be too long for every native answer.
+    #[serde(skip)]
+    pub gids: Option<[u32; 3]>,
+    /// CPU seconds in user and kernel mode of its children that ended and were waited for.
+    #[serde(skip)]
+    pub children_seconds: Option<[f64; 2]>,
+    /// Seconds that it waited for disks. `None` unless that was asked for.
+    #[serde(skip)]
+    pub waiting_seconds: Option<f64>,
+    /// Its command line, secrets masked. `None` unless that was asked for. Not everybody may see it.
+    #[serde(skip)]
+    pub arguments: Option<Arc<[String]>>,
+}
+
+/// What a process read from storage and wrote to it: `/proc/PID/io`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct ProcessIo {
+    /// Bytes read since its start.
+    pub read_bytes: u64,
+    /// Bytes written since its start.
+    pub written_bytes: u64,
+    /// Bytes a second read.
+    pub read_bytes_per_second: Option<f64>,
+    /// Bytes a second written.
+    pub written_bytes_per_second: Option<f64>,
 }
 
 /// A process's memory: `/proc/PID/statm`.

@@ -110,6 +110,10 @@ pub struct Disk {
     pub reads_per_second: Option<f64>,
     /// Writes a second.
     pub writes_per_second: Option<f64>,
+    /// Seconds spent reading in a second, of all reads together: may pass 1.
+    pub read_time_ratio: Option<f64>,
+    /// Seconds spent writing in a second, of all writes together: may pass 1.
+    pub write_time_ratio: Option<f64>,
     /// Share of the interval with I/O in progress, 0 to 1.
     pub busy_ratio: Option<f64>,
 }
@@ -159,6 +163,8 @@ fn disk(pair: &Pair<'_, Vec<RawDisk>>, before: Option<&RawDisk>, now: &RawDisk) 
         written_bytes_per_second: rate(|d| d.writes[2]).map(|sectors| sectors * SECTOR_BYTES as f64),
         reads_per_second: rate(|d| d.reads[0]),
         writes_per_second: rate(|d| d.writes[0]),
+        read_time_ratio: rate(|d| d.reads[3]).map(|milliseconds| milliseconds / 1000.0),
+        write_time_ratio: rate(|d| d.writes[3]).map(|milliseconds| milliseconds / 1000.0),
         busy_ratio: rate(|d| d.busy_milliseconds).map(|milliseconds| (milliseconds / 1000.0).min(1.0)),
     }
 }
@@ -192,6 +198,13 @@ mod tests {
         assert_eq!((disk.reads_per_second, disk.read_bytes_per_second), (Some(50.0), Some(400.0 * 512.0)));
         assert_eq!((disk.writes_per_second, disk.busy_ratio), (Some(0.0), Some(0.5)));
         assert_eq!((disk.discards, disk.flushes), (None, None));
+    }
+
+    #[test]
+    fn the_time_of_many_at_once_may_pass_the_clocks() {
+        let now = RawDisk { reads: [200, 1, 1_600, 6_500], ..raw("sda", 0, 1_600, 2_000) };
+        let disk = one(Some(raw("sda", 0, 800, 1_000)), now, 2.0);
+        assert_eq!((disk.read_time_ratio, disk.write_time_ratio), (Some(3.0), Some(0.0)));
     }
 
     #[test]

@@ -7,16 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use actix_web::http::header::ContentType;
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::auth::Identity;
+use super::shared::may_see_command_lines;
 use crate::dialect::heartbeat as words;
 use crate::dialect::json_text;
 use crate::model::{ReadError, redact};
 use crate::server::error::ApiError;
-use crate::server::http::client::Client;
 use crate::server::machine::Machine;
 
 /// How long the kernel may take to tell a command line: a process that is swapping can hold it up.
@@ -97,8 +96,7 @@ pub async fn process(
     }
     let gone = || ApiError::NotFound(format!("there is no process {asked}; /api/processes lists them"));
     let pid: u32 = asked.parse().map_err(|_| gone())?;
-    let is_local = Client::of_request(&req).is_local;
-    let may_see = is_local || req.extensions().get::<Identity>().is_some();
+    let may_see = may_see_command_lines(&req);
     let machine = machine.into_inner();
     let reading = reads.begin(pid, move || {
         let name = match machine.process_name(pid) {

@@ -1,5 +1,6 @@
 //! Every route on one screen; the handlers of each dialect are a file of their own.
 
+mod glances;
 mod heartbeat;
 mod login;
 mod metrics;
@@ -85,6 +86,19 @@ pub static ENDPOINTS: &[Endpoint] = &[
     on(Method::POST, "/systems", Token, || web::to(systems::take)),
     on(Method::GET, "/systems/{id}", Token, || web::to(systems::last)),
     on(Method::GET, "/systems/{id}/history", Token, || web::to(systems::history)),
+    on(Method::GET, "/api/{version}/status", Open, || web::to(glances::status)),
+    on(Method::GET, "/api/{version}/pluginslist", Token, || web::to(glances::plugins_list)),
+    on(Method::GET, "/api/{version}/{plugin}", Token, || web::to(glances::plugin)),
+    on(Method::GET, "/api/{version}/{plugin}/limits", Token, || web::to(glances::nothing)),
+    on(Method::GET, "/api/{version}/{plugin}/views", Token, || web::to(glances::nothing)),
+    on(Method::GET, "/api/{version}/{plugin}/history", Token, || web::to(glances::history)),
+    on(Method::GET, "/api/{version}/{plugin}/{item}", Token, || web::to(glances::item)),
+    on(Method::GET, "/api/{version}/{plugin}/top/{count}", Token, || web::to(glances::top)),
+    on(Method::GET, "/api/{version}/{plugin}/history/{count}", Token, || web::to(glances::last)),
+    on(Method::GET, "/api/{version}/{plugin}/{item}/history", Token, || web::to(glances::item_history)),
+    on(Method::GET, "/api/{version}/{plugin}/{item}/{key}", Token, || web::to(glances::key)),
+    on(Method::GET, "/api/{version}/{plugin}/{item}/history/{count}", Token, || web::to(glances::item_last)),
+    on(Method::GET, "/api/{version}/{plugin}/{item}/value/{value}", Token, || web::to(glances::value)),
     on(Method::GET, "/metrics", Token, || web::to(metrics::metrics)),
     on(Method::GET, "/healthz", Open, || web::to(health)),
     on(Method::GET, "/static/{name}", Open, || web::to(asset)),

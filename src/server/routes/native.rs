@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::dialect::json_text;
 use crate::dialect::native as words;
-use crate::history::{History, Parameters, Query};
+use crate::history::{Answer, History, Parameters, Query, QueryError};
 use crate::sampler::Sampler;
 use crate::server::error::ApiError;
 use crate::server::http::json_response;
@@ -60,24 +60,31 @@ impl HistoryQueries {
     }
 }
 
+impl HistoryQueries {
+    /// What `told` makes of the history's answer. Waits for a place, and does both off the threads that serve.
+    pub(super) async fn answer<T: Send + 'static>(
+        &self,
+        query: Query,
+        told: impl FnOnce(Answer) -> T + Send + 'static,
+    ) -> Result<Result<T, QueryError>, ApiError> {
+        let _place = self.places.acquire().await;
+        let history = Arc::clone(&self.history);
+        tokio::task::spawn_blocking(move || history.query(&query).map(told)).await.map_err(|error| {
+            log::error!("history: {error}");
+            ApiError::Unavailable {
+                message: "the history could not be read; try again".to_owned(),
+                retry_after: RETRY_AFTER,
+            }
+        })
+    }
+}
+
 /// `GET /api/v1/history`.
 pub async fn history(
     parameters: web::Query<Parameters>,
     queries: web::Data<HistoryQueries>,
 ) -> Result<HttpResponse, ApiError> {
     let query = Query::parse(&parameters).map_err(|error| ApiError::BadRequest(error.to_string()))?;
-    let _place = queries.places.acquire().await;
-    let history = Arc::clone(&queries.history);
-    let answer = tokio::task::spawn_blocking(move || history.query(&query).map(|answer| json_text(&answer)));
-    match answer.await {
-        Ok(Ok(text)) => Ok(json_response(text.into())),
-        Ok(Err(error)) => Err(ApiError::BadRequest(error.to_string())),
-        Err(error) => {
-            log::error!("history: {error}");
-            Err(ApiError::Unavailable {
-                message: "the history could not be read; try again".to_owned(),
-                retry_after: RETRY_AFTER,
-            })
-        }
-    }
+    let text = queries.answer(query, |answer| json_text(&answer)).await?;
+    Ok(json_response(text.map_err(|error| ApiError::BadRequest(error.to_string()))?.into()))
 }

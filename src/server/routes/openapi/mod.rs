@@ -19,6 +19,7 @@ const PATHS: &str = include_str!("paths.json");
 const SCHEMAS: [&str; 6] = [
     include_str!("schemas/native.json"),
     include_str!("schemas/psmonitor.json"),
+    include_str!("schemas/glances.json"),
     include_str!("schemas/heartbeat.json"),
     include_str!("schemas/process_monitor.json"),
     include_str!("schemas/psiod.json"),

@@ -1,0 +1,80 @@
+//! Glances' `mem` and `memswap`.
+//!
+//! Called by the table of plugins.
+
+use serde::Serialize;
+
+use super::span;
+use crate::dialect::number::percent_one_decimal;
+use crate::model::Snapshot;
+use crate::model::average::Extremes;
+use crate::model::memory::RawVmstat;
+
+#[derive(Serialize)]
+pub struct Mem {
+    total: Option<u64>,
+    available: Option<u64>,
+    percent: Option<f64>,
+    used: Option<u64>,
+    free: Option<u64>,
+    active: Option<u64>,
+    inactive: Option<u64>,
+    buffers: Option<u64>,
+    cached: Option<u64>,
+    shared: Option<u64>,
+    percent_min: Option<f64>,
+    percent_max: Option<f64>,
+    percent_mean: Option<f64>,
+}
+
+/// `mem`, in bytes. The last three are since this program started.
+pub fn mem(snapshot: &Snapshot) -> Mem {
+    let memory = snapshot.memory.unwrap_or_default();
+    let total = memory.total_bytes.filter(|total| *total > 0).map(|total| total as f64);
+    let ever = |pick: fn(&Extremes) -> f64| {
+        let bytes = snapshot.averages.memory_since_start.as_ref().map(pick)?;
+        Some(percent_one_decimal(bytes / total?))
+    };
+    // `free` and psutil count the slab that can be given back as cached.
+    let slab = memory.slab_reclaimable_bytes.unwrap_or(0);
+    Mem {
+        total: memory.total_bytes,
+        available: memory.available_bytes,
+        percent: memory.used_ratio.map(percent_one_decimal),
+        used: memory.used_bytes,
+        free: memory.free_bytes,
+        active: memory.active_bytes,
+        inactive: memory.inactive_bytes,
+        buffers: memory.buffers_bytes,
+        cached: memory.cached_bytes.map(|cached| cached.saturating_add(slab)),
+        shared: memory.shared_bytes,
+        percent_min: ever(|ever| ever.min),
+        percent_max: ever(|ever| ever.max),
+        percent_mean: ever(|ever| ever.mean),
+    }
+}
+
+#[derive(Serialize)]
+pub struct MemSwap {
+    total: Option<u64>,
+    used: Option<u64>,
+    free: Option<u64>,
+    percent: Option<f64>,
+    sin: Option<u64>,
+    sout: Option<u64>,
+    time_since_update: Option<f64>,
+}
+
+/// `memswap`, in bytes.
+pub fn memswap(snapshot: &Snapshot) -> MemSwap {
+    let swap = snapshot.swap.unwrap_or_default();
+    MemSwap {
+        total: swap.total_bytes,
+        used: swap.used_bytes,
+        free: swap.free_bytes,
+        percent: swap.used_ratio.map(percent_one_decimal),
+        sin: swap.in_bytes,
+        sout: swap.out_bytes,
+        time_since_update: span::<RawVmstat>(snapshot),
+    }
+}
