@@ -7,7 +7,7 @@ import { Charts } from "./charts.js";
 import { Connection } from "./connection.js";
 import { Console } from "./console.js";
 import { FleetView } from "./fleet.js";
-import { number, object, span, text } from "./format.js";
+import { number, object, objects, span, text } from "./format.js";
 import { listenToKeys } from "./keys.js";
 import { Login } from "./login.js";
 import { NetworkView, SensorsView, StorageView } from "./more.js";
@@ -36,6 +36,7 @@ let frameAt = null;
 let interval = 1;
 let problems = [];
 let isPaused = false;
+let hasBegun = false;
 
 const router = new Router(show);
 prepareSettings(() => {
@@ -111,6 +112,7 @@ function take(data, words) {
   }
   problems = problemsOf(data);
   panel.frame(words);
+  processes.enrich(objects(object(data.processes).list));
   dialog.show(time, interval, data.processes);
   titles();
   if (!document.hidden && !isPaused) paint();
@@ -235,8 +237,9 @@ function show(state, before = null) {
 /** What is asked for once there is somebody who may ask. */
 function begin() {
   glance.set({ seconds: GLANCE_SECONDS });
-  glance.restart();
-  machine.restart();
+  // After a login what was refused before is asked for again.
+  if (hasBegun) for (const timeline of [glance, machine]) timeline.restart();
+  hasBegun = true;
   fleet.discover();
 }
 

@@ -187,9 +187,10 @@ export class Charts {
     let words = "";
     if (error !== null) words = `The past is not known: ${error}`;
     else if (record.length === 0) words = "No history yet.";
-    else if (record.columns.size > 0 && to - from > 3600) {
+    else if (record.columns.size > 0) {
       const first = firstKnown(record);
-      if (first !== null && first - from > 0.05 * (to - from)) words = `The history begins ${moment(first)}.`;
+      if (first === null) words = "Nothing is known of this time.";
+      else if (to - from > 3600 && first - from > 0.05 * (to - from)) words = `The history begins ${moment(first)}.`;
     }
     write(this.note, words);
     this.note.hidden = words === "";

@@ -5,8 +5,8 @@ import { Grid } from "./grid.js";
 import { ask } from "./api.js";
 import { at, write } from "./paint.js";
 
-/** How old the command lines may be that the filter looks at. */
-const COMMANDS_AGE_MS = 10_000;
+/** How old the command lines and the read and written bytes may be. */
+const MORE_AGE_MS = 5_000;
 
 /** The PID in words. */
 export const pidOf = (row) => (number(row.pid) === null ? DASH : String(row.pid));
@@ -20,10 +20,11 @@ export const identity = (row) => `${row.pid} ${row.start_time_unix_seconds}`;
 export class ProcessView {
   #grid;
   #isTree = false;
-  #commands = new Map();
-  #commandsAt = -Infinity;
-  /** Whether the server has a list with command lines; null until that is known. */
-  #hasCommands = null;
+  /** By PID: command line, and what was read and written. */
+  #more = new Map();
+  #moreAt = -Infinity;
+  /** Whether the server has a list that tells more; null until that is known. */
+  #hasMore = null;
   #filter = "";
   #list = [];
 
@@ -34,7 +35,7 @@ export class ProcessView {
       key: identity,
       sort: { key: "cpu", down: true },
       empty: "The server sees no process.",
-      words: (row) => `${row.name ?? ""} ${row.user ?? ""} ${row.pid} ${this.#commands.get(row.pid) ?? ""}`,
+      words: (row) => `${row.name ?? ""} ${row.user ?? ""} ${row.pid} ${this.#more.get(row.pid)?.command ?? ""}`,
       open,
       arrange: (rows, compare) => (this.#isTree ? asTree(rows, compare) : flat(rows).sort(compare)),
       filterTree: (rows, fits) => (this.#isTree ? withAncestors(rows, fits) : rows.filter(fits)),
@@ -67,7 +68,6 @@ export class ProcessView {
   setFilter(words) {
     this.#filter = words;
     if (this.input.value !== words) this.input.value = words;
-    if (words !== "") this.#askCommands();
     this.#grid.filter(words);
     this.#tell();
   }
@@ -80,7 +80,8 @@ export class ProcessView {
   show(processes) {
     const known = object(processes);
     this.#list = objects(known.list);
-    if (this.#filter !== "") this.#askCommands();
+    this.#askMore();
+    this.enrich(this.#list);
     const note = processes === null || processes === undefined ? "The server sent no processes." : null;
     this.#grid.set(this.#list, note);
     this.#tell(known);
@@ -97,22 +98,46 @@ export class ProcessView {
 
   #known = {};
 
-  /** Command lines are no part of a frame. They are asked for while somebody filters, where the server shows them. */
-  async #askCommands() {
-    if (performance.now() - this.#commandsAt < COMMANDS_AGE_MS) return;
-    this.#commandsAt = performance.now();
+  /**
+   * Command lines, and what a process read and wrote, are no part of a frame. Glances' list has them, where this reader may
+   * see them; it is asked while the view is shown.
+   */
+  async #askMore() {
+    if (performance.now() - this.#moreAt < MORE_AGE_MS) return;
+    this.#moreAt = performance.now();
     try {
       // A question for a route that is not there would be an error on the browser's console.
-      this.#hasCommands ??= Object.keys(object(object(await ask("api/v1/openapi.json")).paths)).some((path) => /^\/api\/4\/(processlist|\{plugin\})$/.test(path));
-      if (!this.#hasCommands) return;
-      // Glances' list has the command lines, where this reader may see them.
+      this.#hasMore ??= Object.keys(object(object(await ask("api/v1/openapi.json")).paths)).some((path) => /^\/api\/4\/(processlist|\{plugin\})$/.test(path));
+      if (!this.#hasMore) return;
       const list = objects(await ask("api/4/processlist"));
-      this.#commands = new Map(list.map((one) => [one.pid, Array.isArray(one.cmdline) ? one.cmdline.join(" ") : ""]));
+      this.#more = new Map(list.map((one) => [one.pid, moreOf(one)]));
+      this.enrich(this.#list);
       this.#grid.update();
     } catch {
-      // The server shows no command lines here: the filter looks at names.
+      // The server does not tell more: the table has the rest.
+      this.#moreAt = performance.now() + MORE_AGE_MS;
     }
   }
+
+  /** Adds to the processes of a frame what is known of them beside. */
+  enrich(list) {
+    for (const row of list) {
+      const more = this.#more.get(row.pid);
+      if (more === undefined) continue;
+      for (const [key, value] of Object.entries(more.flow)) row[key] ??= value;
+    }
+  }
+}
+
+/** Of Glances: `io_counters` are bytes read and written in all, and the same at the time before. */
+function moreOf(one) {
+  const [read, written, before, writtenBefore] = Array.isArray(one.io_counters) ? one.io_counters.map(number) : [];
+  const seconds = number(one.time_since_update);
+  const rate = (now, then) => (number(now) === null || number(then) === null || !(seconds > 0) || now < then || then === 0 ? null : (now - then) / seconds);
+  return {
+    command: Array.isArray(one.cmdline) ? one.cmdline.join(" ") : "",
+    flow: { read_bytes: read ?? null, written_bytes: written ?? null, read_bytes_per_second: rate(read, before), written_bytes_per_second: rate(written, writtenBefore) },
+  };
 }
 
 function flat(rows) {

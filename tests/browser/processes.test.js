@@ -79,16 +79,17 @@ test("filters as one types, by name, user and PID, and keeps the filter in the a
   await assertClean({ page, ...tab }, server.url);
 });
 
-test("filters by the command line, where the server shows it", LIMIT, async (t) => {
+test("the command line and what was read and written, where the server tells them", LIMIT, async (t) => {
   const tab = await newPage(t, browser);
   const { page } = tab;
   const { play } = await playStream(page);
   await page.route("**/api/v1/openapi.json", (route) => route.fulfill({ json: { paths: { "/api/4/processlist": { get: {} } } } }));
-  await page.route("**/api/4/processlist", (route) => route.fulfill({ json: [{ pid: 20, cmdline: ["/usr/sbin/sshd", "-D", "--marker-of-the-test"] }] }));
+  await page.route("**/api/4/processlist", (route) => route.fulfill({ json: [{ pid: 20, cmdline: ["/usr/sbin/sshd", "-D", "--marker-of-the-test"], io_counters: [5096, 9000, 1000, 9000, 1], time_since_update: 2 }] }));
   await page.goto(`${server.url}?view=processes`);
   await play(table(few()));
   await page.fill("#processes-filter", "marker-of");
   await eventually(async () => (await column(page, "name")).join() === "sshd", "found by an argument");
+  assert.deepEqual([await column(page, "read"), await column(page, "written")], [["2.00\u202fKiB/s"], ["0\u202fB/s"]]);
   await assertClean(tab, server.url);
 });
 
