@@ -141,6 +141,9 @@ test("a wall: ?kiosk has no controls, and fits", LIMIT, async (t) => {
   for (const hidden of ["nav", ".tools", ".chart-controls"]) assert.ok(await page.locator(hidden).first().isHidden(), hidden);
   const [height, room] = await page.evaluate(() => [document.documentElement.scrollHeight, window.innerHeight]);
   assert.ok(height <= room, `the overview fits on the wall: ${height} of ${room}`);
+  await page.setViewportSize({ width: 1600, height: 900 });
+  const [lower, less] = await page.evaluate(() => [document.documentElement.scrollHeight, window.innerHeight]);
+  assert.ok(lower <= less, `and on a smaller one: ${lower} of ${less}`);
   await page.goto(`${server.url}?kiosk&view=charts&range=1h`);
   await eventually(async () => (await page.locator("#view-charts .chart").count()) > 5, "charts on the wall");
   await assertClean(tab, server.url);
@@ -236,4 +239,32 @@ test("below a path of a reverse proxy everything works, and the page asks for no
   await untilState(page, "live");
   assert.deepEqual(outside, []);
   await assertClean(tab, url);
+});
+
+test("nothing jumps when numbers grow from nothing to enormous", LIMIT, async (t) => {
+  for (const options of [{}, PHONE]) {
+    const tab = await newPage(t, browser, options);
+    const { page } = tab;
+    const { play } = await playStream(page);
+    await page.goto(server.url);
+    const boxes = () => page.evaluate(() => [...document.querySelectorAll(".tile, .lists .card, #large .plot, nav, .tools")].map((one) => {
+      const { x, y, width, height } = one.getBoundingClientRect();
+      return [one.id || one.className, ...[x + scrollX, y + scrollY, width, height].map(Math.round)].join(" ");
+    }));
+    const list = (cpu, memory) => ({ visibility: "all", count: 20, complete: true, list: Array.from({ length: 20 }, (_, at) => processRow(at + 1, { name: "name".repeat(cpu > 1 ? 60 : 1), cpu_ratio: cpu, memory: { resident_bytes: memory } })) });
+    const traffic = (rate) => [{ name: "eth0", received: { bytes: rate * 1000, bytes_per_second: rate }, sent: { bytes: rate * 1000, bytes_per_second: rate }, link: null }];
+    const disks = (rate) => [{ name: "sda", whole: true, read_bytes_per_second: rate, written_bytes_per_second: rate, busy_ratio: 0 }];
+    await play(frame({ processes: list(0, 0), interfaces: traffic(0), disks: disks(0), load: { one: 0, five: 0, fifteen: 0 } }));
+    await untilState(page, "live");
+    await page.waitForTimeout(200);
+    const small = await boxes();
+    assert.ok(small.length >= 12);
+    await play(frame({ processes: list(640, 2 ** 60), interfaces: traffic(8e17), disks: disks(8e17), load: { one: 3.9, five: 99999, fifteen: 99999 }, cpu: { total: { ...frame().cpu.total, busy_ratio: 1 }, cores: frame().cpu.cores } }));
+    await eventually(async () => (await page.locator("#tile-cpu .amount").textContent()) === "100.0%", "the large ones");
+    await page.waitForTimeout(200);
+    assert.deepEqual(await boxes(), small, `at a width of ${(await page.viewportSize()).width}`);
+    const [content, width] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
+    assert.ok(content <= width, `scrolls sideways: ${content} in ${width}`);
+    await assertClean(tab, server.url);
+  }
 });
