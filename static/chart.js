@@ -1,262 +1,298 @@
-// Small line charts on a canvas, and the record of samples behind them. Called by view.js.
-// Nothing moves by itself: a chart is drawn when data came, when its size or the colour scheme changed, or under the pointer.
+// One chart: a canvas with axes, a legend that tells the values under the crosshair, and the marks of a selection. It draws
+// what it is given and decides nothing about time; charts.js and overview.js own charts and hand them a record.
 
-import { clock, number } from "./format.js";
+import { Buckets, Reduced } from "./buckets.js";
+import { boundsOf, colour, drawLimit, drawLines, drawStack, forgetColours, rgb, stackOf, strokeRuns } from "./draw.js";
+import { DASH, measured } from "./format.js";
+import { attribute, button, make, mark, write } from "./paint.js";
+import { timeMarks, valueAxis } from "./scale.js";
 
-export const WINDOW_MS = 5 * 60_000;
-const MOST_POINTS = 6_000;
-const LABEL_FONT = '10.5px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif';
+const MARGIN = { left: 50, right: 8, top: 8, bottom: 20 };
+const SMALL = { left: 0, right: 0, top: 3, bottom: 1 };
+/** How often the words for a screen reader change at most. */
+const WORDS_EVERY_MS = 10_000;
+const MOST_IN_LEGEND = 12;
+const PALETTE = 10;
 
-/** The samples of the last minutes, oldest first: `{time, values}`. A point whose values are null breaks the lines. */
-export class Record {
-  #points = [];
+export { forgetColours };
 
-  add(time, values) {
-    this.#points.push({ time, values });
-    const oldest = time - WINDOW_MS - 10_000;
-    let gone = 0;
-    while (gone < this.#points.length && (this.#points[gone].time < oldest || this.#points.length - gone > MOST_POINTS)) {
-      gone += 1;
-    }
-    if (gone > 0) this.#points.splice(0, gone);
-  }
-
-  /** Marks that nothing is known from now until the next sample. */
-  gap(time) {
-    const last = this.#points.at(-1);
-    if (last !== undefined && last.values !== null) this.#points.push({ time: Math.max(time, last.time), values: null });
-  }
-
-  /**
-   * Takes in what was measured before, or while no connection was there. `past`: points, oldest first. Where neither
-   * source has a point for more than three times the usual distance, the lines stay broken.
-   */
-  fill(past) {
-    if (past.length === 0) return;
-    const distances = past.slice(1).map(({ time }, index) => time - past[index].time);
-    const usual = distances.length === 0 ? 1_000 : Math.max(1_000, Math.min(...distances));
-    const known = this.#points.filter(({ values }) => values !== null);
-    const isNew = ({ time }) => !known.some((point) => Math.abs(point.time - time) < 0.9 * usual);
-    const all = [...known, ...past.filter(isNew)].sort((one, other) => one.time - other.time);
-    const wasBroken = this.#points.at(-1)?.values === null;
-    this.#points = [];
-    for (const point of all) {
-      const last = this.#points.at(-1);
-      if (last !== undefined && point.time - last.time > 3.5 * usual) this.gap(last.time);
-      this.add(point.time, point.values);
-    }
-    if (wasBroken) this.gap(all.at(-1).time);
-  }
-
-  get points() {
-    return this.#points;
-  }
-
-  /** `{mean, peak}` of one value over the window that ends at `now`, or null without any sample. */
-  summary(key, now) {
-    let sum = 0;
-    let count = 0;
-    let peak = -Infinity;
-    for (const { time, values } of this.#points) {
-      const value = values === null || time < now - WINDOW_MS ? null : number(values[key]);
-      if (value === null) continue;
-      sum += value;
-      count += 1;
-      peak = Math.max(peak, value);
-    }
-    return count === 0 ? null : { mean: sum / count, peak };
-  }
-}
-
-/** The next round limit at or above `value` MiB/s, in steps that stay round in KiB, MiB, GiB... */
-export function roundLimit(value) {
-  let unit = 1 / 1024;
-  for (;;) {
-    for (const step of [10, 20, 50, 100, 200, 500]) {
-      if (value <= step * unit) return step * unit;
-    }
-    if (value <= 1024 * unit || unit > 1e12) return 1024 * unit;
-    unit *= 1024;
-    for (const step of [1, 2, 5]) {
-      if (value <= step * unit) return step * unit;
-    }
-  }
-}
+/** The colour variable of the n-th of a list of alike things. */
+export const nth = (at) => `--c${at % PALETTE}`;
 
 export class Chart {
-  #canvas;
-  #record;
-  #series;
-  #limit;
-  #label;
-  #width = 0;
-  #height = 0;
-  #now = Date.now();
-  #pointer = null;
-
   /**
-   * `series`: `[{key, colour, dashed, name}]`, the colour as a CSS custom property. `limit(peak)` gives the top of the scale,
-   * `label(value)` the text of a value.
+   * `spec`: `id`, `title`, `unit`, `series` (`[{name, label, colour}]`), and where wanted `stacked`, `heat` (one row a
+   * series, for many cores), `peak` (the series whose highest values a stacked chart marks), `top` (end of the value axis,
+   * or a function of the record), `limits` (`[{value, label}]`), `small` (no axes, no legend), `note`.
    */
-  constructor(canvas, record, { series, limit, label }) {
-    this.#canvas = canvas;
-    this.#record = record;
-    this.#series = series;
-    this.#limit = limit;
-    this.#label = label;
-    new ResizeObserver(([entry]) => {
-      this.#width = entry.contentRect.width;
-      this.#height = entry.contentRect.height;
-      this.draw(this.#now);
-    }).observe(canvas);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw(this.#now));
-    canvas.addEventListener("pointermove", (event) => this.#point(event.offsetX));
-    canvas.addEventListener("pointerleave", () => this.#point(null));
+  constructor(spec) {
+    this.spec = spec;
+    this.hidden = new Set();
+    this.#buckets = new Buckets();
+    this.canvas = make("canvas");
+    this.canvas.setAttribute("role", "img");
+    this.canvas.setAttribute("aria-label", spec.title);
+    this.cross = make("div", "cross");
+    this.pick = make("div", "pick");
+    this.plot = make("div", "plot", this.canvas, this.cross, this.pick);
+    this.root = make("figure", spec.small ? "chart small" : "chart");
+    this.root.dataset.chart = spec.id;
+    if (!spec.small) {
+      this.title = make("h2", "", spec.title);
+      this.when = make("span", "when");
+      this.legend = make("ul", "legend");
+      this.empty = make("p", "empty", "");
+      this.plot.tabIndex = 0;
+      this.plot.setAttribute("role", "group");
+      this.plot.setAttribute("aria-label", `${spec.title}: arrow keys read it`);
+      this.plot.append(this.empty);
+      this.root.append(make("figcaption", "", this.title, this.when), this.plot, this.legend);
+    } else this.root.append(this.plot);
+    this.#observer = new ResizeObserver(([entry]) => {
+      this.width = Math.round(entry.contentRect.width);
+      this.height = Math.round(entry.contentRect.height);
+      this.onResize?.();
+    });
+    this.#observer.observe(this.plot);
+    this.setSeries(spec.series);
   }
 
-  #point(x) {
-    this.#pointer = x;
-    this.draw(this.#now);
+  #buckets;
+  #observer;
+  #reduced = new Map();
+  #wordsAt = 0;
+  #items = [];
+  width = 0;
+  height = 0;
+  /** Called when the chart got another size and must be drawn again. */
+  onResize = null;
+  /** Called when a series was shown or hidden. */
+  onToggle = null;
+
+  get margin() {
+    return this.spec.small ? SMALL : MARGIN;
   }
 
-  /** Draws the window that ends at `now`. */
-  draw(now) {
-    this.#now = now;
-    const width = this.#width;
-    const height = this.#height;
-    if (width < 20 || height < 20) return;
-    const scale = devicePixelRatio || 1;
-    if (this.#canvas.width !== Math.round(width * scale) || this.#canvas.height !== Math.round(height * scale)) {
-      this.#canvas.width = Math.round(width * scale);
-      this.#canvas.height = Math.round(height * scale);
+  /** Gives back what the browser holds for it. */
+  remove() {
+    this.#observer.disconnect();
+    this.root.remove();
+  }
+
+  /** Takes the list of series; the legend is made anew only if it is another list. */
+  setSeries(series) {
+    const key = series.map(({ name }) => name).join("\n");
+    if (key === this.#seriesKey) return;
+    this.#seriesKey = key;
+    this.series = series;
+    for (const name of this.#reduced.keys()) if (!series.some((one) => one.name === name)) this.#reduced.delete(name);
+    if (this.spec.small) return;
+    const shown = this.spec.heat ? [] : series.slice(0, MOST_IN_LEGEND);
+    this.#items = shown.map((one) => {
+      const swatch = make("span", "swatch");
+      swatch.style.setProperty("--swatch", `var(${one.colour})`);
+      const figure = make("span", "figure", DASH);
+      const toggle = button("", () => this.#toggle(one.name, toggle));
+      toggle.append(swatch, make("span", "label", one.label), figure);
+      toggle.setAttribute("aria-pressed", String(!this.hidden.has(one.name)));
+      return { name: one.name, figure, item: make("li", "", toggle) };
+    });
+    this.legend.replaceChildren(...this.#items.map(({ item }) => item));
+    if (series.length > shown.length && !this.spec.heat) this.legend.append(make("li", "more", `and ${series.length - shown.length} more`));
+    this.heatWords = this.spec.heat ? make("li", "more", "") : null;
+    if (this.heatWords !== null) this.legend.append(this.heatWords);
+  }
+
+  #seriesKey = null;
+
+  #toggle(name, toggle) {
+    if (this.hidden.has(name)) this.hidden.delete(name);
+    else this.hidden.add(name);
+    toggle.setAttribute("aria-pressed", String(!this.hidden.has(name)));
+    this.onToggle?.();
+  }
+
+  /** The moment under a position within the plot, pixels from its left. */
+  timeAt(x) {
+    const { left, right } = this.margin;
+    const inner = Math.max(1, this.width - left - right);
+    return this.from + (Math.min(inner, Math.max(0, x - left)) / inner) * (this.to - this.from);
+  }
+
+  #xOf(time) {
+    const { left, right } = this.margin;
+    return left + ((time - this.from) / (this.to - this.from)) * (this.width - left - right);
+  }
+
+  /** Shows the crosshair at a moment, or takes it away (null), and the values there or the latest. */
+  hover(record, time) {
+    const isIn = time !== null && time >= this.from && time <= this.to;
+    this.root.classList.toggle("crossed", isIn);
+    if (isIn) this.cross.style.transform = `translateX(${this.#xOf(time).toFixed(1)}px)`;
+    if (this.spec.small) return;
+    let row = isIn ? record.nearest(time) : -1;
+    if (!isIn) for (row = record.length - 1; row >= 0 && record.time[row] > this.to; row -= 1);
+    // The latest that is known, unless it is long ago.
+    const value = (name) => {
+      const column = record.columns.get(name);
+      if (column === undefined || row < 0) return NaN;
+      if (isIn) return column.mean[row];
+      for (let back = row; back >= 0 && back > row - 3; back -= 1) if (!Number.isNaN(column.mean[back])) return column.mean[back];
+      return NaN;
+    };
+    for (const { name, figure } of this.#items) write(figure, measured(value(name), this.spec.unit));
+    if (this.heatWords !== null) {
+      const known = this.series.map(({ name }) => value(name)).filter((one) => !Number.isNaN(one));
+      const mean = known.reduce((sum, one) => sum + one, 0) / known.length;
+      const words = (one) => measured(one, this.spec.unit);
+      write(this.heatWords, `${this.series.length} rows: lowest ${words(Math.min(...known))}, mean ${words(mean)}, highest ${words(Math.max(...known))}`);
     }
-    const pen = this.#canvas.getContext("2d");
-    pen.setTransform(scale, 0, 0, scale, 0, 0);
-    pen.clearRect(0, 0, width, height);
-    const style = getComputedStyle(this.#canvas);
-    const colour = (name) => style.getPropertyValue(name).trim();
-
-    const points = this.#record.points;
-    let peak = 0;
-    for (const { time, values } of points) {
-      if (values === null || time < now - WINDOW_MS) continue;
-      for (const { key } of this.#series) peak = Math.max(peak, number(values[key]) ?? 0);
-    }
-    const frame = { left: 0.5, right: width - 4.5, top: 14.5, bottom: height - 16.5 };
-    const top = this.#limit(peak);
-    const x = (time) => frame.right - ((now - time) / WINDOW_MS) * (frame.right - frame.left);
-    const y = (value) => frame.bottom - (Math.min(Math.max(value, 0), top) / top) * (frame.bottom - frame.top);
-
-    this.#grid(pen, frame, top, colour);
-    pen.save();
-    pen.beginPath();
-    pen.rect(frame.left, 0, width, height);
-    pen.clip();
-    for (const series of this.#series) this.#line(pen, series, points, x, y, frame, colour(series.colour));
-    pen.restore();
-    if (this.#pointer !== null) this.#readout(pen, points, x, y, frame, colour);
   }
 
-  #grid(pen, frame, top, colour) {
-    pen.font = LABEL_FONT;
+  /** Shows which part is being selected, or none (null). */
+  select(from, to) {
+    mark(this.root, "picking", from === null ? null : "");
+    if (from === null) return;
+    const [left, right] = [this.#xOf(Math.max(this.from, from)), this.#xOf(Math.min(this.to, to))];
+    this.pick.style.setProperty("--left", `${left.toFixed(1)}px`);
+    this.pick.style.setProperty("--width", `${Math.max(0, right - left).toFixed(1)}px`);
+  }
+
+  /** Draws the record from one moment to another. */
+  draw(record, from, to) {
+    this.from = from;
+    this.to = to;
+    if (this.width < 10 || this.height < 10) return;
+    const ratio = window.devicePixelRatio || 1;
+    const [width, height] = [Math.round(this.width * ratio), Math.round(this.height * ratio)];
+    if (this.canvas.width !== width || this.canvas.height !== height) {
+      this.canvas.width = width;
+      this.canvas.height = height;
+    }
+    const pen = this.canvas.getContext("2d");
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    pen.clearRect(0, 0, this.width, this.height);
+    const margin = this.margin;
+    const inner = { x: margin.left, y: margin.top, width: this.width - margin.left - margin.right, height: this.height - margin.top - margin.bottom };
+    const buckets = this.#buckets.fill(record, from, to, inner.width);
+    const lines = [];
+    for (const one of this.series) {
+      const column = record.columns.get(one.name);
+      if (column === undefined || this.hidden.has(one.name)) continue;
+      let reduced = this.#reduced.get(one.name);
+      if (reduced === undefined) this.#reduced.set(one.name, (reduced = new Reduced()));
+      lines.push({ ...one, reduced: reduced.fill(column, buckets) });
+    }
+    let peak = null;
+    if (this.spec.peak && record.columns.has(this.spec.peak)) {
+      this.#peak ??= new Reduced();
+      peak = this.#peak.fill(record.columns.get(this.spec.peak), buckets);
+      if (!peak.hasBand) peak = null;
+    }
+    const stack = this.spec.stacked ? stackOf(lines, buckets) : null;
+    const bounds = boundsOf(lines, buckets, stack, peak);
+    const isEmpty = bounds.most === -Infinity;
+    const limits = (this.spec.limits ?? []).filter(({ value }) => value !== null);
+    let top = typeof this.spec.top === "function" ? this.spec.top(record) : this.spec.top;
+    if (top === undefined && isEmpty) top = null;
+    // A limit that is near is in the picture; one that is far does not press the line flat.
+    let most = isEmpty ? 0 : bounds.most;
+    for (const { value } of limits) if (value > most && value < most * 1.6) most = value * 1.02;
+    const axis = valueAxis(this.spec.unit, isEmpty ? 0 : bounds.least, most, top, this.spec.small ? 2 : Math.max(2, Math.floor(inner.height / 34)));
+    const y = (value) => inner.y + inner.height * (1 - (value - axis.low) / (axis.high - axis.low));
+    if (this.spec.heat) {
+      this.#axes(pen, inner, { marks: [] }, y, from, to);
+      this.#heat(pen, inner, buckets, lines);
+    } else {
+      if (!this.spec.small) this.#axes(pen, inner, axis, y, from, to);
+      pen.save();
+      pen.beginPath();
+      pen.rect(inner.x, 0, inner.width, this.height);
+      pen.clip();
+      if (stack !== null) drawStack(pen, inner.x, y, lines, stack, buckets);
+      else drawLines(pen, inner.x, y, axis.low, lines, buckets, this.spec.small || this.spec.filled || lines.length === 1);
+      if (peak !== null) strokeRuns(pen, inner.x, y, peak.max, buckets, colour("--ink"), 1, 0.45);
+      for (const limit of limits) if (limit.value <= axis.high) drawLimit(pen, inner, y(limit.value), limit.label);
+      pen.restore();
+    }
+    if (!this.spec.small) {
+      write(this.empty, isEmpty ? "Nothing known of this time." : "");
+      this.#tell(record, from, to);
+    }
+  }
+
+  #peak = null;
+
+  #axes(pen, inner, axis, y, from, to) {
     pen.lineWidth = 1;
-    pen.strokeStyle = colour("--grid");
+    pen.font = `11px ${colour("--font") || "system-ui, sans-serif"}`;
+    pen.textBaseline = "middle";
+    pen.textAlign = "right";
+    for (const { value, label } of axis.marks) {
+      const at = Math.round(y(value)) + 0.5;
+      pen.strokeStyle = colour("--grid");
+      pen.beginPath();
+      pen.moveTo(inner.x, at);
+      pen.lineTo(inner.x + inner.width, at);
+      pen.stroke();
+      pen.fillStyle = colour("--muted");
+      pen.fillText(label, inner.x - 7, at, inner.x - 8);
+    }
+    pen.textBaseline = "alphabetic";
+    pen.textAlign = "center";
+    for (const { time, label } of timeMarks(from, to, Math.max(2, Math.floor(inner.width / 74)))) {
+      const at = Math.round(inner.x + ((time - from) / (to - from)) * inner.width) + 0.5;
+      pen.strokeStyle = colour("--grid");
+      pen.beginPath();
+      pen.moveTo(at, inner.y);
+      pen.lineTo(at, inner.y + inner.height);
+      pen.stroke();
+      pen.fillStyle = colour("--muted");
+      const half = pen.measureText(label).width / 2;
+      // A label stays within the canvas, wherever its mark is.
+      pen.fillText(label, Math.min(this.width - half - 1, Math.max(inner.x - 8 + half, at)), this.height - 5);
+    }
+  }
+
+  /** One row a series, the stronger the higher. */
+  #heat(pen, inner, buckets, lines) {
+    if (buckets.count === 0 || lines.length === 0) return;
+    this.#sheet ??= document.createElement("canvas");
+    const sheet = this.#sheet;
+    sheet.width = Math.max(1, Math.round(inner.width));
+    sheet.height = lines.length;
+    const brush = sheet.getContext("2d");
+    const image = brush.createImageData(sheet.width, sheet.height);
+    const [red, green, blue] = rgb(colour("--cpu"));
+    lines.forEach(({ reduced }, row) => {
+      for (let at = 0; at < buckets.count; at += 1) {
+        const value = reduced.mean[at];
+        if (value !== value) continue;
+        const begin = Math.max(0, Math.round(at > 0 && !buckets.gap[at] ? (buckets.x[at] + buckets.x[at - 1]) / 2 : buckets.x[at]));
+        const end = Math.min(sheet.width, at + 1 < buckets.count && !buckets.gap[at + 1] ? Math.round((buckets.x[at] + buckets.x[at + 1]) / 2) : Math.ceil(buckets.x[at]) + 1);
+        for (let x = begin; x < end; x += 1) image.data.set([red, green, blue, Math.round(20 + 235 * Math.min(1, value))], 4 * (row * sheet.width + x));
+      }
+    });
+    brush.putImageData(image, 0, 0);
+    pen.imageSmoothingEnabled = false;
+    pen.drawImage(sheet, inner.x, inner.y, inner.width, inner.height);
     pen.fillStyle = colour("--muted");
-    pen.textAlign = "left";
-    for (const share of [0, 0.5, 1]) {
-      const line = Math.round(frame.bottom - share * (frame.bottom - frame.top)) + 0.5;
-      pen.beginPath();
-      pen.moveTo(frame.left, line);
-      pen.lineTo(frame.right, line);
-      pen.stroke();
-      if (share > 0) {
-        pen.textBaseline = "bottom";
-        pen.fillText(withoutZeros(this.#label(top * share)), frame.left, line - 2);
-      }
-    }
-    pen.textBaseline = "top";
-    pen.fillText(`${WINDOW_MS / 60_000} min ago`, frame.left, frame.bottom + 4);
     pen.textAlign = "right";
-    pen.fillText("now", frame.right, frame.bottom + 4);
+    pen.fillText(lines[0].label, inner.x - 7, inner.y + 9);
+    pen.fillText(lines.at(-1).label, inner.x - 7, inner.y + inner.height - 2);
   }
 
-  #line(pen, { key, dashed }, points, x, y, frame, colour) {
-    pen.strokeStyle = colour;
-    pen.fillStyle = colour;
-    pen.lineWidth = 1.6;
-    pen.lineJoin = "round";
-    for (const run of runs(points, key)) {
-      const first = run[0];
-      const last = run[run.length - 1];
-      pen.beginPath();
-      for (const { time, value } of run) pen.lineTo(x(time), y(value));
-      pen.setLineDash(dashed ? [4, 3] : []);
-      pen.stroke();
-      pen.setLineDash([]);
-      if (!dashed) {
-        pen.lineTo(x(last.time), frame.bottom);
-        pen.lineTo(x(first.time), frame.bottom);
-        pen.globalAlpha = 0.14;
-        pen.fill();
-        pen.globalAlpha = 1;
-      }
-      if (run.length === 1 || last.time === points.at(-1).time) {
-        pen.beginPath();
-        pen.arc(x(last.time), y(last.value), 2.6, 0, 2 * Math.PI);
-        pen.fill();
-      }
-    }
-  }
+  #sheet = null;
 
-  /** What the sample nearest to the pointer says, on the free line above the plot. */
-  #readout(pen, points, x, y, frame, colour) {
-    let nearest = null;
-    for (const point of points) {
-      if (point.values === null) continue;
-      const distance = Math.abs(x(point.time) - this.#pointer);
-      if (nearest === null || distance < nearest.distance) nearest = { point, distance };
-    }
-    if (nearest === null || nearest.distance > 24) return;
-    const { time, values } = nearest.point;
-    pen.strokeStyle = colour("--muted");
-    pen.beginPath();
-    pen.moveTo(x(time), frame.top);
-    pen.lineTo(x(time), frame.bottom);
-    pen.stroke();
-    const parts = this.#series.map(({ key, name }) => `${name === "" ? "" : `${name} `}${this.#label(values[key])}`);
-    for (const { key, colour: name } of this.#series) {
-      const value = number(values[key]);
-      if (value === null) continue;
-      pen.fillStyle = colour(name);
-      pen.beginPath();
-      pen.arc(x(time), y(value), 3, 0, 2 * Math.PI);
-      pen.fill();
-    }
-    pen.fillStyle = colour("--ink");
-    pen.textAlign = "right";
-    pen.textBaseline = "bottom";
-    pen.fillText(`${clock(time)}  ${parts.join("  ")}`, frame.right, frame.top - 2);
+  /** What a screen reader says about the picture, changed now and then. */
+  #tell(record, from, to) {
+    const now = performance.now();
+    if (now - this.#wordsAt < WORDS_EVERY_MS && this.#wordsAt > 0) return;
+    this.#wordsAt = now;
+    const parts = this.series.slice(0, MOST_IN_LEGEND).flatMap(({ name, label }) => {
+      const told = record.summary(name, from, to);
+      return told === null ? [] : [`${label} mean ${measured(told.mean, this.spec.unit)}, highest ${measured(told.max, this.spec.unit)}`];
+    });
+    attribute(this.canvas, "aria-label", `${this.spec.title}. ${parts.join("; ") || "Nothing known of this time"}.`);
   }
-}
-
-/** `2.50 MiB/s` as `2.5 MiB/s`: a scale needs no more decimals than it has. */
-function withoutZeros(words) {
-  return words.replace(/(\.\d*?)0+(?= )/, "$1").replace(/\.(?= )/, "");
-}
-
-/** The stretches of neighbouring samples in which a value is known. */
-function runs(points, key) {
-  const all = [];
-  let run = [];
-  for (const { time, values } of points) {
-    const value = values === null ? null : number(values[key]);
-    if (value !== null) {
-      run.push({ time, value });
-    } else if (run.length > 0) {
-      all.push(run);
-      run = [];
-    }
-  }
-  if (run.length > 0) all.push(run);
-  return all;
 }

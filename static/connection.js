@@ -1,9 +1,8 @@
-// The socket and its back-off: a state machine without a DOM and without imports, so that it is tested outside a browser.
-// app.js makes one and gives it its listeners; the console opens and closes it. It never reads a message's meaning, except
-// that a JSON object shows that data flow (`live`).
+// The live stream and its back-off: a state machine without a DOM and without imports, so that it is tested outside a browser.
+// app.js makes one and gives it its listeners. It never reads a message's meaning.
 //
-//   connecting --first data--> live --closed--> waiting --time is up--> connecting
-//   any --close()--> stopped --open()--> connecting          POST / answered 401: locked --open()--> connecting
+//   connecting --first frame--> live --ended--> waiting --time is up--> connecting
+//   any --close()--> stopped --open()--> connecting          refused with 401: locked --open()--> connecting
 
 const FIRST_DELAY_MS = 500;
 const LAST_DELAY_MS = 10_000;
@@ -19,53 +18,24 @@ export function backOff(n, random) {
   return full * (0.5 + 0.5 * random);
 }
 
-/** A close code in words. */
-export function explainClose(code, reason) {
-  const said = reason ? ` (\u201c${reason}\u201d)` : "";
-  switch (code) {
-    case 1000:
-      return `closed in good order${said}`;
-    case 1001:
-      return `the server is stopping or restarting${said}`;
-    case 1005:
-      return "closed without a reason";
-    case 1006:
-      return "the connection was lost";
-    case 1008:
-      return /worker/i.test(reason)
-        ? `the server did not accept the worker id: it was used or is older than 3 s${said}`
-        : `the server refused: against its rules${said}`;
-    case 1009:
-      return `a message was too large for the server${said}`;
-    case 1011:
-      return `the server met an error${said}`;
-    case 1012:
-      return `the server is restarting${said}`;
-    case 1013:
-      return `the server is full: all its places are taken${said}`;
-    default:
-      return `closed with code ${code}${said}`;
-  }
-}
-
 export class Connection {
   #deps;
   #state = { name: "stopped", reason: "", until: 0 };
   #attempt = 0;
-  #socket = null;
   #abort = null;
   #timer = null;
   #watch = null;
-  #lastMessageAt = 0;
+  #lastAt = 0;
+  #lastFrameAt = null;
   #lastWatchAt = 0;
   #gapMs = null;
   #asked = false;
   #cause = "";
 
   /**
-   * `deps`: `requestTicket(signal)` gives an id or throws `{message, status, retryAfterSeconds}`; `socketUrl(id)`;
-   * `makeSocket(url)`; `now()`, `random()`, `setTimeout`, `clearTimeout`; and the listeners
-   * `onState(state)`, `onMessage(text, data)` (`data` is the object of a JSON message or null), `onEvent(words)`.
+   * `deps`: `stream(signal, {onData, onBeat})` resolves when the stream ended and throws `{message, status,
+   * retryAfterSeconds}`; `now()`, `random()`, `setTimeout`, `clearTimeout`; and the listeners `onState(state)` and
+   * `onFrame(object, text)`.
    */
   constructor(deps) {
     this.#deps = deps;
@@ -84,12 +54,16 @@ export class Connection {
     this.#connect();
   }
 
+  /** Opens the stream anew, with another address for instance. It stays live meanwhile if it was. */
+  reopen() {
+    if (this.#state.name === "live" || this.#state.name === "connecting") this.#connect(this.#state.name === "live");
+  }
+
   /** Ends the connection, or the attempts at one, until open() is called. */
   close() {
     if (this.#state.name === "stopped") return;
-    this.#drop(1000, "closed by the user");
+    this.#drop();
     this.#become("stopped", "");
-    this.#deps.onEvent("closed by you");
   }
 
   /**
@@ -100,111 +74,79 @@ export class Connection {
     if (this.#state.name === "waiting" && !this.#asked) this.#connect();
   }
 
-  /** Sends a text. False when there is no open socket. */
-  send(text) {
-    if (this.#socket === null || this.#socket.readyState !== 1) return false;
-    this.#socket.send(text);
-    return true;
-  }
-
   #become(name, reason, until = 0) {
     this.#state = { name, reason, until };
     this.#deps.onState(this.#state);
   }
 
   /** Lets go of everything that is under way. What it would still report is not listened to. */
-  #drop(code, reason) {
+  #drop() {
     this.#deps.clearTimeout(this.#timer);
     this.#deps.clearTimeout(this.#watch);
     this.#abort?.abort();
     this.#abort = null;
-    const socket = this.#socket;
-    this.#socket = null;
-    if (socket !== null) {
-      socket.onopen = socket.onmessage = socket.onclose = null;
-      socket.close(code, reason);
-    }
   }
 
-  async #connect() {
-    this.#drop(1000, "");
+  async #connect(quiet = false) {
+    this.#drop();
     const abort = new AbortController();
     this.#abort = abort;
-    this.#become("connecting", this.#state.name === "waiting" ? this.#state.reason : "");
-    let id;
+    if (!quiet) this.#become("connecting", this.#state.name === "waiting" ? this.#state.reason : "");
+    this.#lastFrameAt = null;
+    this.#timer = this.#deps.setTimeout(() => this.#end(abort, "no numbers came after connecting", null), OPENING_LIMIT_MS);
     try {
-      id = await this.#deps.requestTicket(abort.signal);
+      await this.#deps.stream(abort.signal, {
+        onBeat: () => (this.#lastAt = this.#deps.now()),
+        onData: (text) => abort.signal.aborted || this.#receive(text, abort),
+      });
+      this.#end(abort, "the server ended the stream: it is stopping or restarting", null);
     } catch (error) {
       if (abort.signal.aborted) return;
-      this.#deps.onEvent(`POST / failed: ${error.message}`);
       if (error.status === 401) {
-        this.#drop(1000, "");
+        this.#drop();
         this.#become("locked", error.message);
-      } else {
-        const cause = error.status === 0 && this.#cause !== "" ? `${this.#cause}; the server cannot be reached yet` : error.message;
-        this.#wait(cause, error.retryAfterSeconds ?? null);
+        return;
       }
-      return;
+      const isAway = error.status === 0 && this.#cause !== "" && error.message !== this.#cause;
+      this.#end(abort, isAway ? `${this.#cause}; the server cannot be reached yet` : error.message, error.retryAfterSeconds ?? null);
     }
-    if (abort.signal.aborted) return;
-    this.#deps.onEvent(`POST / gave the worker ${id}`);
-    this.#openSocket(id);
   }
 
-  #openSocket(id) {
-    const socket = this.#deps.makeSocket(this.#deps.socketUrl(id));
-    this.#socket = socket;
-    this.#timer = this.#deps.setTimeout(() => this.#lost("no data came after connecting"), OPENING_LIMIT_MS);
-    socket.onopen = () => this.#deps.onEvent("socket open");
-    socket.onmessage = (event) => this.#receive(String(event.data));
-    socket.onclose = (event) => {
-      const words = explainClose(event.code, event.reason);
-      this.#deps.onEvent(`socket closed, code ${event.code}: ${words}`);
-      this.#lost(words);
-    };
-  }
-
-  #receive(text) {
-    const now = this.#deps.now();
+  #receive(text, abort) {
     const data = asObject(text);
-    if (data !== null) {
-      if (this.#state.name === "live") this.#gapMs = now - this.#lastMessageAt;
-      this.#lastMessageAt = now;
-      if (this.#state.name === "connecting") {
-        this.#deps.clearTimeout(this.#timer);
-        this.#attempt = 0;
-        this.#cause = "";
-        this.#become("live", "");
-        this.#lastWatchAt = now;
-        this.#watch = this.#deps.setTimeout(() => this.#watchSilence(), WATCH_EVERY_MS);
-      }
+    if (data === null) return;
+    const now = this.#deps.now();
+    this.#lastAt = now;
+    if (this.#lastFrameAt !== null) this.#gapMs = now - this.#lastFrameAt;
+    else {
+      // The first frame of this stream.
+      this.#deps.clearTimeout(this.#timer);
+      this.#attempt = 0;
+      this.#cause = "";
+      if (this.#state.name !== "live") this.#become("live", "");
+      this.#lastWatchAt = now;
+      this.#watch = this.#deps.setTimeout(() => this.#watchSilence(abort), WATCH_EVERY_MS);
     }
-    this.#deps.onMessage(text, data);
+    this.#lastFrameAt = now;
+    this.#deps.onFrame(data, text);
   }
 
-  /** A peer that vanished (cable, sleep) closes nothing: after a long silence the socket is given up. */
-  #watchSilence() {
+  /** A peer that vanished (cable, sleep) closes nothing: after a long silence the stream is given up. */
+  #watchSilence(abort) {
     const now = this.#deps.now();
-    // A timer that came late was held back together with the messages (hidden tab, sleep): count from now.
-    if (now - this.#lastWatchAt > 2 * WATCH_EVERY_MS) this.#lastMessageAt = now;
+    // A timer that came late was held back together with the stream (hidden tab, sleep): count from now.
+    if (now - this.#lastWatchAt > 2 * WATCH_EVERY_MS) this.#lastAt = now;
     this.#lastWatchAt = now;
     const limit = this.#gapMs === null ? SILENCE_BEFORE_KNOWN_MS : Math.max(SILENCE_AT_LEAST_MS, 4 * this.#gapMs);
-    if (now - this.#lastMessageAt > limit) {
-      this.#deps.onEvent("silence: the socket is given up");
-      this.#lost("nothing was heard from the server");
-    } else {
-      this.#watch = this.#deps.setTimeout(() => this.#watchSilence(), WATCH_EVERY_MS);
-    }
+    if (now - this.#lastAt > limit) this.#end(abort, "nothing was heard from the server", null);
+    else this.#watch = this.#deps.setTimeout(() => this.#watchSilence(abort), WATCH_EVERY_MS);
   }
 
-  /** An open socket ended. Its reason stays on show while the server cannot be reached. */
-  #lost(reason) {
-    this.#cause = reason;
-    this.#wait(reason, null);
-  }
-
-  #wait(reason, retryAfterSeconds) {
-    this.#drop(1000, "");
+  /** The stream of `abort` ended, or there was none. Its reason stays on show while the server cannot be reached. */
+  #end(abort, reason, retryAfterSeconds) {
+    if (abort !== this.#abort) return;
+    if (this.#lastFrameAt !== null || this.#cause === "") this.#cause = reason;
+    this.#drop();
     this.#asked = retryAfterSeconds !== null;
     let delay = backOff(this.#attempt, this.#deps.random());
     if (this.#asked) {
@@ -219,9 +161,9 @@ export class Connection {
 }
 
 function asObject(text) {
-  if (!text.startsWith("{")) return null;
   try {
-    return JSON.parse(text);
+    const data = JSON.parse(text);
+    return data !== null && typeof data === "object" && !Array.isArray(data) ? data : null;
   } catch {
     return null;
   }

@@ -1,109 +1,250 @@
-// The console: open and close the socket, ask by hand, send a text, and the log of what happened. app.js wires its actions.
-// The log holds the last 200 lines, newest first. While it is paused, lines are kept back and shown afterwards.
+// The test panel: a WebSocket opened by hand, any GET route of the server's own document, and a log of what went and came with
+// sizes and times. Of this page it uses the live stream's frames alone, and only while the panel is shown.
 
-import { clock } from "./format.js";
-import { make, write } from "./paint.js";
+import { ask, base, hasToken, request, requestTicket, socketUrl } from "./api.js";
+import { clock, fixed, object, size, text } from "./format.js";
+import { at, make, write } from "./paint.js";
 
 const MOST_LINES = 200;
-const SHORT = 300;
+/** Characters of a line that are shown before it is opened, and most that are kept of one. */
+const EXCERPT = 160;
+const MOST_KEPT = 200_000;
 
 export class Console {
-  #list;
-  #note;
-  #pause;
-  #held = null;
-  #heldCount = 0;
+  #socket = null;
+  #openedAt = 0;
+  #lastAt = 0;
+  #lastFrameAt = null;
+  #isPaused = false;
+  #held = 0;
+  #routes = [];
+  #isPrepared = false;
+  isShown = false;
 
-  /**
-   * `actions`: `open()`, `close()`, `ask(path)`, `send(text)` (false when the socket is not open).
-   * `at(id)` finds an element of the page.
-   */
-  constructor(at, actions) {
-    this.#list = at("log");
-    this.#note = at("log-note");
-    this.#pause = at("log-pause");
-    at("socket-open").addEventListener("click", () => actions.open());
-    at("socket-close").addEventListener("click", () => actions.close());
-    at("ask-system").addEventListener("click", () => actions.ask("system"));
-    at("ask-network").addEventListener("click", () => actions.ask("network"));
+  constructor() {
+    at("socket-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#open();
+    });
+    at("socket-close").addEventListener("click", () => this.#socket?.close(1000, "closed by the user"));
     at("send-form").addEventListener("submit", (event) => {
       event.preventDefault();
-      const input = at("send-text");
-      if (actions.send(input.value)) {
-        this.add("sent", input.value);
-        input.select();
-      } else {
-        this.add("event", "not sent: the socket is not open");
-      }
+      const words = at("send-text").value;
+      if (this.#socket?.readyState !== WebSocket.OPEN) return this.#log("event", "not sent: no WebSocket is open");
+      this.#socket.send(words);
+      this.#log("sent", words);
+      at("send-text").value = "";
     });
-    this.#pause.addEventListener("click", () => this.#togglePause());
+    at("route").addEventListener("change", () => this.#choose());
+    at("ask-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#get();
+    });
+    for (const [id, make] of [["copy-curl", asCurl], ["copy-python", asPython], ["copy-js", asJavaScript]]) {
+      at(id).addEventListener("click", (event) => this.#copy(make(new URL(at("route-path").value, base).href, hasToken()), event.currentTarget));
+    }
+    at("log-pause").addEventListener("click", (event) => {
+      this.#isPaused = !this.#isPaused;
+      event.currentTarget.setAttribute("aria-pressed", String(this.#isPaused));
+      if (!this.#isPaused) this.#held = 0;
+      this.#note();
+    });
     at("log-clear").addEventListener("click", () => {
-      this.#list.replaceChildren();
-      if (this.#held !== null) this.#held = [];
-      this.#heldCount = 0;
-      this.#tell();
+      at("log").replaceChildren();
+      this.#note();
     });
-    at("log-data").addEventListener("change", (event) => {
-      this.#list.classList.toggle("no-data", !event.target.checked);
-    });
-    this.#tell();
   }
 
-  /**
-   * Adds a line. `kind` is event, sent, received, data (a message of the socket in JSON) or answer (the body of a GET,
-   * shown in full at once).
-   */
-  add(kind, words) {
-    const line = { kind, words, time: Date.now() };
-    if (this.#held !== null) {
-      this.#held.push(line);
-      this.#heldCount += 1;
-      if (this.#held.length > MOST_LINES) this.#held.shift();
-    } else {
-      this.#put(line);
+  /** The panel is shown: what there is to ask is learnt once. */
+  async become(isShown) {
+    this.isShown = isShown;
+    if (!isShown || this.#isPrepared) return;
+    this.#isPrepared = true;
+    try {
+      const { paths } = object(await ask("api/v1/openapi.json"));
+      this.#routes = Object.entries(object(paths)).flatMap(([path, methods]) => {
+        const { get } = object(methods);
+        return get === undefined ? [] : [{ path, words: text(object(get).summary) ?? "", parameters: Array.isArray(object(get).parameters) ? get.parameters.map(object) : [] }];
+      });
+      this.#routes = this.#routes.filter(({ path }) => !["/connect", "/ws"].includes(path));
+    } catch (error) {
+      this.#isPrepared = false;
+      this.#routes = [{ path: "/system", words: "", parameters: [] }];
+      this.#log("event", `the list of routes is not known: ${error.message}`);
     }
-    this.#tell();
+    at("route").replaceChildren(...this.#routes.map(({ path }, number) => {
+      const option = make("option", "", path);
+      option.value = String(number);
+      return option;
+    }));
+    const snapshot = this.#routes.findIndex(({ path }) => path === "/api/v1/snapshot");
+    at("route").value = String(Math.max(0, snapshot));
+    this.#choose();
   }
 
-  #put({ kind, words, time }) {
-    const stamp = make("time", "", clock(time));
-    stamp.dateTime = new Date(time).toISOString();
-    const item = make("li", kind, stamp, make("span", "kind", kind), body(kind, words));
-    this.#list.prepend(item);
-    while (this.#list.children.length > MOST_LINES) this.#list.lastElementChild.remove();
+  #choose() {
+    const route = this.#routes[Number(at("route").value)];
+    if (route === undefined) return;
+    const examples = route.parameters.filter((one) => one.in === "query").map((one) => `${one.name}=${one.example ?? object(one.schema).example ?? object(one.schema).default ?? ""}`);
+    // Relative: the server may stand below a path.
+    at("route-path").value = route.path.replace(/^\//, "") || ".";
+    write(at("route-words"), `${route.words}${examples.length > 0 ? `${route.words === "" ? "" : " "}Takes ?${examples.join("&")}` : ""}`);
   }
 
-  #togglePause() {
-    if (this.#held === null) {
-      this.#held = [];
-    } else {
-      const held = this.#held;
-      this.#held = null;
-      this.#heldCount = 0;
-      for (const line of held) this.#put(line);
+  async #open() {
+    if (this.#socket !== null) this.#socket.close(1000, "opened anew");
+    let id = at("worker-id").value.trim();
+    try {
+      if (id === "") {
+        id = await requestTicket(null);
+        this.#log("event", `POST / gave the worker ${id}`);
+      }
+    } catch (error) {
+      return this.#log("event", `POST / failed: ${error.message}`);
     }
-    this.#pause.setAttribute("aria-pressed", String(this.#held !== null));
-    write(this.#pause, this.#held === null ? "Pause" : "Resume");
-    this.#tell();
+    const socket = new WebSocket(socketUrl(id, at("socket-interval").value.trim()));
+    this.#socket = socket;
+    this.#openedAt = this.#lastAt = performance.now();
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => {
+      this.#log("event", `WebSocket open after ${this.#since(this.#openedAt)}`);
+      this.#buttons();
+    };
+    socket.onmessage = ({ data }) => {
+      const words = typeof data === "string" ? data : new TextDecoder().decode(data);
+      this.#log("received", words, `${this.#since(this.#lastAt)} later`);
+      this.#lastAt = performance.now();
+    };
+    socket.onclose = ({ code, reason }) => {
+      if (this.#socket === socket) this.#socket = null;
+      this.#log("event", `WebSocket closed, code ${code}: ${explainClose(code, reason)}`);
+      this.#buttons();
+    };
+    this.#buttons();
   }
 
-  #tell() {
-    const count = `${this.#list.children.length} of at most ${MOST_LINES} lines`;
-    write(this.#note, this.#held === null ? count : `${count}, paused: ${this.#heldCount} new`);
+  #buttons() {
+    at("socket-close").disabled = this.#socket === null;
+  }
+
+  async #get() {
+    const path = at("route-path").value.trim();
+    const from = performance.now();
+    try {
+      if (new URL(path, base).origin !== base.origin) throw new Error("that is another server");
+      if (/api\/(v1\/stream|processes)/.test(path)) this.#log("event", "this one never ends in an event stream; Accept: application/json asks for an answer with an end");
+      const { status, body, type } = await request("GET", path, { accept: "application/json, text/plain;q=0.9, */*;q=0.8" });
+      this.#log("answer", body, `GET ${path}: ${status} ${type.split(";")[0]}, ${this.#since(from)}`);
+    } catch (error) {
+      this.#log("event", `GET ${path}: ${error.message}, ${this.#since(from)}`);
+    }
+  }
+
+  async #copy(words, press) {
+    const label = press.textContent;
+    try {
+      await navigator.clipboard.writeText(words);
+      write(press, "Copied");
+    } catch {
+      // Without https a browser has no clipboard for pages; the words can be marked in the log.
+      write(press, "In the log");
+    }
+    this.#log("event", words);
+    setTimeout(() => write(press, label), 1500);
+  }
+
+  /** A frame of the live stream. */
+  frame(words) {
+    if (!this.isShown) return;
+    const now = performance.now();
+    const later = this.#lastFrameAt === null ? "first" : `${fixed(now - this.#lastFrameAt)} ms later`;
+    this.#lastFrameAt = now;
+    if (at("log-frames").checked) this.#log("frame", words, later);
+  }
+
+  #since(from) {
+    return `${fixed(performance.now() - from, 1)} ms`;
+  }
+
+  #log(kind, words, about = "") {
+    if (this.#isPaused) {
+      this.#held += 1;
+      return this.#note();
+    }
+    const bytes = kind === "event" ? "" : size(new Blob([words]).size);
+    const head = make("p", "line-head", make("time", "", clock(Date.now())), make("span", "kind", kind), make("span", "", [bytes, about].filter((one) => one !== "").join(", ")));
+    const item = make("li", kind, head);
+    if (words.length <= EXCERPT) item.append(make("pre", "", words));
+    else {
+      const kept = words.slice(0, MOST_KEPT);
+      const whole = make("pre");
+      const details = make("details", "", make("summary", "", `${words.slice(0, EXCERPT)}\u2026`), whole);
+      // Long texts are laid out when somebody wants to see them.
+      details.addEventListener("toggle", () => write(whole, details.open ? pretty(kept) + (words.length > MOST_KEPT ? "\n\u2026" : "") : ""));
+      item.append(details);
+    }
+    const log = at("log");
+    log.prepend(item);
+    while (log.childElementCount > MOST_LINES) log.lastElementChild.remove();
+    this.#note();
+  }
+
+  #note() {
+    const count = at("log").childElementCount;
+    const held = this.#isPaused ? `; paused: ${this.#held} new` : "";
+    write(at("log-note"), `${count === 0 ? "empty" : `${count} ${count === 1 ? "line" : "lines"}`}${held}`);
   }
 }
 
-/** A short text stands as it is. A long one folds; its whole text is made when it is unfolded. */
-function body(kind, words) {
-  if (words.length <= SHORT) return make("pre", "", words);
-  const fold = make("details", "", make("summary", "", `${words.slice(0, SHORT)}\u2026`));
-  const unfold = () => {
-    if (fold.open && fold.children.length === 1) fold.append(make("pre", "", words));
-  };
-  fold.addEventListener("toggle", unfold);
-  if (kind === "answer") {
-    fold.open = true;
-    unfold();
+function pretty(words) {
+  try {
+    return JSON.stringify(JSON.parse(words), null, 2);
+  } catch {
+    return words;
   }
-  return fold;
 }
+
+const quoted = (words) => `'${words.replaceAll("'", "'\\''")}'`;
+
+/** The request as a command line. A token never goes to the clipboard: its place is named. */
+export function asCurl(url, needsToken) {
+  return `curl ${needsToken ? '-H "Authorization: Bearer $TOKEN" ' : ""}${quoted(url)}`;
+}
+
+export function asPython(url, needsToken) {
+  const headers = needsToken ? ', headers={"Authorization": f"Bearer {token}"}' : "";
+  return `import requests\n\nanswer = requests.get(${JSON.stringify(url)}${headers}, timeout=10)\nanswer.raise_for_status()\nprint(answer.text)`;
+}
+
+export function asJavaScript(url, needsToken) {
+  const headers = needsToken ? ", { headers: { Authorization: `Bearer ${token}` } }" : "";
+  return `const answer = await fetch(${JSON.stringify(url)}${headers});\nif (!answer.ok) throw new Error(\`status \${answer.status}\`);\nconsole.log(await answer.text());`;
+}
+
+/** A close code in words. */
+export function explainClose(code, reason) {
+  const said = reason ? ` (\u201c${reason}\u201d)` : "";
+  switch (code) {
+    case 1000:
+      return `closed in good order${said}`;
+    case 1001:
+      return `the server is stopping or restarting${said}`;
+    case 1005:
+      return "closed without a reason";
+    case 1006:
+      return "the connection was lost or refused";
+    case 1008:
+      return /worker/i.test(reason) ? `the server did not accept the worker id: it was used or is older than 3 s${said}` : `the server refused: against its rules${said}`;
+    case 1009:
+      return `a message was too large for the server${said}`;
+    case 1011:
+      return `the server met an error${said}`;
+    case 1012:
+      return `the server is restarting${said}`;
+    case 1013:
+      return `the server is full: all its places are taken${said}`;
+    default:
+      return `closed with code ${code}${said}`;
+  }
+}
+

@@ -1,5 +1,5 @@
-// Writing a value into the page: the one place where text reaches an element, always as textContent, and only when it changed.
-// Called by view.js, interfaces.js, processes.js and app.js.
+// Writing values into the page: the one place where text reaches an element, always as textContent, and only when it changed.
+// Called by every module that shows something.
 
 import { DASH } from "./format.js";
 
@@ -26,20 +26,32 @@ export function name(element, words) {
   if (words !== DASH) attribute(element, "title", words);
 }
 
-/** Writes a large figure and the small unit behind it. */
-export function figure(element, words, unit) {
+/** Writes a large figure and the small unit behind it, into an element with a place for each. */
+export function figure(element, [words, unit]) {
   value(element.firstElementChild, words);
-  write(element.lastElementChild, words === DASH ? "" : unit);
+  write(element.lastElementChild, unit);
 }
 
 /** Sets how far a bar is filled, by a share of 0 to 1. Null empties it. */
-export function fill(element, share) {
-  const bounded = share === null ? 0 : Math.min(1, Math.max(0, share));
-  element.style.setProperty("--share", bounded.toFixed(4));
+export function fill(element, ratio) {
+  const bounded = ratio === null || !Number.isFinite(ratio) ? 0 : Math.min(1, Math.max(0, ratio));
+  const words = bounded.toFixed(3);
+  if (element.dataset.share === words) return;
+  element.dataset.share = words;
+  element.style.setProperty("--share", words);
 }
 
 export function attribute(element, key, words) {
   if (element.getAttribute(key) !== words) element.setAttribute(key, words);
+}
+
+/** Sets `data-...`, or takes it away when `words` is null. */
+export function mark(element, key, words) {
+  if (words === null) {
+    if (key in element.dataset) delete element.dataset[key];
+  } else if (element.dataset[key] !== words) {
+    element.dataset[key] = words;
+  }
 }
 
 /** An element with a class, and children (elements or texts). */
@@ -50,12 +62,13 @@ export function make(tag, className = "", ...children) {
   return element;
 }
 
-/** A table cell with a place for a value inside it. */
-export function cell(className, label, role = "cell") {
-  const place = make("span", "value");
-  const td = make(role === "rowheader" ? "th" : "td", className, place);
-  td.setAttribute("role", role);
-  if (role === "rowheader") td.scope = "row";
-  td.dataset.label = label;
-  return { td, place };
+/** A button that says `words` and calls `act`. */
+export function button(words, act, className = "") {
+  const element = make("button", className, words);
+  element.type = "button";
+  element.addEventListener("click", act);
+  return element;
 }
+
+/** The element of the page with this id. */
+export const at = (id) => document.getElementById(id);

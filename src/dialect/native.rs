@@ -3,6 +3,7 @@
 //! Called by the server, once a frame.
 
 use super::json_text;
+use crate::model::process::Processes;
 use crate::model::{Answer, Snapshot, Subjects};
 
 /// `GET /api/v1/snapshot`.
@@ -11,9 +12,17 @@ pub static SNAPSHOT: Answer = Answer { name: "/api/v1/snapshot", needs: NEEDS, e
 /// One event of `GET /api/v1/stream`.
 pub static EVENT: Answer = Answer { name: "/api/v1/stream", needs: NEEDS, encode: event };
 
+/// One event of `GET /api/v1/stream?processes=top`: of the processes the largest and the busiest alone.
+pub static EVENT_TOP: Answer = Answer { name: "/api/v1/stream?processes=top", needs: NEEDS, encode: event_top };
+
+/// One event of `GET /api/v1/stream?processes=none`: without processes, which then nobody gathers for it.
+pub static EVENT_VITALS: Answer =
+    Answer { name: "/api/v1/stream?processes=none", needs: NEEDS_VITALS, encode: event_vitals };
+
 /// What a snapshot holds: everything but the sockets, which are `/api/network`'s.
-const NEEDS: Subjects = Subjects::ALL_PROCESSES
-    .with(Subjects::INTERFACES)
+const NEEDS: Subjects = NEEDS_VITALS.with(Subjects::ALL_PROCESSES);
+
+const NEEDS_VITALS: Subjects = Subjects::INTERFACES
     .with(Subjects::WIRELESS)
     .with(Subjects::FILESYSTEMS)
     .with(Subjects::SENSORS)
@@ -27,6 +36,15 @@ fn snapshot(snapshot: &Snapshot) -> String {
 /// The same object as one server-sent event.
 fn event(snapshot: &Snapshot) -> String {
     format!("data: {}\n\n", json_text(snapshot))
+}
+
+fn event_top(snapshot: &Snapshot) -> String {
+    event(&Snapshot { processes: snapshot.processes.as_ref().map(Processes::foremost), ..snapshot.clone() })
+}
+
+/// Whether processes were gathered for somebody else makes no difference.
+fn event_vitals(snapshot: &Snapshot) -> String {
+    event(&Snapshot { processes: None, ..snapshot.clone() })
 }
 
 #[cfg(test)]
@@ -60,6 +78,36 @@ mod tests {
         let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
         assert_eq!(keys(&full), keys(&empty));
         assert!(empty["cpu"].is_null() && empty["memory"].is_null() && empty["processes"].is_null());
+    }
+
+    #[test]
+    fn an_event_carries_as_many_processes_as_were_asked_for() {
+        let mut full = testing::snapshot();
+        let processes = full.processes.as_mut().unwrap();
+        let one = processes.list[0].clone();
+        // Of 50, the last are the largest and the first the busiest.
+        processes.list = (0..50_u32)
+            .map(|at| {
+                let mut process = one.clone();
+                process.pid = at + 1;
+                process.cpu_ratio = Some(f64::from(50 - at));
+                process.memory.as_mut().unwrap().resident_bytes = u64::from(at);
+                process
+            })
+            .collect();
+        (processes.complete, processes.count) = (true, 50);
+        let read = |text: String| -> Value {
+            serde_json::from_str(text.strip_prefix("data: ").unwrap().strip_suffix("\n\n").unwrap()).unwrap()
+        };
+        let top = read(super::event_top(&full));
+        let pids: Vec<_> =
+            top["processes"]["list"].as_array().unwrap().iter().map(|p| p["pid"].as_u64().unwrap()).collect();
+        assert_eq!(pids, (41..=50).rev().chain(1..=10).collect::<Vec<_>>());
+        assert_eq!((&top["processes"]["count"], &top["processes"]["complete"]), (&50.into(), &false.into()));
+        let vitals = read(super::event_vitals(&full));
+        assert!(vitals["processes"].is_null());
+        assert_eq!(vitals["memory"], top["memory"]);
+        assert_eq!(read(super::event(&full))["processes"]["list"].as_array().unwrap().len(), 50);
     }
 
     /// Floating point numbers are measures, and a measure has a unit in its name or in the name of what holds it.

@@ -106,6 +106,7 @@ fn read_vitals(snapshot: &Snapshot, values: &mut Values<'_>) {
     if let Some(memory) = &snapshot.memory {
         put("memory.used", Unit::Bytes, memory.used_bytes.map(|bytes| bytes as f64));
         put("memory.available", Unit::Bytes, memory.available_bytes.map(|bytes| bytes as f64));
+        put("memory.free", Unit::Bytes, memory.free_bytes.map(|bytes| bytes as f64));
     }
     if let Some(swap) = &snapshot.swap {
         put("swap.used", Unit::Bytes, swap.used_bytes.map(|bytes| bytes as f64));
@@ -165,6 +166,7 @@ mod tests {
         assert_eq!(of(&values, "cpu.iowait"), Some(0.05));
         assert_eq!(of(&values, "cpu.core1.busy"), Some(0.5));
         assert_eq!(of(&values, "memory.used"), Some(3e9));
+        assert_eq!(of(&values, "memory.free"), Some(1e9));
         assert_eq!(of(&values, "swap.out"), Some(4096.0));
         assert_eq!(of(&values, "load.15"), Some(0.3));
         assert_eq!(of(&values, "pressure.io.full"), Some(0.125));

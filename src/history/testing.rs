@@ -53,6 +53,7 @@ pub(super) fn snapshot(time: f64) -> Snapshot {
         memory: Some(Memory {
             used_bytes: Some(3_000_000_000),
             available_bytes: Some(5_000_000_000),
+            free_bytes: Some(1_000_000_000),
             ..Memory::default()
         }),
         swap: Some(Swap {

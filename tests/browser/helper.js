@@ -2,13 +2,19 @@
 // A missing tool fails the tests with a word on how to install it; nothing is skipped.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { after, before } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { promisify } from "node:util";
 
 const BINARY = process.env.PSMONITOR_BIN ?? fileURLToPath(new URL("../../target/debug/psmonitor", import.meta.url));
+const GENERATOR = process.env.PSMONITOR_HISTORY ?? join(dirname(BINARY), "examples", "history");
+const STATIC = fileURLToPath(new URL("../../static", import.meta.url));
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const FLAGS = [
   "--no-sandbox",
@@ -135,29 +141,132 @@ export async function eventually(ask, what, limit = 60_000) {
 export const textOf = (page, id) => page.locator(`#${id}`).textContent();
 export const state = (page) => page.evaluate(() => document.body.dataset.state);
 export const untilState = (page, name, limit) => eventually(async () => (await state(page)) === name, `state ${name}`, limit);
-export const logLines = (page, kind) => page.locator(`#log .${kind} pre:last-child`).allTextContents();
+export const logLines = (page, kind) => page.locator(`#log .${kind}`).allTextContents();
 
-/** Plays the server's part on the socket: `play(socket)` is called for each connection the page makes. */
-export function playSocket(page, play) {
-  return page.routeWebSocket(/\/connect\?id=/, (socket) => {
-    socket.send("connected to monitor, transmitting data...");
-    play(socket);
-  });
+/** A folder that is gone after the test. */
+export async function folder(t) {
+  const made = await mkdtemp(join(tmpdir(), "psmonitor-browser-"));
+  t.after(() => rm(made, { recursive: true, force: true }));
+  return made;
 }
 
-/** A message like the server's, with parts replaced. */
-export function message(parts = {}) {
-  return JSON.stringify({
-    cpu: { usage: 12.5, temp: 42, freq: 2000 },
-    mem: { total: 23.54, used: 2.15, free: 20.64, percent: 9.1 },
-    disk: { total: 251.97, used: 15.54, free: 75.33, percent: 17.1 },
-    uptime: "29 mins, 40 secs",
-    processes: [{ pid: 310, name: "python", username: "root", mem: 31.6, memory_info: [1, 2, 3, 4, 0, 5, 0] }],
-    network: {
-      interfaces: ["lo", "eth0"],
-      statistics: { eth0: { mb_sent: 3, mb_received: 700, pk_sent: 1, pk_received: 2, error_in: 0, error_out: 0, dropout: 0 } },
-      averages: { eth0: { interface: "eth0", in: 1.5, out: 0.25 } },
-    },
-    ...parts,
+/** A folder with a file that holds a token, and the arguments that make a server ask for it. */
+export async function tokenArgs(t, token) {
+  const file = join(await folder(t), "token");
+  await writeFile(file, `${token}\n`, { mode: 0o600 });
+  return ["--token-file", file];
+}
+
+/** Fills a data directory with so many days of history, by the program's own code (examples/history.rs). */
+export async function fillHistory(into, days) {
+  assert.ok(existsSync(GENERATOR), `${GENERATOR} is missing. Build it: cargo build --example history (or set PSMONITOR_HISTORY)`);
+  await promisify(execFile)(GENERATOR, [into, String(days)], { timeout: 240_000 });
+}
+
+/** The page's modules that need no page, for Node: copied beside a package.json that says what they are. */
+export async function modules(...names) {
+  const made = await mkdtemp(join(tmpdir(), "psmonitor-modules-"));
+  await cp(STATIC, made, { recursive: true });
+  await writeFile(join(made, "package.json"), '{ "type": "module" }');
+  try {
+    return await Promise.all(names.map((name) => import(pathToFileURL(join(made, name)).href)));
+  } finally {
+    await rm(made, { recursive: true });
+  }
+}
+
+/**
+ * Plays the server's part on the live stream: `play(frame, ...)` of what comes back sends frames, `end()` ends the stream,
+ * `streams()` tells which there were. Everything else stays the real server's.
+ */
+export async function playStream(page) {
+  await page.addInitScript(() => {
+    const real = window.fetch;
+    window.streams = [];
+    window.fetch = (address, options) => {
+      if (!String(address).includes("api/v1/stream")) return real(address, options);
+      const stream = { url: String(address), control: null, isOpen: true };
+      window.streams.push(stream);
+      const body = new ReadableStream({
+        start: (control) => (stream.control = control),
+        cancel: () => (stream.isOpen = false),
+      });
+      options.signal.addEventListener("abort", () => {
+        if (stream.isOpen) stream.control.error(new DOMException("aborted", "AbortError"));
+        stream.isOpen = false;
+      });
+      return Promise.resolve(new Response(body, { headers: { "Content-Type": "text/event-stream" } }));
+    };
+    window.play = (text) => {
+      const stream = window.streams.at(-1);
+      stream.control.enqueue(new TextEncoder().encode(text));
+    };
+    window.endStream = () => {
+      window.streams.at(-1).isOpen = false;
+      window.streams.at(-1).control.close();
+    };
   });
+  const ready = () => eventually(() => page.evaluate(() => window.streams.length > 0 && window.streams.at(-1).isOpen), "an open stream");
+  return {
+    play: async (...frames) => {
+      await ready();
+      for (const frame of frames) await page.evaluate((text) => window.play(text), `data: ${JSON.stringify(frame)}\n\n`);
+    },
+    raw: async (text) => {
+      await ready();
+      await page.evaluate((text) => window.play(text), text);
+    },
+    end: () => page.evaluate(() => window.endStream()),
+    urls: () => page.evaluate(() => window.streams.map(({ url }) => url)),
+  };
+}
+
+let clock = Math.floor(Date.now() / 1000);
+
+export const processRow = (pid, parts = {}) => ({
+  pid, parent_pid: 1, name: `worker ${pid}`, state: "sleeping", uid: 1000, user: "ann", threads: 3, nice: 0,
+  start_time_unix_seconds: 1_700_000_000 + pid, cpu_user_seconds: 12, cpu_system_seconds: 3, cpu_ratio: 0.01,
+  memory: { resident_bytes: pid * 1024 * 1024, virtual_bytes: 2 ** 31, shared_bytes: 2 ** 20, text_bytes: 0, library_bytes: 0, data_bytes: 0, dirty_bytes: 0 },
+  memory_ratio: 0.01, ...parts,
+});
+
+const traffic = (bytes, rate) => ({ bytes, packets: 1000, errors: 0, dropped: 0, fifo: 0, frame_or_collisions: 0, compressed: 0, multicast_or_carrier: 0, bytes_per_second: rate, packets_per_second: 10 });
+
+export const networkInterface = (name, received, sent, parts = {}) => ({
+  name, received: traffic(7e9, received), sent: traffic(3e9, sent),
+  link: { index: 2, flags: 4163, mtu_bytes: 1500, mac: "02:00:00:00:00:01", operational_state: "up", speed_bits_per_second: 1e9, duplex: "full", addresses: [{ ip: "192.0.2.7", prefix_length: 24 }, { ip: "2001:db8::7", prefix_length: 64 }] },
+  ...parts,
+});
+
+export const filesystem = (mount_point, used_ratio, parts = {}) => ({
+  device: "/dev/sda1", mount_point, type: "ext4", options: "rw,relatime", also_at: [], major: 8, minor: 1, device_backed: true, stuck: false,
+  usage: { total_bytes: 1e12, used_bytes: used_ratio * 1e12, available_bytes: (1 - used_ratio) * 1e12, free_bytes: (1 - used_ratio) * 1e12, used_ratio, inodes_total: 1e6, inodes_free: 9e5, inodes_used: 1e5, inodes_used_ratio: 0.1, read_only: false },
+  ...parts,
+});
+
+/** A frame like the server's, a second after the one before, with parts replaced. */
+export function frame(parts = {}) {
+  clock += 1;
+  const ratios = { user: 0.1, nice: 0, system: 0.02, idle: 0.875, iowait: 0.005, irq: 0, softirq: 0, steal: 0, guest: 0, guest_nice: 0 };
+  const stall = { some: { avg10_ratio: 0.01, avg60_ratio: 0, avg300_ratio: 0, total_seconds: 1 }, full: null };
+  return {
+    time_unix_seconds: clock, interval_seconds: 1,
+    host: { hostname: "played", distribution: "Debian GNU/Linux 12 (bookworm)", kernel: "6.1.0", architecture: "x86_64", own_user: "root", cpu_models: [] },
+    uptime_seconds: 100_000,
+    cpu: { total: { busy_ratio: 0.125, ratios, seconds: ratios }, cores: [0, 1, 2, 3].map((core) => ({ core, busy_ratio: 0.1 * core, ratios, frequency_mhz: 2400 })) },
+    cpu_frequency_mhz: 2400, cpu_temperature_celsius: 42,
+    memory: { total_bytes: 2 ** 34, available_bytes: 3 * 2 ** 32, used_bytes: 2 ** 32, free_bytes: 2 ** 32, used_ratio: 0.25 },
+    swap: { total_bytes: 2 ** 31, used_bytes: 2 ** 28, free_bytes: 2 ** 31 - 2 ** 28, used_ratio: 0.125, in_bytes_per_second: 0, out_bytes_per_second: 0 },
+    load: { one: 0.5, five: 0.4, fifteen: 0.3, runnable: 1, total: 100 },
+    pressure: { cpu: stall, memory: stall, io: stall },
+    averages: {},
+    disks: [{ name: "sda", whole: true, read_bytes: 1e9, written_bytes: 2e9, read_bytes_per_second: 4096, written_bytes_per_second: 8192, reads_per_second: 1, writes_per_second: 2, busy_ratio: 0.05 }],
+    filesystems: [filesystem("/", 0.4), filesystem("/home", 0.6)],
+    interfaces: [networkInterface("lo", 1e9, 1e9, { link: { addresses: [{ ip: "127.0.0.1", prefix_length: 8 }], operational_state: "unknown" } }), networkInterface("eth0", 1.5 * 2 ** 20, 2 ** 18)],
+    wireless: [],
+    sensors: { temperatures: [{ chip: "coretemp", label: "Package id 0", celsius: 42, high_celsius: 80, critical_celsius: 100 }], fans: [{ chip: "thinkpad", label: "fan1", rpm: 2400 }] },
+    processes: { visibility: "all", count: 3, complete: true, list: [processRow(1, { name: "init", parent_pid: 0 }), processRow(20), processRow(30, { parent_pid: 20 })] },
+    readers: [{ name: "cpu", duration_seconds: 0.001, success: true, error: null }],
+    ...parts,
+  };
 }

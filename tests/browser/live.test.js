@@ -1,19 +1,18 @@
-// The dashboard against the real server: live numbers, a restart, and the console's buttons.
+// The overview and the connection against the real server: live numbers, a restart, a token, what is wrong, being hidden.
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 import {
-  assertClean, browser, eventually, logLines, newPage, server, sleep, startServer, state, textOf, untilState,
-  useBrowserAndServer,
+  assertClean, browser, eventually, filesystem, frame, newPage, playStream, server, sleep, startServer, state, textOf, tokenArgs,
+  untilState, useBrowserAndServer,
 } from "./helper.js";
 
 const LIMIT = { timeout: 180_000 };
-const NUMBER = /^\d+\.\d$/;
+const DASH = "\u2013";
 
 useBrowserAndServer();
+
+const figure = (page, id) => page.locator(`#tile-${id} .amount`).first().textContent();
 
 test("connects by itself and shows numbers that change, from this server only", LIMIT, async (t) => {
   const tab = await newPage(t, browser);
@@ -26,39 +25,44 @@ test("connects by itself and shows numbers that change, from this server only", 
   assert.ok(!policy.includes("unsafe"), policy);
   await untilState(page, "live");
   assert.equal(await textOf(page, "state"), "Live");
-  await eventually(async () => NUMBER.test(await page.locator("#cpu-usage > :first-child").textContent()), "CPU usage");
-  assert.match(await page.locator("#memory-percent > :first-child").textContent(), NUMBER);
-  assert.match(await page.locator("#disk-percent > :first-child").textContent(), NUMBER);
-  await eventually(async () => (await textOf(page, "distro")) !== "\u2013", "the system's name");
-  assert.match(await textOf(page, "kernel"), /^\d+\.\d+/);
-  assert.notEqual(await textOf(page, "user"), "\u2013");
-  const rows = page.locator("#processes tr:visible");
-  assert.ok((await rows.count()) >= 1, "processes");
-  assert.match(await rows.first().locator(".value").first().textContent(), /^\d+$/);
-  assert.ok((await page.locator("#interfaces tr").count()) >= 1, "interfaces");
-  const uptime = await textOf(page, "uptime");
-  await eventually(async () => (await textOf(page, "uptime")) !== uptime, "another uptime");
-  const usages = new Set();
+  await eventually(async () => /^\d+\.\d%$/.test(await figure(page, "cpu")), "CPU usage");
+  assert.match(await figure(page, "memory"), /^\d+\.\d%$/);
+  assert.match(await figure(page, "disk"), /^\d+\.\d%$/);
+  assert.match(await textOf(page, "facts"), /.+ \u00b7 \d+\.\d+/, "distribution and kernel");
+  assert.match(await textOf(page, "uptime"), /^up \d/);
+  await eventually(async () => /^\d s ago$/.test(await textOf(page, "age")), "the age of the last frame");
+  assert.notEqual(await textOf(page, "host"), "psmonitor");
+  assert.ok((await page.locator("#largest .row").count()) >= 1, "processes");
+  await eventually(async () => (await page.locator("#busiest .row").count()) >= 1, "busy processes");
+  assert.ok((await page.locator("#full .row").count()) >= 1, "file systems");
+  const figures = new Set();
   await eventually(async () => {
-    usages.add(await textOf(page, "cpu-usage"));
-    usages.add(await textOf(page, "memory-percent"));
-    return usages.size >= 3;
-  }, "another CPU usage or memory figure");
-  assert.ok((await logLines(page, "received")).includes("connected to monitor, transmitting data..."));
+    for (const id of ["cpu", "memory", "load"]) figures.add(`${id} ${await figure(page, id)}`);
+    return figures.size >= 5;
+  }, "other figures");
   await assertClean(tab, server.url);
 });
 
-test("asks for the last minutes, which the server has", LIMIT, async (t) => {
+test("what is wrong stands out, in the page, the title and the icon", LIMIT, async (t) => {
   const tab = await newPage(t, browser);
   const { page } = tab;
-  const told = page.waitForResponse(/\/api\/v1\/history\?/);
+  const { play } = await playStream(page);
   await page.goto(server.url);
-  const answer = await told;
-  assert.equal(answer.status(), 200);
-  const { series, time } = await answer.json();
-  assert.equal(time.length, 300);
-  for (const name of ["cpu.busy", "memory.used"]) assert.ok(series[name].mean.some((value) => value !== null), name);
-  assert.ok(Object.keys(series).some((name) => /^network\..+\.received$/.test(name)), Object.keys(series).join());
+  await play(frame());
+  await untilState(page, "live");
+  assert.equal(await page.title(), "played");
+  assert.ok(await page.isHidden("#problems"));
+  assert.match(await page.getAttribute("#icon", "href"), /favicon\.svg$/);
+  await play(frame({ filesystems: [filesystem("/", 0.98)], memory: { total_bytes: 2 ** 34, used_bytes: 2 ** 34 * 0.94, used_ratio: 0.94 } }));
+  await eventually(async () => (await page.title()) === "(2) played", "the count in the title");
+  assert.match(await page.getAttribute("#icon", "href"), /^data:image\/svg\+xml,.*%3E2%3C/);
+  const words = await page.locator("#problems .problem").allTextContents();
+  assert.match(words[0], /Severe: \/ is 98\.0.%.full/);
+  assert.match(words[1], /Warning: Memory is 94/);
+  await page.click("#problems .bad a");
+  assert.match(page.url(), /\?view=storage$/);
+  await play(frame());
+  await eventually(async () => (await page.title()) === "played", "all is well again");
   await assertClean(tab, server.url);
 });
 
@@ -71,108 +75,75 @@ test("comes back by itself after the server was killed and started again", LIMIT
   await untilState(page, "live");
   await own.stop("SIGKILL");
   await untilState(page, "waiting");
-  // It waits again and again, with an attempt in between.
   await eventually(async () => /^Waiting \d+ s$/.test(await textOf(page, "state")), "the wait in words");
-  await eventually(async () => /connection was lost|cannot be reached/.test(await textOf(page, "detail")), "the reason");
+  await eventually(async () => /connection was lost|cannot be reached/.test(await textOf(page, "banner")), "the reason");
+  await eventually(async () => /is \d+ s old/.test(await textOf(page, "banner")), "how old the numbers are");
+  assert.ok((await page.title()).startsWith(DASH), "the title does not claim to be live");
+  assert.equal(await page.evaluate(() => document.body.dataset.fresh), undefined, "what is old looks old");
   // Somebody else's connection may have the port for a moment.
   const { port } = own;
   own = await eventually(() => startServer({ port }).catch(() => null), "a server on the same port");
   await untilState(page, "live");
-  const last = await textOf(page, "detail");
-  assert.match(last, /^last data \d\d:\d\d:\d\d$/);
-  await eventually(async () => (await textOf(page, "detail")) !== last, "numbers after the restart");
+  await eventually(async () => page.isHidden("#banner"), "no more talk of the past");
   await own.stop("SIGTERM");
   await eventually(async () => (await state(page)) !== "live", "the stop was noticed");
-  await eventually(async () => (await logLines(page, "event")).some((line) => line.includes("code 1001")), "close code 1001");
+  await eventually(async () => (await textOf(page, "banner")).includes("stopping or restarting"), "the reason in words");
   await assertClean(tab, own.url, { consoleErrors: false });
 });
 
-test("the socket closes and opens by button, and by keyboard alone", LIMIT, async (t) => {
+test("numbers that stop coming are not shown as live", LIMIT, async (t) => {
+  const tab = await newPage(t, browser);
+  const { page } = tab;
+  const { play } = await playStream(page);
+  await page.goto(server.url);
+  await play(frame());
+  await untilState(page, "live");
+  await untilState(page, "stale");
+  assert.equal(await textOf(page, "state"), "No news");
+  assert.match(await textOf(page, "age"), /^last numbers \d+ s ago$/);
+  await play(frame());
+  await untilState(page, "live");
+  await assertClean(tab, server.url);
+});
+
+test("pauses and goes on by button", LIMIT, async (t) => {
   const tab = await newPage(t, browser);
   const { page, seen } = tab;
   await page.goto(server.url);
   await untilState(page, "live");
-  await page.click("#socket-close");
+  await page.click("#pause");
   await untilState(page, "stopped");
-  assert.equal(await textOf(page, "state"), "Stopped by you");
-  const requests = seen.urls.length;
+  assert.equal(await textOf(page, "state"), "Paused");
+  const requests = seen.urls.filter((url) => url.includes("/stream")).length;
   await sleep(1500);
-  assert.equal(await state(page), "stopped");
-  assert.equal(seen.urls.length, requests, "no attempt while stopped");
-  assert.ok(await page.isDisabled("#socket-close"));
-  await page.click("#socket-open");
+  assert.equal(seen.urls.filter((url) => url.includes("/stream")).length, requests, "no attempt while paused");
+  await page.click("#pause");
   await untilState(page, "live");
-
-  await page.reload();
-  await untilState(page, "live");
-  await page.keyboard.press("Tab");
-  assert.equal(await page.evaluate(() => document.activeElement.className), "skip");
-  await page.keyboard.press("Enter");
-  await page.keyboard.press("Tab");
-  assert.equal(await page.evaluate(() => document.activeElement.id), "socket-close");
-  await page.keyboard.press("Enter");
-  await untilState(page, "stopped");
-  assert.equal(await page.evaluate(() => document.activeElement.id), "socket-open");
-  await page.keyboard.press("Enter");
-  await untilState(page, "live");
-  await assertClean(tab, server.url);
-});
-
-test("asks /system and /network by hand and shows the raw JSON", LIMIT, async (t) => {
-  const tab = await newPage(t, browser);
-  const { page } = tab;
-  await page.goto(server.url);
-  await page.click("#ask-system");
-  await eventually(async () => (await logLines(page, "answer")).length === 1, "the first answer");
-  await page.click("#ask-network");
-  await eventually(async () => (await logLines(page, "answer")).length === 2, "the second answer");
-  const [network, system] = (await logLines(page, "answer")).map((line) => JSON.parse(line));
-  for (const key of ["cpu", "mem", "disk", "user", "platform", "processes"]) assert.ok(key in system, key);
-  for (const key of ["interfaces", "statistics", "wireless"]) assert.ok(key in network, key);
-  await assertClean(tab, server.url);
-});
-
-test("sends a text through the socket and shows what came back", LIMIT, async (t) => {
-  const tab = await newPage(t, browser);
-  const { page } = tab;
-  await page.goto(server.url);
-  await untilState(page, "live");
-  await page.fill("#send-text", "hello <b>there</b> \u00e4\u{1F427}");
-  await page.keyboard.press("Enter");
-  const back = "message received hello <b>there</b> \u00e4\u{1F427}";
-  await eventually(async () => (await logLines(page, "received")).includes(back), back);
-  assert.deepEqual(await logLines(page, "sent"), ["hello <b>there</b> \u00e4\u{1F427}"]);
-  await page.click("#socket-close");
-  await page.click("#send-form button");
-  await eventually(async () => (await logLines(page, "event"))[0].startsWith("not sent"), "the refusal");
   await assertClean(tab, server.url);
 });
 
 test("asks for the token, sends it in a header only, and forgets it on demand", LIMIT, async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), "psmonitor-browser-"));
-  t.after(() => rm(folder, { recursive: true }));
-  const file = join(folder, "token");
   const token = "correct-horse-battery-staple-0123456789";
-  await writeFile(file, `${token}\n`, { mode: 0o600 });
-  const own = await startServer({ args: ["--token-file", file] });
+  const own = await startServer({ args: await tokenArgs(t, token) });
   t.after(() => own.stop());
   const tab = await newPage(t, browser);
   const { page, seen } = tab;
   await page.goto(own.url);
   await untilState(page, "locked");
-  assert.equal(await textOf(page, "state"), "Token needed");
+  assert.match(await textOf(page, "token-note"), /wants to know who you are/);
   await page.fill("#token", "wrong");
   await page.keyboard.press("Enter");
   await eventually(async () => (await textOf(page, "token-note")).includes("did not accept"), "the refusal");
   await page.fill("#token", token);
   await page.click("#token-form button");
   await untilState(page, "live");
-  await eventually(async () => (await textOf(page, "distro")) !== "\u2013", "facts, asked for with the token");
+  await eventually(async () => (await page.locator("#large .empty").first().textContent()) === "", "the past, asked for with the token");
   assert.ok(await page.isHidden("#token-panel"));
   assert.ok(!seen.urls.some((url) => url.includes(token)), "no token in a URL");
-  assert.deepEqual(await page.evaluate(() => [localStorage.length, document.cookie]), [0, ""]);
+  assert.ok(!(await page.evaluate(() => JSON.stringify([{ ...localStorage }, document.cookie]))).includes(token));
   await page.reload();
   await untilState(page, "live");
+  await page.click("#settings-open");
   await page.click("#token-forget");
   await untilState(page, "locked");
   assert.equal(await page.evaluate(() => sessionStorage.length), 0);
@@ -189,38 +160,42 @@ test("goes on after the tab was frozen in the background", LIMIT, async (t) => {
   await sleep(4000);
   await devtools.send("Page.setWebLifecycleState", { state: "active" });
   await untilState(page, "live");
-  const last = await textOf(page, "detail");
-  assert.match(last, /^last data \d\d:\d\d:\d\d$/);
-  await eventually(async () => (await textOf(page, "detail")) !== last, "numbers after the sleep");
+  const next = page.waitForFunction((before) => document.querySelector("#tile-load .amount").textContent + document.querySelector("#tile-memory .sub").textContent !== before,
+    await page.evaluate(() => document.querySelector("#tile-load .amount").textContent + document.querySelector("#tile-memory .sub").textContent));
+  await next;
   await assertClean(tab, server.url);
 });
 
-test("is drawn: screenshots in dark, light and phone size", { timeout: 420_000 }, async (t) => {
-  // PSMONITOR_SCREENSHOT names the file of the dark one; PSMONITOR_SCREENSHOT_SECONDS lets the charts fill before.
-  const folder = await mkdtemp(join(tmpdir(), "psmonitor-shots-"));
-  t.after(() => rm(folder, { recursive: true }));
-  const seconds = Math.min(300, Number(process.env.PSMONITOR_SCREENSHOT_SECONDS ?? 3));
-  const shots = [
-    ["dark", { colorScheme: "dark", viewport: { width: 1360, height: 860 } }],
-    ["light", { colorScheme: "light", viewport: { width: 1360, height: 860 } }],
-    ["phone", { colorScheme: "dark", viewport: { width: 390, height: 844 }, deviceScaleFactor: 2 }],
-  ];
-  const tabs = await Promise.all(shots.map(([, options]) => newPage(t, browser, options)));
-  await Promise.all(tabs.map(({ page }) => page.goto(server.url)));
-  await Promise.all(tabs.map(({ page }) => untilState(page, "live")));
-  await sleep(seconds * 1000);
-  for (const [at, [name]] of shots.entries()) {
-    const { page } = tabs[at];
-    const path = (name === "dark" && process.env.PSMONITOR_SCREENSHOT) || join(folder, `${name}.png`);
-    await page.screenshot({ path });
-    assert.ok((await stat(path)).size > 15_000, `${name} is not empty`);
-    const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
-    assert.ok(content <= window, `${name} does not scroll sideways: ${content} in ${window}`);
-    const painted = await page.evaluate(() => {
-      const canvas = document.getElementById("memory-chart");
-      return canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((byte) => byte !== 0);
-    });
-    assert.ok(painted, `${name}: the memory chart is painted`);
-    await assertClean(tabs[at], server.url);
-  }
+test("while the tab is hidden frames are taken and nothing is drawn", LIMIT, async (t) => {
+  const tab = await newPage(t, browser);
+  const { page } = tab;
+  await page.addInitScript(() => {
+    window.drawn = 0;
+    const real = CanvasRenderingContext2D.prototype.clearRect;
+    CanvasRenderingContext2D.prototype.clearRect = function clearRect(...args) {
+      window.drawn += 1;
+      return real.apply(this, args);
+    };
+    window.isHidden = false;
+    Object.defineProperty(document, "hidden", { get: () => window.isHidden });
+  });
+  const { play } = await playStream(page);
+  await page.goto(server.url);
+  await play(frame());
+  await eventually(() => page.evaluate(() => window.drawn > 5), "the first picture");
+  await page.evaluate(() => (window.isHidden = true));
+  await sleep(100);
+  const before = await page.evaluate(() => window.drawn);
+  await play(frame(), frame({ memory: { used_ratio: 0.95 } }));
+  await eventually(async () => (await page.title()) === "(1) played", "the title, which is seen");
+  await sleep(300);
+  assert.equal(await page.evaluate(() => window.drawn), before, "drawings while hidden");
+  assert.equal(await figure(page, "memory"), "25.0%");
+  await page.evaluate(() => {
+    window.isHidden = false;
+    document.dispatchEvent(new Event("visibilitychange"));
+  });
+  await eventually(async () => (await figure(page, "memory")) === "95.0%", "the latest frame");
+  await eventually(async () => (await page.evaluate(() => window.drawn)) > before, "a picture");
+  await assertClean(tab, server.url);
 });

@@ -246,7 +246,13 @@ def first_event(server, path, **options):
 
 @pytest.mark.parametrize(
     ("path", "schema"),
-    [("/api/v1/stream", "Snapshot"), ("/api/v1/stream?interval=5s", "Snapshot"), ("/api/processes", "ProcessMonitorProcesses")],
+    [
+        ("/api/v1/stream", "Snapshot"),
+        ("/api/v1/stream?interval=5s", "Snapshot"),
+        ("/api/v1/stream?processes=top", "Snapshot"),
+        ("/api/v1/stream?processes=none", "Snapshot"),
+        ("/api/processes", "ProcessMonitorProcesses"),
+    ],
 )
 def test_events_fit(document, any_server, path, schema):
     assert f"#{named(schema)}" in document["paths"][path.split("?")[0]]["get"]["description"]
@@ -290,6 +296,11 @@ def test_commands_and_answers_fit(document, any_server):
         ("get", "/api/v1/history", {"params": {"range": "soon"}}, 400),
         ("get", "/api/v1/history", {"params": {"series": "no.such"}}, 400),
         ("get", "/api/v1/stream", {"params": {"interval": "soon"}}, 400),
+        ("get", "/api/v1/stream", {"params": {"processes": "some"}}, 400),
+        ("post", "/api/v1/kill", {"data": b"x"}, 400),
+        ("post", "/api/v1/kill", {"json": {"pid": 1}}, 400),
+        ("post", "/api/v1/kill", {"json": {"pid": 4_000_000, "signal": "NONE"}}, 400),
+        ("post", "/api/v1/kill", {"json": {"pid": 4_000_000, "signal": "TERM"}}, 403),
         ("get", "/api/v1/snapshot", {"headers": {"Origin": "http://evil.example"}}, 403),
         ("get", "/api/v1/snapshot", {"headers": {"Host": "evil.example"}}, 421),
         ("get", "/api/v1/snapshot", {"headers": {"X-Large": "x" * 17_000}}, 431),

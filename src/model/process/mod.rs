@@ -173,6 +173,21 @@ impl Processes {
         all.sort_unstable_by_key(order);
         all
     }
+
+    /// The ten largest, largest first, and after them the ten that use most CPU, busiest first, that are not among those.
+    #[must_use]
+    pub fn foremost(&self) -> Self {
+        let mut list = self.largest();
+        let mut busiest: Vec<&Process> = self.list.iter().filter(|process| process.cpu_ratio > Some(0.0)).collect();
+        busiest.sort_unstable_by(|a, b| {
+            let order = b.cpu_ratio.partial_cmp(&a.cpu_ratio).unwrap_or(std::cmp::Ordering::Equal);
+            order.then(a.pid.cmp(&b.pid))
+        });
+        busiest.truncate(TOP);
+        busiest.retain(|busy| list.iter().all(|one| one.pid != busy.pid));
+        list.extend(busiest);
+        Self { list: list.into_iter().cloned().collect(), complete: false, ..*self }
+    }
 }
 
 /// How many processes a top list holds.

@@ -81,6 +81,8 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(&words::native::SNAPSHOT),
     on(Method::GET, "/api/v1/stream", Stream, || web::to(native::stream)),
     on(Method::GET, "/api/v1/history", Token, || web::to(native::history)),
+    on(Method::GET, "/api/v1/about", Token, || web::to(psiod::about)),
+    on(Method::POST, "/api/v1/kill", Token, || web::to(psiod::kill)),
     on(Method::GET, "/api/v1/openapi.json", Token, || web::to(openapi::document)),
     on(Method::GET, "/systems", Token, || web::to(systems::list)),
     on(Method::POST, "/systems", Token, || web::to(systems::take)),

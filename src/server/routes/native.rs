@@ -27,6 +27,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 #[derive(Debug, Deserialize)]
 pub struct Wanted {
     interval: Option<String>,
+    processes: Option<String>,
 }
 
 /// `GET /api/v1/stream`.
@@ -37,12 +38,13 @@ pub async fn stream(
     streams: web::Data<Streams>,
 ) -> Result<HttpResponse, ApiError> {
     let interval = wanted_interval(&sampler, query.interval.as_deref())?;
-    events::respond(
-        &req,
-        &streams,
-        &sampler,
-        Events { kind: Kind::Native, pace: Pace::Ticks(interval), event: &words::EVENT },
-    )
+    let event = match query.processes.as_deref().unwrap_or("all") {
+        "all" => &words::EVENT,
+        "top" => &words::EVENT_TOP,
+        "none" => &words::EVENT_VITALS,
+        other => return Err(ApiError::BadRequest(format!("processes={other}: it is all, top or none"))),
+    };
+    events::respond(&req, &streams, &sampler, Events { kind: Kind::Native, pace: Pace::Ticks(interval), event })
 }
 
 /// The history, and places for those who ask it.

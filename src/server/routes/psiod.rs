@@ -1,4 +1,5 @@
-//! Carries psiod's words: commands and answers over the WebSocket at `/`, and the one command that does something.
+//! Carries psiod's words: commands and answers over the WebSocket at `/`, and the one command that does something, which
+//! has a route of its own as well.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,16 +8,18 @@ use actix_ws::CloseCode;
 use bytestring::ByteString;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use serde_json::{Value, json};
 
 use crate::auth::{Auth, Identity, Secret};
 use crate::dialect::json_text;
 use crate::dialect::psiod as words;
 use crate::dialect::psiod::{Command, Refusal};
 use crate::dialect::psmonitor::AT_CAPACITY;
+use crate::limits::Limits;
 use crate::sampler::Sampler;
 use crate::server::error::ApiError;
-use crate::server::http::bearer;
 use crate::server::http::client;
+use crate::server::http::{bearer, body};
 use crate::server::machine::Machine;
 use crate::server::stream::Streams;
 use crate::server::stream::stream_limits::{Kind, Pass};
@@ -28,6 +31,17 @@ struct Client {
     /// The token that it came with, if it was asked for one. Asked again at each kill: a token that is taken back or has
     /// run out must not live on in a socket that stays open.
     token: Option<Secret>,
+}
+
+impl Client {
+    fn of(req: &HttpRequest) -> Self {
+        Self {
+            address: client::Client::of_request(req).to_string(),
+            token: bearer(req.headers())
+                .filter(|_| req.extensions().get::<Identity>().is_some())
+                .map(|token| Secret(token.to_owned())),
+        }
+    }
 }
 
 /// What psiod's commands ask. One instance for all worker threads.
@@ -49,14 +63,8 @@ pub fn connect(
     psiod: web::Data<Psiod>,
     streams: &Streams,
 ) -> Result<HttpResponse, ApiError> {
-    let asking = client::Client::of_request(req);
-    let client = Client {
-        address: asking.to_string(),
-        token: bearer(req.headers())
-            .filter(|_| req.extensions().get::<Identity>().is_some())
-            .map(|token| Secret(token.to_owned())),
-    };
-    let address = asking.address;
+    let client = Client::of(req);
+    let address = client::Client::of_request(req).address;
     let (response, mut socket) = websocket::accept(req, &mut payload.into_inner(), streams)?;
     let pass = streams.gate.enter(Kind::Psiod, address);
     actix_rt::spawn(async move {
@@ -113,14 +121,12 @@ async fn answer(text: &str, psiod: &Psiod, client: &Client) -> Option<ByteString
     }
 }
 
-/// Sends a signal, if the operator allows it and the client proved who it is. The PID is at least 2 and not our own: a
-/// negative one would address a group, -1 everybody. Through a descriptor of the process (Linux 5.3), since kill(2) takes
-/// the number of any thread for its process, our own threads' for us.
-fn end_process(pid: i64, signal: words::Signal, psiod: &Psiod, client: &Client) -> Result<(), String> {
+/// Why nobody who comes with this token may end a process here, if so.
+fn refuses(psiod: &Psiod, token: Option<&Secret>) -> Result<Identity, String> {
     if !psiod.allow_kill.load(Ordering::Relaxed) {
         return Err("process.kill is switched off; the server must be started with --allow-kill".to_owned());
     }
-    let Some(Secret(token)) = &client.token else {
+    let Some(Secret(token)) = token else {
         return Err("process.kill needs a token; start the server with --token-file and connect with \
                     `Authorization: Bearer TOKEN`"
             .to_owned());
@@ -135,6 +141,14 @@ fn end_process(pid: i64, signal: words::Signal, psiod: &Psiod, client: &Client) 
             "process.kill works on this machine's own processes only, and --procfs shows those of another".into()
         );
     }
+    Ok(identity)
+}
+
+/// Sends a signal, if the operator allows it and the client proved who it is. The PID is at least 2 and not our own: a
+/// negative one would address a group, -1 everybody. Through a descriptor of the process (Linux 5.3), since kill(2) takes
+/// the number of any thread for its process, our own threads' for us.
+fn end_process(pid: i64, signal: words::Signal, psiod: &Psiod, client: &Client) -> Result<(), String> {
+    let identity = refuses(psiod, client.token.as_ref())?;
     let is_ours = pid == i64::from(std::process::id());
     let target = i32::try_from(pid).ok().filter(|pid| *pid > 1 && !is_ours).and_then(Pid::from_raw);
     let Some(target) = target else { return Err(format!("process {pid} is never ended")) };
@@ -152,6 +166,35 @@ fn end_process(pid: i64, signal: words::Signal, psiod: &Psiod, client: &Client) 
             log::warn!("process.kill: {pid} refused by the kernel ({error}), asked by {} ({who})", client.address);
             Err(format!("the kernel refuses to end process {pid}: {error}"))
         }
+    }
+}
+
+/// `GET /api/v1/about`: the program's version, and what whoever asks may do with it.
+pub async fn about(req: HttpRequest, psiod: web::Data<Psiod>) -> HttpResponse {
+    let reason = refuses(&psiod, Client::of(&req).token.as_ref()).err();
+    let kill = json!({ "allowed": reason.is_none(), "reason": reason });
+    HttpResponse::Ok().json(json!({ "version": env!("CARGO_PKG_VERSION"), "kill": kill }))
+}
+
+/// `POST /api/v1/kill`: psiod's `process.kill` for those who cannot send a header with a WebSocket: pages in a browser.
+pub async fn kill(
+    req: HttpRequest,
+    payload: web::Payload,
+    limits: web::Data<Limits>,
+    psiod: web::Data<Psiod>,
+) -> Result<HttpResponse, ApiError> {
+    let body = body::read(&req, payload, &limits).await?;
+    let wrong = || ApiError::BadRequest("send JSON: {\"pid\": 1234, \"signal\": \"TERM\"}".to_owned());
+    let Ok(Value::Object(mut data)) = serde_json::from_slice(&body) else { return Err(wrong()) };
+    data.insert("name".to_owned(), "process.kill".into());
+    let command = json!({ "type": "command", "data": data }).to_string();
+    match words::parse(&command, std::process::id()) {
+        Ok(Command::Kill { pid, signal }) => {
+            end_process(pid, signal, &psiod, &Client::of(&req)).map_err(ApiError::Forbidden)?;
+            Ok(HttpResponse::NoContent().finish())
+        }
+        Ok(_) => Err(wrong()),
+        Err(refusal) => Err(ApiError::BadRequest(refusal.message)),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::server::http::{self, assets};
 
 const DOCUMENT: &str = include_str!("document.json");
 const PATHS: &str = include_str!("paths.json");
-const SCHEMAS: [&str; 6] = [
+const SCHEMAS: [&str; 7] = [
     include_str!("schemas/native.json"),
     include_str!("schemas/psmonitor.json"),
     include_str!("schemas/glances.json"),
