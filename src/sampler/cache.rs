@@ -235,7 +235,7 @@ impl Cache {
         let mut readings = Readings::default();
         for slot in &self.slots {
             let holds = match slot.every {
-                // Deriving thousands of them again for frames that nobody wants them in costs more than it is worth.
+                // The processes: deriving thousands of rows for frames in which nobody wants them costs more than it is worth.
                 _ if slot.rests_after.is_some() => self.interval,
                 Every::Span(span) => span.saturating_mul(2).max(HOLDS),
                 Every::Tick | Every::Asked => self.interval.saturating_mul(3).max(HOLDS),
