@@ -41,7 +41,7 @@ impl Reader {
     }
 }
 
-/// A column is the sum over all CPUs: one of which a number is bad is unknown.
+/// A column is the sum over all CPUs. Where the number of one CPU is bad, the column is unknown.
 fn parse_statistics(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<Named>> {
     let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line));
     let (_, header) = lines.next().ok_or_else(|| parse_error(path, 0, "empty"))?;

@@ -1,6 +1,6 @@
 //! Whether the kernel has announced a change of any interface (rtnetlink(7), group `RTMGRP_LINK`).
 //!
-//! Used by [`super::netclass`], which leaves the files of the interfaces alone while there was none: a look costs one
+//! Used by [`super::link`], which leaves the files of the interfaces alone while there was none: a look costs one
 //! system call. What an announcement says does not matter here, so that nothing is interpreted.
 
 use std::io;

@@ -16,7 +16,7 @@ use crate::model::{Faults, Reading};
 pub fn reader(paths: &Paths) -> FileReader<RawMeminfo> {
     FileReader::new(paths.proc("meminfo"), |path, text, faults| {
         let lines = parse_lines(path, text, faults)?;
-        // Its bad lines are those of all lines, and told already.
+        // The same lines were gone through above: what is bad in them is told once.
         Ok(RawMeminfo { memory: parse_meminfo(path, text, &mut Faults::default())?, lines })
     })
 }

@@ -1,6 +1,6 @@
 //! Hardware: temperatures, fans and the other sensors of its chips, power supplies, the firmware's own words.
 //!
-//! Filled by [`crate::collect`]; [`package_temperature`] is called by [`super::derive()`].
+//! Filled by [`crate::collect`]; [`sensors`] and [`package_temperature`] are called by [`super::derive()`].
 
 use serde::Serialize;
 
