@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 /// A headless system monitor server: open http://localhost:4500 after starting it.
 #[derive(Clone, Debug, Parser)]
@@ -91,6 +91,10 @@ pub struct Args {
           num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     pub allow_kill: Option<bool>,
 
+    /// Who reads the machine: the files of Linux, or what the sysinfo library knows, which is less; the only one elsewhere
+    #[arg(long, value_name = "WHO", env = "PSMONITOR_COLLECTOR")]
+    pub collector: Option<Collector>,
+
     /// Where /proc of the watched machine is
     #[arg(long, value_name = "FOLDER", env = "PSMONITOR_PROCFS")]
     pub procfs: Option<PathBuf>,
@@ -102,6 +106,15 @@ pub struct Args {
     /// Where the root of the watched machine is
     #[arg(long, value_name = "FOLDER", env = "PSMONITOR_ROOTFS")]
     pub rootfs: Option<PathBuf>,
+}
+
+/// Who reads the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Collector {
+    /// The files of Linux
+    Linux,
+    /// The sysinfo library
+    Portable,
 }
 
 /// What the program does instead of serving.

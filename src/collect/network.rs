@@ -1,6 +1,6 @@
 //! Traffic counters of the network interfaces, from `/proc/net/dev`.
 //!
-//! Called by [`super::Collector`] on every tick; it must stay cheap and must not ask the interfaces anything else
+//! Read at every tick, in the lane that the tick waits for; it must stay cheap and must not ask the interfaces anything else
 //! ([`super::link`] does). Not sysinfo: it has no drop and fifo counters, opens ten files of `/sys` per interface and
 //! cannot be pointed at another root.
 //!
@@ -53,11 +53,11 @@ impl Reader {
 /// same name has another.
 #[derive(Debug)]
 enum Indexes {
-    /// This machine's: the kernel is asked each time, over a socket of no other use, which is `None` before the first time and
-    /// where there can be none.
+    /// This machine's: the kernel is asked each time, over a socket that is there for this question alone. `None` before the
+    /// first time, and where no socket can be opened.
     Live(Option<OwnedFd>),
-    /// Those of `/sys/class/net` below another root, which are files of another reader as well: looked at again only when the
-    /// list is another than the one before, or a counter fell.
+    /// Those of `/sys/class/net` below another root. [`super::link`] reads these files as well, so they are read here only when
+    /// the list of interfaces has changed or a counter fell.
     Sysfs(PathBuf, Vec<RawInterfaceCounters>),
 }
 
@@ -126,7 +126,13 @@ fn parse(path: &Path, text: &str, names: &[Arc<str>], faults: &mut Faults) -> Re
         let mut sent = [0; 8];
         received.copy_from_slice(&columns[..8]);
         sent.copy_from_slice(&columns[8..]);
-        list.push(RawInterfaceCounters { name: shared(name, names, list.len()), index: None, received, sent });
+        list.push(RawInterfaceCounters {
+            name: shared(name, names, list.len()),
+            index: None,
+            received,
+            sent,
+            only_first: false,
+        });
         Ok(Taken::Value)
     })?;
     Ok(list)

@@ -6,6 +6,25 @@ use std::path::{Path, PathBuf};
 
 use crate::model::Machine;
 
+/// Which readers tell of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Those of the files of Linux.
+    #[cfg(target_os = "linux")]
+    Linux,
+    /// Those that ask the crate `sysinfo`. They know no roots.
+    Portable,
+}
+
+impl Readers {
+    /// The best ones for the system that this program was built for.
+    #[cfg(target_os = "linux")]
+    pub const BEST: Self = Self::Linux;
+    /// The best ones for the system that this program was built for.
+    #[cfg(not(target_os = "linux"))]
+    pub const BEST: Self = Self::Portable;
+}
+
 /// The roots that readers look under, and the machine's constants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
@@ -17,6 +36,8 @@ pub struct Paths {
     pub rootfs: PathBuf,
     /// Page size and clock tick.
     pub machine: Machine,
+    /// Who reads.
+    pub readers: Readers,
 }
 
 impl Paths {
@@ -31,6 +52,7 @@ impl Paths {
                 page_bytes: rustix::param::page_size() as u64,
                 ticks_per_second: rustix::param::clock_ticks_per_second(),
             },
+            readers: Readers::BEST,
         }
     }
 

@@ -1,7 +1,10 @@
 //! What holds where nothing was typed: no flag, no variable. The one place for it, apart from the bounds in `limits` and
 //! the roots in `collect::Paths`, which are named here so that `--help` shows them too.
 
-use crate::collect::Paths;
+use clap::ValueEnum;
+
+use crate::cli::Collector;
+use crate::collect::{Paths, Readers};
 use crate::limits::Limits;
 
 /// `--address`: both loopback addresses.
@@ -12,6 +15,13 @@ pub const PORT: u16 = 4500;
 
 /// `--interval`.
 pub const INTERVAL: &str = "1s";
+
+/// `--collector`: the best there is for this system.
+pub const COLLECTOR: Collector = match Readers::BEST {
+    #[cfg(target_os = "linux")]
+    Readers::Linux => Collector::Linux,
+    Readers::Portable => Collector::Portable,
+};
 
 /// Most threads that serve, where `--workers` does not say how many.
 const MOST_WORKERS: usize = 4;
@@ -31,6 +41,7 @@ pub(super) fn shown() -> Vec<(&'static str, String)> {
         ("max_connections", limits.streams.to_string()),
         ("max_per_address", limits.streams_per_address.to_string()),
         ("max_unclaimed", limits.unclaimed_workers.to_string()),
+        ("collector", COLLECTOR.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()),
         ("procfs", paths.procfs.display().to_string()),
         ("sysfs", paths.sysfs.display().to_string()),
         ("rootfs", paths.rootfs.display().to_string()),

@@ -163,7 +163,7 @@ struct ProcessRow<'a> {
     username: Option<Cow<'a, str>>,
     mem: Option<f64>,
     /// rss, vms, shared, text, lib, data, dirty; bytes.
-    memory_info: Option<[u64; 7]>,
+    memory_info: Option<[Option<u64>; 7]>,
 }
 
 /// The ten largest by resident memory, largest first.
@@ -181,8 +181,8 @@ fn process(process: &Process) -> ProcessRow<'_> {
         mem: process.memory.map(|m| round(mebibytes(m.resident_bytes), 2)),
         memory_info: process.memory.map(|m| {
             [
-                m.resident_bytes,
-                m.virtual_bytes,
+                Some(m.resident_bytes),
+                Some(m.virtual_bytes),
                 m.shared_bytes,
                 m.text_bytes,
                 m.library_bytes,
@@ -242,7 +242,7 @@ struct StatisticsRow {
     pk_received: u64,
     error_in: u64,
     error_out: u64,
-    dropout: u64,
+    dropout: Option<u64>,
 }
 
 impl Serialize for Statistics<'_> {
@@ -377,16 +377,17 @@ mod tests {
     fn a_user_without_a_name_is_shown_by_number() {
         let row = Process {
             pid: 7,
-            parent_pid: 1,
+            parent_pid: Some(1),
             name: "a".into(),
             state: process::ProcessState::Running,
             uid: Some(4242),
             user: None,
-            threads: 1,
-            nice: 0,
+            threads: Some(1),
+            nice: Some(0),
             start_time_unix_seconds: None,
-            cpu_user_seconds: 0.0,
-            cpu_system_seconds: 0.0,
+            cpu_user_seconds: Some(0.0),
+            cpu_system_seconds: Some(0.0),
+            cpu_seconds: None,
             cpu_ratio: None,
             memory: None,
             memory_ratio: None,

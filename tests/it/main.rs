@@ -21,6 +21,7 @@
 //! | `matrix`   | every file of the machine missing, empty and garbage: its fields are null, nothing else changes     |
 //! | `names`    | what processes call themselves and were started with: no secret, no flood, nobody held up             |
 //! | `once`     | each source is read once a tick, whoever asks; one that hangs costs its own numbers                   |
+//! | `portable` | both collectors tell the same of this machine at the same moment                                 |
 //! | `socket`   | no tests: WebSockets for the others                                                                 |
 //! | `sockets`  | twenty thousand sockets, and nobody waits for their list                                             |
 //! | `spoilt`   | one bad line of a kernel file costs its own values; what odd kernels and containers write             |
@@ -49,6 +50,7 @@ mod matrix;
 mod names;
 mod once;
 mod pipeline;
+mod portable;
 mod socket;
 mod sockets;
 mod spoilt;

@@ -8,7 +8,6 @@ mod arrivals;
 pub mod command_line;
 mod kept;
 pub(super) mod list;
-mod naming;
 pub(super) mod parse;
 mod table;
 #[cfg(test)]
@@ -24,9 +23,9 @@ use rustix::io::Errno;
 pub use command_line::{command_line, name};
 pub use kept::descriptor_budget;
 
-use super::Paths;
 use super::file::{parse_error, read_error};
 use super::user::Users;
+use super::{Paths, naming};
 use crate::model::process::TOP;
 use crate::model::process::{RawProcess, RawProcessStat, RawProcesses};
 use crate::model::{ReadError, Reading};

@@ -38,7 +38,7 @@ const FAREWELL_LIMIT: Duration = Duration::from_secs(2);
 /// How often idle connections are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// In so many sweeps bytes may wait behind an answer that is on its way.
+/// How many sweeps in a row may find bytes waiting behind an answer that is on its way; then the connection ends.
 const UNWANTED_SWEEPS: u32 = 2;
 
 /// Descriptors of listeners, threads, the log and whatever a reader opens for a moment.
@@ -80,7 +80,7 @@ pub struct Connection {
     /// Whether that body was whole when it was answered, so that only the client can hold it up.
     is_whole: Cell<bool>,
     stalled_time: Duration,
-    /// In how many sweeps one after the other bytes waited that nobody will read before the answer ends.
+    /// How many sweeps in a row found bytes that nobody will read before the answer ends.
     unwanted: Cell<u32>,
     /// Whether the kernel would not take what was written last.
     is_blocked: Cell<bool>,
@@ -108,9 +108,13 @@ thread_local! {
 /// To be called on the worker's thread for each accepted socket. `room` is how many the thread takes.
 pub fn open(stream: TcpStream, user_timeout: Duration, room: usize) -> (SharedStream, Rc<Connection>) {
     // A client that takes nothing: the kernel gives up on unacknowledged data after this time.
+    #[cfg(target_os = "linux")]
     if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(&stream, user_timeout.as_millis() as u32) {
         log::debug!("TCP_USER_TIMEOUT: {error}");
     }
+    // Elsewhere there is no such option: a silent client ends with the writes that time out.
+    #[cfg(not(target_os = "linux"))]
+    let _ = user_timeout;
     let _ = stream.set_nodelay(true);
     let nobody = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
     let (peer, local) = (stream.peer_addr().unwrap_or(nobody), stream.local_addr().unwrap_or(nobody));
