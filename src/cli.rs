@@ -21,6 +21,10 @@ pub struct Args {
     #[command(subcommand)]
     pub command: Option<Command>,
 
+    /// Configuration file, in TOML; without this flag /etc/psmonitor/psmonitor.toml, where there is one
+    #[arg(long, value_name = "FILE", env = "PSMONITOR_CONFIG", global = true)]
+    pub config: Option<PathBuf>,
+
     /// Address or host name to listen on; every address that the name has is listened on
     #[arg(long, value_name = "ADDRESS", env = "PSMONITOR_ADDRESS")]
     pub address: Option<String>,
@@ -91,6 +95,16 @@ pub struct Args {
           num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     pub allow_kill: Option<bool>,
 
+    /// Let System Monitor agents, and psmonitor's own, report to this server; needs --data-dir
+    #[arg(long, env = "PSMONITOR_RECEIVE", value_name = "YES", value_parser = BoolishValueParser::new(),
+          num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    pub receive: Option<bool>,
+
+    /// With --receive: systems that nobody named may report, too, and are known from their first report on
+    #[arg(long, env = "PSMONITOR_AUTO_REGISTER", value_name = "YES", value_parser = BoolishValueParser::new(),
+          num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    pub auto_register: Option<bool>,
+
     /// Who reads the machine: the files of Linux, or what the sysinfo library knows, which is less; the only one elsewhere
     #[arg(long, value_name = "WHO", env = "PSMONITOR_COLLECTOR")]
     pub collector: Option<Collector>,
@@ -106,6 +120,23 @@ pub struct Args {
     /// Where the root of the watched machine is
     #[arg(long, value_name = "FOLDER", env = "PSMONITOR_ROOTFS")]
     pub rootfs: Option<PathBuf>,
+
+    /// Print the manual page, or the completions of a shell; for those who make packages
+    #[arg(long, value_name = "WHAT", hide = true)]
+    pub generate: Option<Page>,
+}
+
+/// What is made of the list of flags and commands, beside the help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Page {
+    /// psmonitor(1).
+    Man,
+    /// Completions for bash.
+    Bash,
+    /// Completions for zsh.
+    Zsh,
+    /// Completions for fish.
+    Fish,
 }
 
 /// Who reads the machine.
@@ -118,10 +149,96 @@ pub enum Collector {
 }
 
 /// What the program does instead of serving.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Print the hash of a password for the users file; asks for it, or reads it from standard input
     HashPassword,
+
+    /// Validate the settings, the configuration file and the files that it names; print each setting and where it was set
+    CheckConfig,
+
+    /// Print statistics without a server
+    #[command(flatten)]
+    Statistics(Statistics),
+
+    /// Tell whether a server is up and how old its numbers are; the exit code is 0 if it is, else 1
+    Status(Status),
+
+    /// Print a new name for a machine that reports to a System Monitor server
+    #[command(alias = "generate_system_id")]
+    GenerateSystemId,
+}
+
+/// Statistics that are printed without a server.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Statistics {
+    /// Print how busy the processors are, measured over a second
+    Cpu(Show),
+
+    /// Print how much memory is used
+    Memory(Show),
+
+    /// Print the processes
+    Processes(Show),
+
+    /// Print how full the disks are
+    Disks(Show),
+
+    /// Print the network interfaces, and what they received and sent
+    Network(Show),
+}
+
+/// How statistics are printed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct Show {
+    /// Print JSON on a terminal too; whatever else reads gets JSON anyway
+    #[arg(long)]
+    pub json: bool,
+
+    /// Print again and again, in place on a terminal, this often: seconds, or a number with ms, s, m or h (100ms to 1h)
+    #[arg(long, short, value_name = "TIME", num_args = 0..=1, default_missing_value = "1s")]
+    pub watch: Option<String>,
+}
+
+/// Which server is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct Status {
+    /// http://HOST:PORT, https://HOST or unix:/PATH; without it the server that the settings of this program start
+    #[arg(value_name = "URL")]
+    pub url: Option<String>,
+
+    /// File in PEM with the server's own certificate, or those of authorities that may have signed it; without it the system's
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// A part of the statistics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// `cpu`.
+    Cpu,
+    /// `memory`.
+    Memory,
+    /// `processes`.
+    Processes,
+    /// `disks`.
+    Disks,
+    /// `network`.
+    Network,
+}
+
+impl Statistics {
+    /// The part that is to be printed, and how.
+    #[must_use]
+    pub fn part(&self) -> (Part, &Show) {
+        match self {
+            Self::Cpu(show) => (Part::Cpu, show),
+            Self::Memory(show) => (Part::Memory, show),
+            Self::Processes(show) => (Part::Processes, show),
+            Self::Disks(show) => (Part::Disks, show),
+            Self::Network(show) => (Part::Network, show),
+        }
+    }
 }
 
 /// What is wrong and the hint, out of clap's answer of several lines: `error: ...`, then `tip: ...` or `[possible values: ...]`

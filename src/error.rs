@@ -11,6 +11,14 @@ pub enum StartupError {
     /// A flag, variable or file says something that makes no sense.
     #[error("{0}")]
     Config(String),
+    /// A setting has a value that makes no sense.
+    #[error("{place} {problem}")]
+    Setting {
+        /// Where it was set: the flag, the variable, or the file's line and key. As long as nobody knows better, the flag.
+        place: String,
+        /// The value, and what is wrong with it.
+        problem: String,
+    },
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {source}; {}", listen_hint(source))]
     Listen {
@@ -33,6 +41,17 @@ pub enum StartupError {
     /// The history cannot be kept where it should be.
     #[error("--data-dir: {0}")]
     History(#[from] crate::history::HistoryError),
+    /// The reports of other machines cannot be kept where they should be.
+    #[error("--receive: {0}")]
+    Receiver(#[from] crate::receiver::OpenError),
+    /// A server that was asked how it is.
+    #[error("{url} is not up: {reason}")]
+    Down {
+        /// The server.
+        url: String,
+        /// What it said, or that it said nothing.
+        reason: String,
+    },
     /// Anything else of the system.
     #[error("{what}: {source}")]
     Io {
@@ -60,8 +79,13 @@ impl StartupError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Resolve { .. } => 2,
-            Self::Listen { .. } | Self::Unreadable(_) | Self::History(_) | Self::Io { .. } => 1,
+            Self::Config(_) | Self::Setting { .. } | Self::Resolve { .. } => 2,
+            Self::Listen { .. }
+            | Self::Unreadable(_)
+            | Self::History(_)
+            | Self::Receiver(_)
+            | Self::Down { .. }
+            | Self::Io { .. } => 1,
         }
     }
 }

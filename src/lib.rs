@@ -16,7 +16,8 @@
 //! ```
 //!
 //! [`app`] puts the parts together and is the only one that sees them all. Beside that way stand [`history`], which
-//! remembers every snapshot in [`timeseries`]; [`auth`], who somebody is; [`worker`], who waits for a stream; [`cli`] and
+//! remembers every snapshot in [`timeseries`]; [`receiver`], which keeps what other machines report about themselves;
+//! [`command`], what is printed without a server; [`auth`], who somebody is; [`worker`], who waits for a stream; [`cli`] and
 //! [`config`], what was typed and what it means; [`limits`], what is bounded; [`origin`], host names and origins as text;
 //! [`error`], what goes wrong at start.
 //!
@@ -28,6 +29,7 @@ pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod collect;
+pub mod command;
 pub mod config;
 pub mod dialect;
 pub mod error;
@@ -35,6 +37,7 @@ pub mod history;
 pub mod limits;
 pub mod model;
 pub mod origin;
+pub mod receiver;
 pub mod sampler;
 pub mod server;
 pub mod terminal;
@@ -47,7 +50,7 @@ mod tests {
 
     /// Each room of the house and the rooms that it may import from, which stand above it. What a test imports does not
     /// count: it may build its input with whatever makes it.
-    const ROOMS: [(&str, &[&str]); 16] = [
+    const ROOMS: [(&str, &[&str]); 18] = [
         ("model", &[]),
         ("origin", &[]),
         ("worker", &[]),
@@ -58,18 +61,20 @@ mod tests {
         ("timeseries", &[]),
         ("history", &["model", "timeseries"]),
         ("dialect", &["model"]),
+        ("receiver", &["history", "model", "timeseries"]),
         ("sampler", &["collect", "model"]),
-        ("error", &["history", "model"]),
+        ("error", &["history", "model", "receiver"]),
         ("auth", &["error"]),
-        ("config", &["auth", "cli", "collect", "error", "limits", "origin"]),
+        ("config", &["auth", "cli", "collect", "error", "limits", "origin", "receiver"]),
         (
             "server",
             &[
-                "auth", "config", "dialect", "error", "history", "limits", "model", "origin", "sampler", "terminal",
-                "worker",
+                "auth", "config", "dialect", "error", "history", "limits", "model", "origin", "receiver", "sampler",
+                "terminal", "worker",
             ],
         ),
-        ("app", &["collect", "config", "error", "history", "model", "sampler", "server"]),
+        ("command", &["auth", "cli", "config", "dialect", "error", "model", "terminal"]),
+        ("app", &["cli", "collect", "command", "config", "error", "history", "model", "receiver", "sampler", "server"]),
     ];
 
     fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -3,14 +3,18 @@
 use std::process::ExitCode;
 
 use psmonitor::cli::{self, Command};
-use psmonitor::config::{self, Config};
-use psmonitor::{app, auth, terminal};
+use psmonitor::config::{self, Config, Refusal};
+use psmonitor::{app, auth, command, terminal};
 
 fn main() -> ExitCode {
-    let args = match config::typed() {
-        Ok(args) => args,
-        Err(error) if !error.use_stderr() => error.exit(),
-        Err(error) => {
+    let typed = match config::typed() {
+        Ok(typed) => typed,
+        Err(Refusal::Usage(error)) if !error.use_stderr() => error.exit(),
+        Err(Refusal::File(error)) => {
+            terminal::complain(&format!("psmonitor: {error}"));
+            return ExitCode::from(error.exit_code());
+        }
+        Err(Refusal::Usage(error)) => {
             terminal::complain(&format!("psmonitor: {}; see psmonitor --help", cli::one_line(&error.to_string())));
             return ExitCode::from(2);
         }
@@ -21,9 +25,14 @@ fn main() -> ExitCode {
         .target(env_logger::Target::Pipe(Box::new(terminal::Stderr)))
         .init();
     let system = actix_rt::System::new();
-    let run = match args.command {
+    let run = match &typed.args.command {
+        _ if let Some(page) = typed.args.generate => command::generate::generate(page),
         Some(Command::HashPassword) => auth::prompt::hash_password(),
-        None => Config::from_args(&args).and_then(|config| system.block_on(app::run(&config))),
+        Some(Command::CheckConfig) => app::check(&typed),
+        Some(Command::Status(wanted)) => command::status::status(&typed, wanted),
+        Some(Command::GenerateSystemId) => command::generate_system_id(),
+        Some(Command::Statistics(wanted)) => app::show(&typed, wanted),
+        None => Config::from_typed(&typed).and_then(|config| system.block_on(app::run(&typed, &config))),
     };
     let code = match run {
         Ok(()) => 0,

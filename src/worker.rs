@@ -3,7 +3,7 @@
 //! Called by the server only. Time is tokio's, so that tests can pause it.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -54,7 +54,8 @@ pub struct Registry {
     deadlines: Mutex<VecDeque<(Instant, Uuid)>>,
     /// Wakes the reaper when the queue stops being empty.
     created_one: Notify,
-    limit: usize,
+    /// Read at each creation, written at SIGHUP.
+    limit: AtomicUsize,
     created: AtomicU64,
     claimed: AtomicU64,
     reaped: AtomicU64,
@@ -69,7 +70,7 @@ impl Registry {
             waiting: DashMap::new(),
             deadlines: Mutex::default(),
             created_one: Notify::new(),
-            limit,
+            limit: AtomicUsize::new(limit),
             created: AtomicU64::new(0),
             claimed: AtomicU64::new(0),
             reaped: AtomicU64::new(0),
@@ -77,12 +78,17 @@ impl Registry {
         }
     }
 
+    /// From now on there is room for `limit` unclaimed workers.
+    pub fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
     /// A new worker, waiting to be claimed for [`LIFETIME`].
     pub fn create(&self, owner: Option<Arc<str>>) -> Result<Uuid, Full> {
         let now = Instant::now();
         let mut deadlines = self.deadlines.lock().unwrap_or_else(PoisonError::into_inner);
         self.reap_due(&mut deadlines, now);
-        if self.waiting.len() >= self.limit {
+        if self.waiting.len() >= self.limit.load(Ordering::Relaxed) {
             self.refused.fetch_add(1, Ordering::Relaxed);
             let wait = deadlines.front().map_or(LIFETIME, |(deadline, _)| deadline.duration_since(now));
             return Err(Full { retry_after: Duration::from_secs(wait.as_millis().div_ceil(1000).max(1) as u64) });
@@ -120,7 +126,7 @@ impl Registry {
                 self.reaped.fetch_add(1, Ordering::Relaxed);
             }
         }
-        if deadlines.is_empty() && deadlines.capacity() > 4 * self.limit.max(64) {
+        if deadlines.is_empty() && deadlines.capacity() > 4 * self.limit.load(Ordering::Relaxed).max(64) {
             deadlines.shrink_to_fit();
         }
     }

@@ -2,6 +2,8 @@
 //! and stop. Run by `main`; what tests start is this. The one place that sees all parts, and it must do nothing else.
 
 mod machine;
+mod reload;
+mod show;
 mod trim;
 mod url;
 
@@ -13,13 +15,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::collect::{self, limit};
-use crate::config::Config;
+use crate::config::{Config, Typed};
 use crate::error::StartupError;
 use crate::history::History;
 use crate::model::Subjects;
+use crate::receiver::Receiver;
 use crate::sampler::{Sampler, Settings};
 use crate::server::{self, Server};
 use machine::Local;
+pub use show::show;
 
 /// What the history remembers besides the vitals, and how often it is read when nobody watches.
 const HISTORY_NEEDS: Subjects = Subjects::FILESYSTEMS.with(Subjects::SENSORS);
@@ -33,19 +37,32 @@ const STOP_LIMIT: Duration = Duration::from_millis(4_700);
 struct App {
     server: Server,
     history: Arc<History>,
+    receiver: Option<Arc<Receiver>>,
     clock: JoinHandle<()>,
 }
 
+/// `psmonitor check-config`: validates the settings and reads the files that they name, then prints each setting and where it
+/// was set. Starts nothing.
+pub fn check(typed: &Typed) -> Result<(), StartupError> {
+    let config = Config::from_typed(typed)?;
+    server::check(&config).map_err(|error| typed.locate(error))?;
+    let report = typed.report();
+    std::io::stdout()
+        .write_all(report.as_bytes())
+        .map_err(|source| StartupError::Io { what: "cannot print the settings", source })
+}
+
 /// Runs until a signal says to stop: SIGTERM and SIGINT stop, SIGHUP reads files again. Must be called inside an actix system.
-pub async fn run(config: &Config) -> Result<(), StartupError> {
+pub async fn run(typed: &Typed, config: &Config) -> Result<(), StartupError> {
+    trim::give_back_large_at_once();
     limit::raise_descriptor_limit();
     let (mut terminate, mut interrupt) = (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
     let mut hangup = listen_for(SignalKind::hangup())?;
-    let app = App::start(config)?;
-    let reloader = app.server.reloader();
+    let app = App::start(config).map_err(|error| typed.locate(error))?;
+    let mut running = reload::Running::new(typed.clone(), config.clone(), app.server.reloader());
     actix_rt::spawn(async move {
         while hangup.recv().await.is_some() {
-            reloader.reload().await;
+            running = running.reload().await;
         }
     });
     tokio::select! {
@@ -73,6 +90,9 @@ impl App {
         let bound = server::bind(config)?;
         let history = Arc::new(History::open(config.data_dir.as_deref(), config.interval)?);
         log::info!("{}", history.describe());
+        let receiver =
+            config.receiver.clone().map(|settings| Receiver::open(settings, None)).transpose()?.map(Arc::new);
+        receiver.iter().for_each(|receiver| log::info!("{}", receiver.describe()));
         let recorder = Arc::clone(&history);
         let (sampler, clock) = Sampler::new(Settings {
             interval: config.interval,
@@ -83,7 +103,7 @@ impl App {
         let clock = actix_rt::spawn(clock);
         let addresses = bound.addresses();
         let machine = Arc::new(Local::new(config.paths.clone()));
-        let server = bound.serve(config, sampler, Arc::clone(&history), machine)?;
+        let server = bound.serve(config, sampler, Arc::clone(&history), receiver.clone(), machine)?;
         let scheme = if config.tls.is_some() { "https" } else { "http" };
         // Where nobody reads this there is nobody to tell.
         let mut out = std::io::stdout();
@@ -96,7 +116,7 @@ impl App {
         if !outside.is_empty() {
             let _ = writeln!(out, "from other machines: {}", outside.join(" "));
         }
-        Ok(Self { server, history, clock })
+        Ok(Self { server, history, receiver, clock })
     }
 
     /// Stops the clients' side first, then the sampler, and closes the history last, so that a slow disk delays nobody.
@@ -105,6 +125,10 @@ impl App {
         self.history.flush();
         self.server.stop().await;
         self.clock.abort();
-        let _ = tokio::task::spawn_blocking(move || self.history.close_by(deadline)).await;
+        let close = move || {
+            self.receiver.iter().for_each(|receiver| receiver.close_by(deadline));
+            self.history.close_by(deadline);
+        };
+        let _ = tokio::task::spawn_blocking(close).await;
     }
 }

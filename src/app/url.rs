@@ -16,12 +16,7 @@ const LOOPBACK: u32 = 0x8;
 /// `http://NAME:PORT/`, or https, of the first listener, by name where it was given one; a wildcard is reachable as localhost.
 pub fn own(scheme: &str, first: Option<&Listen>, addresses: &[SocketAddr]) -> String {
     let port = addresses.first().map_or(0, SocketAddr::port);
-    let host = first.map_or("localhost", |listen| listen.host.as_str());
-    match host.parse::<IpAddr>() {
-        Ok(ip) if ip.is_unspecified() => format!("{scheme}://localhost:{port}/"),
-        Ok(IpAddr::V6(ip)) => format!("{scheme}://[{ip}]:{port}/"),
-        _ => format!("{scheme}://{host}:{port}/"),
-    }
+    first.map_or_else(|| format!("{scheme}://localhost:{port}/"), |listen| listen.url(scheme, port))
 }
 
 /// Every further address that is listened on: those that the first listener's name does not mean. Wildcards are told by

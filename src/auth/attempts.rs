@@ -50,6 +50,17 @@ impl Attempts {
         Ok(Try(key))
     }
 
+    /// Whether there is a try. `Err` says when there will be one.
+    pub fn look(&self, address: IpAddr) -> Result<(), Duration> {
+        let now = Instant::now();
+        let full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = key(address);
+        let key = if full_at.len() >= MOST_ADDRESSES && !full_at.contains_key(&key) { SHARED } else { key };
+        let without = full_at.get(&key).map_or(now, |at| (*at).max(now)) + REFILL;
+        let latest = now + REFILL * TRIES;
+        if without > latest { Err(without - latest) } else { Ok(()) }
+    }
+
     /// Gives a try back: the login was right.
     pub fn give_back(&self, Try(key): Try) {
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,10 +93,14 @@ mod tests {
             assert!(attempts.take(address).is_ok());
         }
         assert_eq!(attempts.take(address), Err(REFILL));
+        assert_eq!(attempts.look(address), Err(REFILL));
         assert!(attempts.take(IpAddr::from([192, 0, 2, 2])).is_ok(), "another address is not affected");
         tokio::time::advance(REFILL - Duration::from_secs(1)).await;
         assert_eq!(attempts.take(address), Err(Duration::from_secs(1)));
         tokio::time::advance(Duration::from_secs(1)).await;
+        for _ in 0..10 {
+            assert_eq!(attempts.look(address), Ok(()), "looking costs nothing");
+        }
         assert!(attempts.take(address).is_ok());
         assert!(attempts.take(address).is_err());
     }
@@ -129,6 +144,7 @@ mod tests {
         }
         assert_eq!(attempts.full_at.lock().unwrap().len(), MOST_ADDRESSES + 1);
         assert!(attempts.take(IpAddr::from([192, 0, 2, 1])).is_err(), "the shared count is used up");
+        assert!(attempts.look(IpAddr::from([192, 0, 2, 1])).is_err());
         tokio::time::advance(REFILL).await;
         assert!(attempts.take(IpAddr::from([192, 0, 2, 1])).is_ok());
         assert!(attempts.full_at.lock().unwrap().len() <= 2);

@@ -12,7 +12,7 @@ const MOST_BYTES: u64 = 1024 * 1024;
 
 /// What a complaint about the file that `flag` names says.
 pub fn complaint(flag: &str, path: &Path, what: &str) -> StartupError {
-    StartupError::Config(format!("{flag} {}: {what}", path.display()))
+    StartupError::Setting { place: flag.to_owned(), problem: format!("{}: {what}", path.display()) }
 }
 
 /// The whole file that `flag` names.

@@ -10,6 +10,7 @@ pub mod prompt;
 mod session;
 pub mod token;
 mod user;
+mod verdict;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -21,9 +22,11 @@ use tokio::sync::Semaphore;
 
 use crate::error::StartupError;
 use attempts::Attempts;
+use password::PasswordHash;
 use session::Sessions;
 use token::Tokens;
 use user::Users;
+use verdict::Verdicts;
 
 /// Passwords that are checked at once. Each takes one core and, with our own hashes, 19 MiB for some 30 ms.
 const CHECKS_AT_ONCE: usize = 2;
@@ -91,14 +94,16 @@ pub enum Refused {
 /// Everything that is compared with. Replaced as a whole when the files are read again.
 #[derive(Clone, Debug, Default)]
 struct Keys {
+    sources: Sources,
     tokens: Arc<Tokens>,
     users: Arc<Users>,
+    /// What was found with these users.
+    verdicts: Arc<Verdicts>,
 }
 
 /// The doorkeeper.
 #[derive(Debug)]
 pub struct Auth {
-    sources: Sources,
     /// Read at each request for the time of a clone; written when the files are read again.
     keys: RwLock<Keys>,
     sessions: Sessions,
@@ -109,7 +114,7 @@ pub struct Auth {
 impl Auth {
     /// Reads all sources. Without a token, a users file with nobody in it would lock everybody out, which is refused.
     pub fn load(sources: &Sources) -> Result<Self, StartupError> {
-        let keys = Keys { tokens: Arc::new(sources.tokens()?), users: Arc::new(sources.users()?) };
+        let keys = sources.read()?;
         if let Some(path) = sources.users_file.as_deref().filter(|_| keys.users.is_empty()) {
             if !sources.has_tokens() {
                 let what = "there is no user in it, so nobody could come in; put a line NAME:HASH in it, with the hash \
@@ -123,7 +128,6 @@ impl Auth {
             source: std::io::Error::other("the system has no random numbers"),
         })?;
         Ok(Self {
-            sources: sources.clone(),
             keys: RwLock::new(keys),
             sessions,
             attempts: Attempts::default(),
@@ -131,33 +135,13 @@ impl Auth {
         })
     }
 
-    /// Reads the files again, and says in the log what came of each. What is broken stays as it was; users who are gone are
-    /// gone, the last one too. Reads files, so not for the async threads.
-    pub fn reload(&self) {
-        let mut keys = self.keys();
+    /// Reads the files of `sources` again, and says in the log what came of each. What is broken stays as it was; users who are
+    /// gone are gone, the last one too. Other files than before are taken over together or not at all. Reads files, so not
+    /// for the async threads.
+    pub fn reload(&self, sources: &Sources) {
+        let old = self.keys();
         // Told once the new keys are in place: whoever reads that a token is gone may count on it.
-        let mut told = Vec::new();
-        if let Some(path) = &self.sources.token_file {
-            match self.sources.tokens() {
-                Ok(tokens) => {
-                    told.push((Level::Info, format!("--token-file {}: read again, {tokens:?}", path.display())));
-                    keys.tokens = Arc::new(tokens);
-                }
-                Err(error) => told.push((Level::Error, format!("{error}; the old tokens stay"))),
-            }
-        }
-        if let Some(path) = &self.sources.users_file {
-            match self.sources.users() {
-                Ok(users) => {
-                    told.push((Level::Info, format!("--users-file {}: read again, {users:?}", path.display())));
-                    if users.is_empty() {
-                        told.push((Level::Warn, format!("--users-file {}: {NO_USER}", path.display())));
-                    }
-                    keys.users = Arc::new(users);
-                }
-                Err(error) => told.push((Level::Error, format!("{error}; the old users stay"))),
-            }
-        }
+        let (keys, told) = if old.sources == *sources { old.read_again() } else { old.read_others(sources) };
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
         for (level, line) in told {
             log::log!(level, "{line}");
@@ -167,7 +151,7 @@ impl Auth {
     /// Whether strangers are kept out at all.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        self.sources.is_any()
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).sources.is_any()
     }
 
     /// Who holds this token, one of a file or one that a login gave. `None` for nobody we know.
@@ -180,13 +164,57 @@ impl Auth {
         self.sessions.verify(bearer, &keys.users, SystemTime::now()).map(Identity::User)
     }
 
-    /// The token of a user with this name and password, and the name. An unknown name takes as long as a wrong password.
+    /// Who sends this name and password with a request (HTTP Basic): the holder of a token, which then is the password, or a
+    /// user. What was checked a moment ago is not checked again; what is wrong counts as a login, once.
+    pub async fn identify_basic(&self, name: &str, password: &str, address: IpAddr) -> Result<Identity, Refused> {
+        if let Some(identity) = self.identify(Some(password)) {
+            return Ok(identity);
+        }
+        let (keys, mark) = (self.keys(), self.sessions.mark(name, password));
+        let remembered = || {
+            // Only who has a try left is told: else whoever guesses could ask what is remembered as often as they like.
+            self.attempts.look(address).map_err(Refused::TooMany)?;
+            keys.verdicts.of(&mark).map(|name| name.map(Identity::User).ok_or(Refused::Wrong)).transpose()
+        };
+        if let Some(identity) = remembered()? {
+            return Ok(identity);
+        }
+        let _turn = keys.verdicts.turn(&mark).await;
+        if let Some(identity) = remembered()? {
+            return Ok(identity);
+        }
+        match self.check(&keys.users, name, password.to_owned(), address).await {
+            Ok((name, _)) => {
+                keys.verdicts.keep(mark, Some(&name));
+                Ok(Identity::User(name))
+            }
+            Err(Refused::Wrong) => {
+                keys.verdicts.keep(mark, None);
+                Err(Refused::Wrong)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The token of a user with this name and password, and the name.
     pub async fn log_in(&self, name: &str, password: String, address: IpAddr) -> Result<(String, Arc<str>), Refused> {
-        if self.sources.users_file.is_none() {
+        if self.keys().sources.users_file.is_none() {
             return Err(Refused::NoUsers);
         }
+        let (name, hash) = self.check(&self.keys().users, name, password, address).await?;
+        Ok((self.sessions.issue(&name, &hash, SystemTime::now()), name))
+    }
+
+    /// The user with this name and password. An unknown name takes as long as a wrong password.
+    async fn check(
+        &self,
+        users: &Users,
+        name: &str,
+        password: String,
+        address: IpAddr,
+    ) -> Result<(Arc<str>, PasswordHash), Refused> {
         let taken = self.attempts.take(address).map_err(Refused::TooMany)?;
-        let candidate = self.keys().users.candidate(name).ok_or(Refused::Wrong)?;
+        let candidate = users.candidate(name).ok_or(Refused::Wrong)?;
         let turn = tokio::time::timeout(TURN, Arc::clone(&self.turns).acquire_owned()).await;
         let Ok(Ok(turn)) = turn else { return Err(Refused::Busy) };
         let check = tokio::task::spawn_blocking(move || {
@@ -201,7 +229,7 @@ impl Auth {
         };
         self.attempts.give_back(taken);
         log::info!("{name} logged in from {address}");
-        Ok((self.sessions.issue(&name, &hash, SystemTime::now()), name))
+        Ok((name, hash))
     }
 
     fn keys(&self) -> Keys {
@@ -209,11 +237,64 @@ impl Auth {
     }
 }
 
+impl Keys {
+    /// The same files again, each for itself.
+    fn read_again(mut self) -> (Self, Vec<(Level, String)>) {
+        let mut told = Vec::new();
+        if let Some(path) = &self.sources.token_file {
+            match self.sources.tokens() {
+                Ok(tokens) => {
+                    told.push((Level::Info, format!("--token-file {}: read again, {tokens:?}", path.display())));
+                    self.tokens = Arc::new(tokens);
+                }
+                Err(error) => told.push((Level::Error, format!("{error}; the old tokens stay"))),
+            }
+        }
+        if let Some(path) = &self.sources.users_file {
+            match self.sources.users() {
+                Ok(users) => {
+                    told.push((Level::Info, format!("--users-file {}: read again, {users:?}", path.display())));
+                    if users.is_empty() {
+                        told.push((Level::Warn, format!("--users-file {}: {NO_USER}", path.display())));
+                    }
+                    (self.users, self.verdicts) = (Arc::new(users), Arc::default());
+                }
+                Err(error) => told.push((Level::Error, format!("{error}; the old users stay"))),
+            }
+        }
+        (self, told)
+    }
+
+    /// Other files. One that is broken must not open a door that the other has closed.
+    fn read_others(self, sources: &Sources) -> (Self, Vec<(Level, String)>) {
+        match sources.read() {
+            Ok(new) => {
+                let line = format!("tokens and users are read from other files: {:?}, {:?}", new.tokens, new.users);
+                (new, vec![(Level::Info, line)])
+            }
+            Err(error) => (self, vec![(Level::Error, format!("{error}; the old tokens and users stay"))]),
+        }
+    }
+}
+
 impl Sources {
+    fn read(&self) -> Result<Keys, StartupError> {
+        let (tokens, users) = (Arc::new(self.tokens()?), Arc::new(self.users()?));
+        Ok(Keys { sources: self.clone(), tokens, users, verdicts: Arc::default() })
+    }
+
     /// Whether there is any way to prove who one is.
     #[must_use]
     pub fn is_any(&self) -> bool {
         self.has_tokens() || self.users_file.is_some()
+    }
+
+    /// One of the tokens, to show to a server that wants one.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or in which there is none.
+    pub fn first_token(&self) -> Result<Option<String>, StartupError> {
+        Ok(self.tokens()?.first())
     }
 
     fn has_tokens(&self) -> bool {
@@ -290,14 +371,14 @@ mod tests {
 
         std::fs::write(&tokens, "fedcba9876543210\n").unwrap();
         std::fs::write(&users, "nonsense\n").unwrap();
-        auth.reload();
+        auth.reload(&auth.keys().sources);
         assert_eq!(who(&auth, "0123456789abcdef"), None);
         assert_eq!(who(&auth, "fedcba9876543210"), Some(Identity::Token));
         assert!(who(&auth, &ann).is_some(), "a broken users file changes nothing");
 
         std::fs::write(&tokens, "short\n").unwrap();
         std::fs::write(&users, format!("bob:{SECRET}\n")).unwrap();
-        auth.reload();
+        auth.reload(&auth.keys().sources);
         assert_eq!(who(&auth, "fedcba9876543210"), Some(Identity::Token), "a broken token file changes nothing");
         assert_eq!(who(&auth, &ann), None, "a user who is gone from the file is gone");
         assert!(auth.log_in("bob", "secret".into(), ADDRESS).await.is_ok());
@@ -320,8 +401,100 @@ mod tests {
         std::fs::write(&users, format!("ann:{SECRET}\n")).unwrap();
         let auth = Auth::load(&sources).unwrap();
         std::fs::write(&users, "").unwrap();
-        auth.reload();
+        auth.reload(&auth.keys().sources);
         assert!(auth.keys().users.is_empty(), "whoever is taken out of the file is out");
+    }
+
+    #[test]
+    fn other_files_are_taken_over_together_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let auth = auth(folder.path(), "0123456789abcdef\n", &format!("ann:{SECRET}\n"));
+        let users_file = Some(folder.path().join("others"));
+        let other = Sources { users_file, ..Sources::default() };
+        auth.reload(&other);
+        assert!(who(&auth, "0123456789abcdef").is_some() && auth.is_on(), "there is no such file: all stays");
+        std::fs::write(folder.path().join("others"), format!("bob:{SECRET}\n")).unwrap();
+        auth.reload(&other);
+        assert!(who(&auth, "0123456789abcdef").is_none() && auth.is_on());
+        assert_eq!(auth.keys().sources, other);
+        auth.reload(&Sources::default());
+        assert!(!auth.is_on());
+    }
+
+    #[tokio::test]
+    async fn a_password_with_each_request_is_checked_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let auth = auth(folder.path(), "0123456789abcdef\n", &format!("ann:{SECRET}\n"));
+        let ann = Ok(Identity::User("ann".into()));
+        // As many at once as a dashboard with many tiles sends: more than there are tries.
+        let all = (0..40).map(|_| auth.identify_basic("ann", "secret", ADDRESS));
+        assert!(futures_util::future::join_all(all).await.iter().all(|who| *who == ann));
+        let one = std::time::Instant::now();
+        assert!(auth.keys().users.candidate("ann").unwrap().hash.verify("secret"));
+        let (one, many) = (one.elapsed(), std::time::Instant::now());
+        for _ in 0..200 {
+            assert_eq!(auth.identify_basic("ann", "secret", ADDRESS).await, ann);
+        }
+        assert!(many.elapsed() < 50 * one, "200 requests take {:?}, one check {one:?}", many.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_token_is_a_password_whatever_the_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let auth = auth(folder.path(), "0123456789abcdef\n", &format!("ann:{SECRET}\n"));
+        let (session, _) = auth.log_in("ann", "secret".into(), ADDRESS).await.unwrap();
+        for number in 0..20 {
+            let _ = auth.identify_basic("eve", &number.to_string(), ADDRESS).await;
+        }
+        for name in ["", "glances", "ann"] {
+            let who = auth.identify_basic(name, "0123456789abcdef", ADDRESS).await;
+            assert_eq!(who, Ok(Identity::Token), "whatever others try at this address");
+            assert_eq!(auth.identify_basic(name, &session, ADDRESS).await, Ok(Identity::User("ann".into())));
+        }
+    }
+
+    #[tokio::test]
+    async fn wrong_passwords_of_requests_run_out_as_those_of_logins() {
+        let folder = tempfile::tempdir().unwrap();
+        let auth = auth(folder.path(), "0123456789abcdef\n", &format!("ann:{SECRET}\n"));
+        assert!(auth.identify_basic("ann", "secret", ADDRESS).await.is_ok());
+        // One and the same wrong password, again and again, is one try.
+        for _ in 0..50 {
+            assert_eq!(auth.identify_basic("undefined", "undefined", ADDRESS).await, Err(Refused::Wrong));
+        }
+        for number in 0..4 {
+            assert_eq!(auth.identify_basic("ann", &number.to_string(), ADDRESS).await, Err(Refused::Wrong));
+        }
+        // The right one is remembered, and is not told either: who guesses must not be able to ask for it.
+        for password in ["4", "secret", "undefined"] {
+            let refused = auth.identify_basic("ann", password, ADDRESS).await;
+            assert!(matches!(refused, Err(Refused::TooMany(_))), "{password}");
+        }
+        assert!(matches!(auth.log_in("ann", "secret".into(), ADDRESS).await, Err(Refused::TooMany(_))));
+        assert!(auth.identify_basic("ann", "secret", IpAddr::from([192, 0, 2, 1])).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_goes_with_the_users() {
+        let folder = tempfile::tempdir().unwrap();
+        let auth = auth(folder.path(), "0123456789abcdef\n", &format!("ann:{SECRET}\n"));
+        assert!(auth.identify_basic("ann", "secret", ADDRESS).await.is_ok());
+        assert_eq!(auth.identify_basic("bob", "secret", ADDRESS).await, Err(Refused::Wrong));
+        std::fs::write(folder.path().join("users"), format!("bob:{SECRET}\n")).unwrap();
+        auth.reload(&auth.keys().sources);
+        assert_eq!(auth.identify_basic("ann", "secret", ADDRESS).await, Err(Refused::Wrong));
+        assert_eq!(auth.identify_basic("bob", "secret", ADDRESS).await, Ok(Identity::User("bob".into())));
+    }
+
+    #[tokio::test]
+    async fn without_users_a_wrong_password_counts_too() {
+        let sources = Sources { token: Some(Secret("0123456789abcdef".into())), ..Sources::default() };
+        let auth = Auth::load(&sources).unwrap();
+        for number in 0..5 {
+            assert_eq!(auth.identify_basic("", &number.to_string(), ADDRESS).await, Err(Refused::Wrong));
+        }
+        assert!(matches!(auth.identify_basic("", "5", ADDRESS).await, Err(Refused::TooMany(_))));
+        assert_eq!(auth.identify_basic("", "0123456789abcdef", ADDRESS).await, Ok(Identity::Token));
     }
 
     #[tokio::test]

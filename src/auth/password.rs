@@ -12,10 +12,6 @@ const MOST_ARGON2: u64 = 4 * 1024 * 1024;
 /// Most memory that checking an argon2 hash may take, KiB.
 const MOST_ARGON2_MEMORY: u32 = 1024 * 1024;
 
-/// Blocks of 1 KiB that are asked for, if fewer are needed: the kernel gives only those that are written to. What is smaller
-/// than 32 MiB glibc keeps for the thread when it is freed, so that logins would leave hundreds of MiB behind.
-const LEAST_BLOCKS: usize = 33 * 1024;
-
 /// Highest cost of a bcrypt hash. Each step doubles the time; 12 is usual, 15 takes seconds.
 const MOST_BCRYPT: u32 = 15;
 
@@ -71,15 +67,15 @@ impl PasswordHash {
     }
 }
 
-/// As the argon2 crate does it, but with memory that goes back to the system. `None` when the hash makes no sense.
+/// As the argon2 crate does it, but for hashes of the first version too, which say no version. `None` when the hash makes no
+/// sense.
 fn verify_argon2(text: &str, password: &str) -> Option<bool> {
     let hash = Phc::new(text).ok()?;
     let (salt, expected) = (hash.salt.as_ref()?, hash.hash.as_ref()?);
     let params = Params::try_from(&hash).ok()?;
     // The reference program leaves the version out where it is the first one.
     let version = hash.version.map_or(Ok(Version::V0x10), Version::try_from).ok()?;
-    let mut blocks = Vec::with_capacity(params.block_count().max(LEAST_BLOCKS));
-    blocks.resize(params.block_count(), Block::new());
+    let mut blocks = vec![Block::new(); params.block_count()];
     let mut output = vec![0; expected.len()];
     Argon2::new(Algorithm::try_from(hash.algorithm.as_str()).ok()?, version, params)
         .hash_password_into_with_memory(password.as_bytes(), salt, &mut output, &mut blocks)

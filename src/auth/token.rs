@@ -50,6 +50,11 @@ impl Tokens {
         Ok(Self(tokens))
     }
 
+    /// The first token of the file.
+    pub(super) fn first(&self) -> Option<String> {
+        self.0.first().map(|token| String::from_utf8_lossy(token).into_owned())
+    }
+
     /// Whether `given` is one of the tokens. All are compared, whichever fits; only the length can be timed.
     #[must_use]
     pub fn contains(&self, given: &str) -> bool {

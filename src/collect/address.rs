@@ -17,7 +17,7 @@ use crate::model::{Faults, Reading};
 
 /// Every address, in the kernel's order.
 pub fn read(paths: &Paths, faults: &mut Faults) -> Reading<RawAddresses> {
-    let list = if paths.is_live() { live_addresses() } else { file_addresses(&paths.proc("net/if_inet6"), faults) };
+    let list = if paths.is_live() { live_addresses() } else { file_addresses(&paths.net("if_inet6"), faults) };
     Ok(RawAddresses(list?))
 }
 

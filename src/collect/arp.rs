@@ -1,5 +1,6 @@
 //! `/proc/net/arp`: entries of the ARP table by device, the sixth column (`proc_net`(5)).
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use crate::collect::Paths;
@@ -11,11 +12,13 @@ use crate::model::{Faults, Named, Reading};
 /// Number of entries by device, in the order in which the devices first appear.
 #[must_use]
 pub fn reader(paths: &Paths) -> FileReader<ArpEntries> {
-    FileReader::new(paths.proc("net/arp"), parse_arp)
+    FileReader::new(paths.net("arp"), parse_arp)
 }
 
 fn parse_arp(path: &Path, text: &str, faults: &mut Faults) -> Reading<ArpEntries> {
     let mut devices: Vec<Named> = Vec::new();
+    // A host of containers has a device for each of its thousands of entries.
+    let mut places: HashMap<&str, usize> = HashMap::new();
     walk(path, text, faults, |at, line| {
         if at == 1 && line.ends_with("Device") {
             return Ok(Taken::Head);
@@ -26,7 +29,8 @@ fn parse_arp(path: &Path, text: &str, faults: &mut Faults) -> Reading<ArpEntries
         if words.next().is_some() {
             return Err(bad);
         }
-        match devices.iter_mut().find(|(name, _)| &**name == device) {
+        let place = *places.entry(device).or_insert(devices.len());
+        match devices.get_mut(place) {
             Some((_, count)) => *count += 1,
             None => devices.push((device.into(), 1)),
         }

@@ -5,8 +5,9 @@ use std::path::{Component, Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
-use super::Paths;
 use super::attributes::{KeptDir, numbered_in};
+use super::os_release::{Version, version};
+use super::{Below, Paths};
 use crate::model::Reading;
 use crate::model::system::{Clock, ClockSources};
 
@@ -20,6 +21,8 @@ pub struct Reader {
     devices: Vec<(u32, KeptDir)>,
     /// What `TZ` names; `None` where it is not set. Then the machine's own zone counts.
     named: Option<TimeZone>,
+    /// `/etc/localtime` below another root, and what it said last. `None` where the root is our own.
+    local: Option<Local>,
 }
 
 impl Reader {
@@ -27,7 +30,9 @@ impl Reader {
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
         let named = std::env::var_os("TZ").map(|name| zone(&name.to_string_lossy(), paths));
-        Self { directory: paths.sys("devices/system/clocksource"), devices: Vec::new(), named }
+        let is_own = paths.rootfs == Path::new("/");
+        let local = (!is_own).then(|| Local { file: paths.root("etc/localtime"), last: None });
+        Self { directory: paths.sys("devices/system/clocksource"), devices: Vec::new(), named, local }
     }
 
     /// Zone and clock sources now. The time zone data base is cached by the library that reads it.
@@ -36,7 +41,11 @@ impl Reader {
             let open = |(number, name)| Ok((number, KeptDir::open(&self.directory.join(name), &FILES)?));
             self.devices = numbered_in(&self.directory, "clocksource").into_iter().map(open).collect::<Reading<_>>()?;
         }
-        let zone = self.named.clone().unwrap_or_else(TimeZone::system);
+        let zone = match (&self.named, &mut self.local) {
+            (Some(named), _) => named.clone(),
+            (None, Some(local)) => local.zone(),
+            (None, None) => TimeZone::system(),
+        };
         let info = zone.to_offset_info(jiff::Timestamp::now());
         let sources = self.devices.iter().map(|(number, files)| {
             let available = files.text(0).unwrap_or_default();
@@ -54,6 +63,27 @@ impl Reader {
     }
 }
 
+/// The zone of another machine: a file, or mostly a link to one of the data base.
+#[derive(Debug)]
+struct Local {
+    file: Below,
+    last: Option<(Version, TimeZone)>,
+}
+
+impl Local {
+    /// The zone now. A machine without the file, or with a bad one, has UTC (tzset(3)).
+    fn zone(&mut self) -> TimeZone {
+        let Ok(version) = self.file.metadata().map(|metadata| version(&metadata)) else { return TimeZone::UTC };
+        match &self.last {
+            Some((known, zone)) if *known == version => zone.clone(),
+            _ => {
+                let zone = small_file(&self.file).and_then(|bytes| TimeZone::tzif("Local", &bytes).ok());
+                self.last.insert((version, zone.unwrap_or(TimeZone::UTC))).1.clone()
+            }
+        }
+    }
+}
+
 /// Where the zones' files are, below the root (tzset(3)).
 const ZONES: [&str; 3] = ["usr/share/zoneinfo", "usr/lib/zoneinfo", "usr/share/lib/zoneinfo"];
 
@@ -67,23 +97,19 @@ fn zone(value: &str, paths: &Paths) -> TimeZone {
     if value.is_empty() || file.components().any(|part| part == Component::ParentDir) {
         return TimeZone::UTC;
     }
-    let folders = ZONES.iter().flat_map(|folder| [paths.root(folder), Path::new("/").join(folder)]);
-    let places = match file.strip_prefix("/") {
-        Ok(below) => vec![paths.root(&below.to_string_lossy()), file.to_owned()],
-        Err(_) => folders.map(|folder| folder.join(file)).collect(),
+    let both = |file: &Path| [paths.root(file), Below::new(Path::new("/"), file)];
+    let places: Vec<Below> = match file.is_absolute() {
+        true => both(file).into(),
+        false => ZONES.iter().flat_map(|folder| both(&Path::new(folder).join(file))).collect(),
     };
-    let read = |place: &PathBuf| TimeZone::tzif(value, &small_file(place)?).ok();
+    let read = |place: &Below| TimeZone::tzif(value, &small_file(place)?).ok();
     places.iter().find_map(read).or_else(|| TimeZone::posix(value).ok()).unwrap_or(TimeZone::UTC)
 }
 
 /// A file of the data base; these are a few KiB. `None` for whatever else a path may name.
-fn small_file(path: &Path) -> Option<Vec<u8>> {
+fn small_file(file: &Below) -> Option<Vec<u8>> {
     const MOST_BYTES: u64 = 1 << 20;
-    let kind = std::fs::metadata(path).ok()?;
-    if !kind.is_file() || kind.len() > MOST_BYTES {
-        return None;
-    }
-    std::fs::read(path).ok()
+    file.metadata().ok()?.is_file().then(|| file.read_bytes(MOST_BYTES).ok()).flatten()
 }
 
 #[cfg(test)]
@@ -131,6 +157,31 @@ mod tests {
             let info = zone.to_offset_info(jiff::Timestamp::UNIX_EPOCH);
             assert_eq!((info.abbreviation(), info.offset().seconds()), (name, offset), "{value}");
         }
+    }
+
+    #[test]
+    fn another_machines_zone_is_what_its_link_leads_to() {
+        let root = tempfile::tempdir().unwrap();
+        let zones = root.path().join("usr/share/zoneinfo");
+        std::fs::create_dir_all(&zones).unwrap();
+        std::fs::create_dir(root.path().join("etc")).unwrap();
+        std::fs::write(zones.join("Phoenix"), tzif("MST7")).unwrap();
+        std::fs::write(zones.join("New_York"), tzif("EST5")).unwrap();
+        let file = Below::new(root.path(), Path::new("etc/localtime"));
+        let mut local = Local { file, last: None };
+        let mut told = || local.zone().to_offset_info(jiff::Timestamp::UNIX_EPOCH).abbreviation().to_owned();
+        assert_eq!(told(), "UTC");
+        let link = root.path().join("etc/localtime");
+        for (target, name) in [("/usr/share/zoneinfo/Phoenix", "MST"), ("../usr/share/zoneinfo/New_York", "EST")] {
+            std::os::unix::fs::symlink(target, &link).unwrap();
+            assert_eq!([told(), told()], [name, name]);
+            std::fs::remove_file(&link).unwrap();
+        }
+        std::fs::write(&link, "nonsense").unwrap();
+        assert_eq!(told(), "UTC");
+        let paths = Paths { rootfs: root.path().into(), ..Paths::host() };
+        assert_eq!(Reader::new(&paths).local.map(|local| local.file), Some(paths.root("etc/localtime")));
+        assert!(Reader::new(&Paths::host()).local.is_none());
     }
 
     #[test]

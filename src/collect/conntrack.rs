@@ -16,6 +16,8 @@ pub struct Reader {
     count: KeptFile,
     limit: KeptFile,
     statistics: KeptFile,
+    /// Whether the number of entries is that of this process's own name space: the kernel tells no other below `sys`.
+    is_own: bool,
 }
 
 impl Reader {
@@ -25,20 +27,34 @@ impl Reader {
         Self {
             count: KeptFile::new(paths.proc("sys/net/netfilter/nf_conntrack_count")),
             limit: KeptFile::new(paths.proc("sys/net/netfilter/nf_conntrack_max")),
-            statistics: KeptFile::new(paths.proc("net/stat/nf_conntrack")),
+            statistics: KeptFile::new(paths.net("stat/nf_conntrack")),
+            is_own: paths.is_live(),
         }
     }
 
     /// Entries, limit and the summed columns. The columns need `CONFIG_NF_CONNTRACK_PROCFS` (and, before Linux 5.18, root);
     /// without them the rest is told.
     pub fn read(&mut self, faults: &mut Faults) -> Reading<Conntrack> {
-        let (entries, limit) = (number(&mut self.count)?, number(&mut self.limit)?);
-        let statistics = match self.statistics.read_text_with(|path, text| parse_statistics(path, text, faults)) {
+        let (own, limit) = (number(&mut self.count)?, number(&mut self.limit)?);
+        let mut listed = None;
+        let read = self.statistics.read_text_with(|path, text| {
+            listed = first_entries(text);
+            parse_statistics(path, text, faults)
+        });
+        let entries = listed.filter(|_| !self.is_own).unwrap_or(own);
+        let statistics = match read {
             Err(ReadError::Unsupported { .. } | ReadError::Denied { .. }) => Vec::new(),
             statistics => faults.part(statistics).unwrap_or_default(),
         };
         Ok(Conntrack { entries, limit, statistics })
     }
+}
+
+/// The column `entries`, which is the same number in every line.
+fn first_entries(text: &str) -> Option<u64> {
+    let mut lines = text.lines();
+    let column = lines.next()?.split_ascii_whitespace().position(|name| name == "entries")?;
+    u64::from_str_radix(lines.next()?.split_ascii_whitespace().nth(column)?, 16).ok()
 }
 
 /// A column is the sum over all CPUs. Where the number of one CPU is bad, the column is unknown.
@@ -68,7 +84,22 @@ fn parse_statistics(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::testing::{partial, whole};
+    use crate::collect::testing::{machine_of, partial, whole};
+
+    #[test]
+    fn below_another_root_the_entries_are_those_of_its_first_process() {
+        let files = [
+            ("proc/sys/net/netfilter/nf_conntrack_count", "3\n"),
+            ("proc/sys/net/netfilter/nf_conntrack_max", "65536\n"),
+            ("proc/net/stat/nf_conntrack", "entries  found\n00000003  00000001\n"),
+            ("proc/1/net/stat/nf_conntrack", "entries  found\n0000002a  00000001\n0000002a  00000002\n"),
+        ];
+        let (_dir, paths) = machine_of(&files);
+        let told = whole(|faults| Reader::new(&paths).read(faults)).unwrap();
+        assert_eq!((told.entries, told.limit, &told.statistics[1]), (42, 65_536, &("found".into(), 3)));
+        let (_dir, paths) = machine_of(&files[..2]);
+        assert_eq!(whole(|faults| Reader::new(&paths).read(faults)).unwrap().entries, 3, "nothing tells better");
+    }
 
     #[test]
     fn columns_are_summed_over_the_cpus() {

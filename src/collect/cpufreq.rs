@@ -10,19 +10,12 @@ use std::path::PathBuf;
 use super::Paths;
 use super::attributes::{KeptDir, numbered_in};
 use super::cpuinfo;
-use super::file::{KeptFile, optional};
+use super::file::KeptFile;
 use crate::model::Reading;
 use crate::model::cpu::{FrequencyLimits, RawClocks};
 
-/// The files of a core, in the order in which [`Core::read`] takes them. Those of the hardware come last.
-const FILES: [&str; 6] = [
-    "scaling_cur_freq",
-    "scaling_min_freq",
-    "scaling_max_freq",
-    "cpuinfo_cur_freq",
-    "cpuinfo_min_freq",
-    "cpuinfo_max_freq",
-];
+/// The files of a core, in the order in which [`Core::read`] takes them. The limits of the hardware are [`cpuinfo`]'s.
+const FILES: [&str; 4] = ["scaling_cur_freq", "scaling_min_freq", "scaling_max_freq", "cpuinfo_cur_freq"];
 
 /// Keeps the files of each core open.
 #[derive(Debug)]
@@ -32,7 +25,7 @@ pub struct Reader {
     online: KeptFile,
     listed: Option<String>,
     cores: Vec<Core>,
-    cpuinfo: KeptFile,
+    cpuinfo: cpuinfo::Reader,
 }
 
 /// One core with a frequency driver.
@@ -47,10 +40,10 @@ struct Core {
 impl Reader {
     /// Opens nothing yet.
     #[must_use]
-    pub fn new(paths: &Paths) -> Self {
+    pub fn new(paths: &Paths, cpuinfo: cpuinfo::Reader) -> Self {
         let root = paths.sys("devices/system/cpu");
         let online = KeptFile::new(root.join("online"));
-        Self { root, online, listed: None, cores: Vec::new(), cpuinfo: KeptFile::new(paths.proc("cpuinfo")) }
+        Self { root, online, listed: None, cores: Vec::new(), cpuinfo }
     }
 
     /// The clocks now, by number of the core. They can be switched off and on.
@@ -58,26 +51,23 @@ impl Reader {
         let online = self.online.read().ok();
         if online.is_none() || online.as_deref() != self.listed.as_deref() {
             self.listed = online.map(Cow::into_owned);
-            let core = |(number, name): (u32, String)| Core::open(number, &self.root.join(name).join("cpufreq"));
+            let core = |(number, name): (u32, String)| {
+                let files = KeptDir::open(&self.root.join(name).join("cpufreq"), &FILES).ok()?;
+                Some(Core { number, files, hardware: self.cpuinfo.limits(number) })
+            };
             self.cores = numbered_in(&self.root, "cpu").into_iter().filter_map(core).collect();
         }
         let limits: Vec<FrequencyLimits> = self.cores.iter().map(Core::read).collect();
-        let cpuinfo_mhz = if limits.iter().any(|core| core.scaling_current_khz.is_some()) {
+        let cpuinfo_mhz = if limits.iter().any(|core| core.current_khz().is_some_and(|khz| khz > 0)) {
             Vec::new()
         } else {
-            optional(self.cpuinfo.read_text_with(|_, text| Ok(cpuinfo::clocks(text))))?.unwrap_or_default()
+            self.cpuinfo.clocks()?
         };
         Ok(RawClocks { limits, cpuinfo_mhz })
     }
 }
 
 impl Core {
-    fn open(number: u32, path: &std::path::Path) -> Option<Self> {
-        let files = KeptDir::open(path, &FILES).ok()?;
-        let hardware = [khz(&files, 4), khz(&files, 5)];
-        Some(Self { number, files, hardware })
-    }
-
     /// What it tells. A core that went offline since it was listed, or whose driver prints `<unknown>`, tells nothing.
     fn read(&self) -> FrequencyLimits {
         let [hardware_minimum_khz, hardware_maximum_khz] = self.hardware;
@@ -100,12 +90,16 @@ fn khz(files: &KeptDir, index: usize) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::testing::laptop;
+    use crate::collect::testing::{laptop, machine_of};
     use std::fs;
+
+    fn reader(paths: &Paths) -> Reader {
+        Reader::new(paths, cpuinfo::Reader::new(paths))
+    }
 
     #[test]
     fn a_laptop() {
-        let clocks = Reader::new(&laptop()).read().unwrap();
+        let clocks = reader(&laptop()).read().unwrap();
         let told: Vec<_> = clocks.limits.iter().map(|core| (core.cpu, core.scaling_current_khz)).collect();
         assert_eq!(told, [(0, Some(1_800_204)), (1, Some(2_399_998)), (2, Some(800_000)), (3, Some(1_100_500))]);
         assert_eq!(clocks.limits[2].hardware_minimum_khz, Some(400_000));
@@ -117,10 +111,24 @@ mod tests {
     fn without_cpufreq_cpuinfo_tells() {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths { sysfs: dir.path().into(), ..laptop() };
-        let clocks = Reader::new(&paths).read().unwrap();
+        let clocks = reader(&paths).read().unwrap();
         assert_eq!((clocks.limits.len(), clocks.cpuinfo_mhz.len(), clocks.cpuinfo_mhz[1]), (0, 4, (1, 2399.998)));
         let paths = Paths { procfs: dir.path().into(), ..paths };
-        assert_eq!(Reader::new(&paths).read(), Ok(RawClocks::default()));
+        assert_eq!(reader(&paths).read(), Ok(RawClocks::default()));
+    }
+
+    #[test]
+    fn the_hardware_tells_where_the_driver_has_no_clock() {
+        let folder = "sys/devices/system/cpu/cpu0/cpufreq";
+        let cpuinfo = ("proc/cpuinfo".to_owned(), "processor\t: 0\ncpu MHz\t\t: 700.000\n");
+        let of = |file: &str, text| {
+            let files = [(format!("{folder}/{file}"), text), cpuinfo.clone()];
+            let (_dir, paths) = machine_of(&files.each_ref().map(|(file, text)| (file.as_str(), *text)));
+            reader(&paths).read().unwrap()
+        };
+        let clocks = of("cpuinfo_cur_freq", "1200000\n");
+        assert_eq!((clocks.limits[0].current_khz(), clocks.cpuinfo_mhz), (Some(1_200_000), Vec::new()));
+        assert_eq!(of("scaling_cur_freq", "0\n").cpuinfo_mhz, [(0, 700.0)], "a clock of 0 is none");
     }
 
     #[test]
@@ -133,7 +141,7 @@ mod tests {
         };
         core("cpu0", "1000000\n");
         core("cpu1", "<unknown>\n");
-        let mut reader = Reader::new(&Paths { sysfs: dir.path().into(), ..laptop() });
+        let mut reader = reader(&Paths { sysfs: dir.path().into(), ..laptop() });
         let mut clocks = |online: &str| {
             fs::write(cpu.join("online"), online).unwrap();
             let clocks = reader.read().unwrap();

@@ -1,11 +1,92 @@
-//! The text of `/proc/cpuinfo`: what the cores are, and their clocks where there is no cpufreq.
+//! `/proc/cpuinfo` and `cpufreq/cpuinfo_*_freq`: what the cores are, and their clocks where there is no cpufreq.
 //!
-//! Called by the readers of host facts and of frequencies. Parses only; whoever calls reads the file. The text differs by
-//! architecture and is meant for people, so nothing in it is an error: what is not understood is left out.
+//! Asked by the readers of host facts and of frequencies. The text differs by architecture and is meant for people, so
+//! nothing in it is an error: what is not understood is left out.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use super::Paths;
+use super::file::{KeptFile, optional, read_number};
+use crate::model::Reading;
 use crate::model::cpu::RawCpuModel;
+
+/// For so long what was read serves whoever asks for the models: both who ask may do so at one tick.
+const SERVES: Duration = Duration::from_secs(1);
+
+/// Reads both for everybody. Clones are the same reader.
+#[derive(Clone, Debug)]
+pub struct Reader(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    file: KeptFile,
+    read_at: Option<Instant>,
+    cores: PathBuf,
+    /// Lowest and highest clock of each core's hardware, kHz, where it has them: they do not change.
+    limits: HashMap<u32, [Option<u64>; 2]>,
+}
+
+impl Reader {
+    /// Opens nothing yet.
+    #[must_use]
+    pub fn new(paths: &Paths) -> Self {
+        let (file, cores) = (KeptFile::new(paths.proc("cpuinfo")), paths.sys("devices/system/cpu"));
+        Self(Arc::new(Mutex::new(State { file, read_at: None, cores, limits: HashMap::new() })))
+    }
+
+    /// The clocks now, as [`clocks`] tells them. None where there is no such file.
+    pub(super) fn clocks(&self) -> Reading<Vec<(u32, f64)>> {
+        let mut state = self.lock();
+        state.read_at = None;
+        let clocks = optional(state.file.read_text_with(|_, text| Ok(clocks(text))))?;
+        state.read_at = Some(Instant::now());
+        Ok(clocks.unwrap_or_default())
+    }
+
+    /// What [`models`] tells of each core, with the highest clock of the hardware where cpufreq knows it.
+    pub(super) fn models(&self) -> Vec<RawCpuModel> {
+        let mut state = self.lock();
+        let parse = |_: &std::path::Path, text: &str| Ok(models(text));
+        let models = if state.read_at.is_some_and(|at| at.elapsed() < SERVES) {
+            state.file.last_text_with(parse)
+        } else {
+            state.file.read_text_with(parse)
+        };
+        let mut models = models.unwrap_or_default();
+        for model in &mut models {
+            if let [_, Some(khz)] = state.limits(model.core) {
+                model.mhz = Some(khz as f64 / 1000.0);
+            }
+        }
+        models
+    }
+
+    /// Lowest and highest clock of a core's hardware, kHz.
+    pub(super) fn limits(&self, core: u32) -> [Option<u64>; 2] {
+        self.lock().limits(core)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn limits(&mut self, core: u32) -> [Option<u64>; 2] {
+        if let Some(limits) = self.limits.get(&core) {
+            return *limits;
+        }
+        let folder = self.cores.join(format!("cpu{core}/cpufreq"));
+        let limits = ["cpuinfo_min_freq", "cpuinfo_max_freq"].map(|file| read_number(&folder.join(file)).ok());
+        if limits.iter().any(Option::is_some) {
+            self.limits.insert(core, limits);
+        }
+        limits
+    }
+}
 
 /// One entry for each block with a `processor` line that is a number. A block of x86:
 ///

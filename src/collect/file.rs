@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::model::{Faults, ReadError, Reading};
 
 /// Most bytes that one kernel file is read for; a larger one is an error rather than followed for ever.
-const LARGEST_FILE_BYTES: u64 = 64 << 20;
+pub(super) const LARGEST_FILE_BYTES: u64 = 64 << 20;
 
 /// The one errno policy: what a failed system call on `path` means.
 ///
@@ -55,7 +55,7 @@ pub fn read_text(path: &Path) -> Reading<String> {
     Ok(text_of(bytes))
 }
 
-fn too_large() -> io::Error {
+pub(super) fn too_large() -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, "larger than any kernel file should be")
 }
 
@@ -76,6 +76,12 @@ pub fn read_number<T: std::str::FromStr>(path: &Path) -> Reading<T> {
 #[must_use]
 pub fn text_of(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// What [`String::from_utf8_lossy`] makes of the bytes, which it looks at one by one. Good text, as it nearly always is, is
+/// looked through by the word.
+fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// A file that is opened once and read from its start again and again.
@@ -110,12 +116,17 @@ impl KeptFile {
     /// The text as it is now; bytes that are not UTF-8 become U+FFFD and cost the line that they stand in. A failure closes
     /// the file, so that the next read opens it anew.
     pub fn read(&mut self) -> Reading<Cow<'_, str>> {
-        self.read_with(|_, bytes| Ok(String::from_utf8_lossy(bytes)))
+        self.read_with(|_, bytes| Ok(lossy(bytes)))
     }
 
     /// What `parse` makes of the path and the text as it is now.
     pub fn read_text_with<T>(&mut self, parse: impl FnOnce(&Path, &str) -> Reading<T>) -> Reading<T> {
-        self.read_with(|path, bytes| parse(path, &String::from_utf8_lossy(bytes)))
+        self.read_with(|path, bytes| parse(path, &lossy(bytes)))
+    }
+
+    /// What `parse` makes of the path and the text of the last read.
+    pub fn last_text_with<T>(&self, parse: impl FnOnce(&Path, &str) -> Reading<T>) -> Reading<T> {
+        parse(&self.path, &lossy(&self.buffer))
     }
 
     /// What `parse` makes of the path and the bytes as they are now, for files that may hold any file name.

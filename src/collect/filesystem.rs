@@ -33,6 +33,7 @@ const FULL_READING: u32 = 16;
 #[derive(Debug)]
 pub struct Reader {
     table: MountTable,
+    rootfs: PathBuf,
     /// The table as it was read, and what was bad in it.
     plan: Plan,
     faults: Faults,
@@ -71,7 +72,8 @@ impl Reader {
     /// Opens nothing and starts no thread yet.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
-        Self::with_statvfs(paths, Arc::new(statvfs::statvfs))
+        let rootfs = paths.rootfs.clone();
+        Self::with_statvfs(paths, Arc::new(move |path| statvfs::statvfs(&rootfs, path)))
     }
 
     fn with_statvfs(paths: &Paths, call: Call) -> Self {
@@ -90,7 +92,8 @@ impl Reader {
 
     fn made(paths: &Paths, call: Call, limit: std::time::Duration) -> Self {
         let asker = Asker::new(call, limit);
-        Self { table: MountTable::new(paths), plan: Plan::default(), faults: Faults::default(), asker, pass: 0 }
+        let (table, rootfs) = (MountTable::new(paths), paths.rootfs.clone());
+        Self { table, rootfs, plan: Plan::default(), faults: Faults::default(), asker, pass: 0 }
     }
 
     /// All mounts in the order of the table.
@@ -117,6 +120,7 @@ impl Reader {
 
     fn ask(&mut self) -> Answers {
         let Plan { on_thread, at_once, .. } = &self.plan;
+        let usage = |path: &Path| statvfs::statvfs(&self.rootfs, path).map_err(|error| read_error(path, &error));
         let mut answers: Answers = at_once.iter().map(|question| (question.index, usage(&question.path))).collect();
         self.asker.begin();
         answers.extend(on_thread.iter().map(|question| (question.index, self.asker.ask(&question.path))));
@@ -133,7 +137,8 @@ impl Plan {
             mounts.iter().filter(|mount| may_hang(mount)).map(|mount| mount.mount_point.as_path()).collect();
         let question = |index: usize| {
             let mount = &mounts[index];
-            let is_on_top = top.get(mount.mount_point.as_path()) == Some(&index);
+            // The table says nothing of a root that it has no row for.
+            let is_on_top = top.get(mount.mount_point.as_path()) == Some(&index) && !mount.is_unlisted_root();
             Question { index, path: path_of(mount), is_on_top }
         };
         let is_below_slow = |index: &usize| mounts[*index].mount_point.ancestors().any(|path| slow.contains(path));
@@ -199,10 +204,6 @@ fn may_hang(mount: &Mount) -> bool {
 
 fn lives_in_memory(mount: &Mount) -> bool {
     MEMORY_TYPES.contains(&mount.kind.as_str())
-}
-
-fn usage(path: &Path) -> Reading<RawFilesystemUsage> {
-    statvfs::statvfs(path).map_err(|error| read_error(path, &error))
 }
 
 #[cfg(test)]
@@ -325,9 +326,20 @@ mod tests {
     }
 
     #[test]
-    fn usage_of_a_directory_that_is_gone_is_an_error() {
-        assert!(usage(Path::new("/nowhere/at/all")).is_err());
-        assert!(usage(Path::new("/")).unwrap().blocks > 0);
+    fn a_root_that_no_table_lists_is_asked_all_the_same() {
+        let table = "1 0 0:5 / /proc rw - proc proc rw\n2 0 8:1 / /boot rw - ext4 /dev/sda1 rw\n";
+        let call = |path: &Path| {
+            let blocks = if path.ends_with("boot") { 1 } else { 2 };
+            Ok(RawFilesystemUsage { blocks, ..RawFilesystemUsage::default() })
+        };
+        let (_dir, rows) = read(table, Arc::new(call));
+        let told: Vec<_> =
+            rows.iter().filter(|row| row.also_at.is_some()).map(|row| (&*row.mount_point, row.device_backed)).collect();
+        assert_eq!(told, [("/boot", true), ("/", false)]);
+        assert_eq!(rows[2].usage.as_ref().unwrap().as_ref().unwrap().blocks, 2);
+        let listed = format!("{table}3 0 0:40 / / rw - overlay overlay rw\n");
+        let (_dir, rows) = read(&listed, Arc::new(call));
+        assert_eq!(rows.iter().filter(|row| row.mount_point == "/").count(), 1);
     }
 
     #[test]

@@ -5,12 +5,10 @@
 
 use std::time::Duration;
 
-use super::file::{read_number, read_text, read_word};
+use super::file::read_word;
 use super::user::Users;
-use super::virtualization;
-use super::{Paths, cpuinfo};
+use super::{Paths, cpuinfo, hostname, os_release, uname, virtualization};
 use crate::model::Reading;
-use crate::model::cpu::RawCpuModel;
 use crate::model::system::RawHost;
 
 /// How long the name services may take for the name of our own user. Later they may answer, but nobody asks again for
@@ -22,37 +20,37 @@ const OWN_NAME_LIMIT: Duration = Duration::from_millis(100);
 pub struct Reader {
     paths: Paths,
     users: Users,
+    os_release: os_release::Reader,
+    cpuinfo: cpuinfo::Reader,
 }
 
 impl Reader {
-    /// Opens nothing yet.
+    /// Opens nothing yet. Distribution and cores are told by the readers that others ask as well.
     #[must_use]
-    pub fn new(paths: &Paths) -> Self {
-        Self { paths: paths.clone(), users: Users::new(paths) }
+    pub fn new(paths: &Paths, os_release: os_release::Reader, cpuinfo: cpuinfo::Reader) -> Self {
+        Self { paths: paths.clone(), users: Users::new(paths), os_release, cpuinfo }
     }
 
     /// Every fact there is. Never fails as a whole.
     pub fn read(&mut self) -> Reading<RawHost> {
-        let proc_word = |file: &str| read_word(&self.paths.proc(file)).ok().flatten();
-        let root_word = |file: &str| read_word(&self.paths.root(file)).ok().flatten();
-        let release = ["etc/os-release", "usr/lib/os-release"]
-            .iter()
-            .find_map(|file| read_text(&self.paths.root(file)).ok())
-            .unwrap_or_default();
-        let distribution_id = os_release(&release, "ID");
+        let name = |file: &str| uname::word(&self.paths, file).ok().flatten();
+        let root_word = |file: &str| self.paths.root(file).read_word().ok().flatten();
+        let release = self.os_release.read().unwrap_or_default();
+        let release = |key: &str| Some(release.get(key).to_owned()).filter(|value| !value.is_empty());
+        let distribution_id = release("ID");
         let exact =
             distribution_id.as_deref().filter(|id| *id == "debian").and_then(|_| root_word("etc/debian_version"));
         let virtualization = virtualization::detect(&self.paths);
         let uid = rustix::process::getuid().as_raw();
         Ok(RawHost {
-            hostname: proc_word("sys/kernel/hostname").filter(|name| name != "(none)"),
-            distribution: os_release(&release, "PRETTY_NAME").or_else(|| os_release(&release, "NAME")),
-            distribution_version: exact.or_else(|| os_release(&release, "VERSION_ID")),
-            distribution_like: os_release(&release, "ID_LIKE"),
+            hostname: hostname::read(&self.paths),
+            distribution: release("PRETTY_NAME").or_else(|| release("NAME")),
+            distribution_version: exact.or_else(|| release("VERSION_ID")),
+            distribution_like: release("ID_LIKE"),
             distribution_id,
-            kernel: proc_word("sys/kernel/osrelease"),
+            kernel: name("osrelease"),
             // The file is there since Linux 6.1. Before that the kernel that runs us tells; it is the one that is watched.
-            architecture: proc_word("sys/kernel/arch").or_else(running_architecture),
+            architecture: name("arch").or_else(running_architecture),
             machine_id: ["etc/machine-id", "var/lib/dbus/machine-id"]
                 .iter()
                 .find_map(|file| root_word(file).filter(|id| is_id(id))),
@@ -60,22 +58,8 @@ impl Reader {
             virtualization: virtualization.system.map(str::to_owned),
             virtualization_role: virtualization.role.map(str::to_owned),
             own_user: self.users.name_within(uid, OWN_NAME_LIMIT).map(|name| name.to_string()),
-            cpu_models: self.cpu_models(),
+            cpu_models: self.cpuinfo.models(),
         })
-    }
-}
-
-impl Reader {
-    /// What `/proc/cpuinfo` tells of each core, with the highest clock of the hardware where cpufreq knows it.
-    fn cpu_models(&self) -> Vec<RawCpuModel> {
-        let mut models = read_text(&self.paths.proc("cpuinfo")).map(|text| cpuinfo::models(&text)).unwrap_or_default();
-        for model in &mut models {
-            let file = format!("devices/system/cpu/cpu{}/cpufreq/cpuinfo_max_freq", model.core);
-            if let Ok(kilohertz) = read_number::<f64>(&self.paths.sys(&file)) {
-                model.mhz = Some(kilohertz / 1000.0);
-            }
-        }
-        models
     }
 }
 
@@ -89,57 +73,18 @@ fn is_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// The value of `key` in the text of os-release(5): the last of several, as a shell would have it. Empty is `None`.
-fn os_release(text: &str, key: &str) -> Option<String> {
-    let value = |line: &str| Some(unquote(line.trim().strip_prefix(key)?.strip_prefix('=')?));
-    text.lines().filter_map(value).next_back().filter(|value| !value.is_empty())
-}
-
-/// A value with the quotes and backslashes of a shell taken off. In single quotes a backslash is one; in double quotes it
-/// guards only the quote, the dollar, the backtick and itself.
-pub(super) fn unquote(value: &str) -> String {
-    let mut plain = String::with_capacity(value.len());
-    let mut quote = None;
-    let mut rest = value.chars();
-    while let Some(letter) = rest.next() {
-        match (letter, quote) {
-            ('\'' | '"', None) => quote = Some(letter),
-            (letter, Some(open)) if letter == open => quote = None,
-            ('\\', None) => plain.extend(rest.next()),
-            ('\\', Some('"')) => match rest.next() {
-                Some(guarded @ ('"' | '$' | '`' | '\\')) => plain.push(guarded),
-                other => {
-                    plain.push('\\');
-                    plain.extend(other);
-                }
-            },
-            _ => plain.push(letter),
-        }
-    }
-    plain
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::collect::testing;
 
-    #[test]
-    fn os_release_is_read_as_a_shell_reads_it() {
-        let text = "# a comment\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\nNAME='A \\ B'\nX=\"\\\"q\\\" \\$5 \\n\"\nID_LIKE=\nVERSION_ID=11\nVERSION_ID=\"12\"\n";
-        assert_eq!(os_release(text, "PRETTY_NAME").as_deref(), Some("Debian GNU/Linux 12 (bookworm)"));
-        assert_eq!(os_release(text, "ID").as_deref(), Some("debian"));
-        assert_eq!(os_release(text, "NAME").as_deref(), Some("A \\ B"));
-        assert_eq!(os_release(text, "X").as_deref(), Some("\"q\" $5 \\n"));
-        assert_eq!(os_release(text, "ID_LIKE"), None);
-        assert_eq!(os_release(text, "VERSION_ID").as_deref(), Some("12"), "the last one counts");
-        assert_eq!(os_release("", "ID"), None);
-        assert_eq!(os_release("\u{fffd}\nID\n=\nID=\"open", "ID").as_deref(), Some("open"));
-    }
-
     fn read(files: &[(&str, &[u8])]) -> RawHost {
         let (_dir, paths) = testing::machine_of(files);
-        Reader::new(&paths).read().unwrap()
+        read_all(&paths)
+    }
+
+    fn read_all(paths: &Paths) -> RawHost {
+        Reader::new(paths, os_release::Reader::new(paths), cpuinfo::Reader::new(paths)).read().unwrap()
     }
 
     #[test]
@@ -183,7 +128,7 @@ mod tests {
 
     #[test]
     fn this_machine_says_what_uname_says() {
-        let host = Reader::new(&Paths::host()).read().unwrap();
+        let host = read_all(&Paths::host());
         let uname = rustix::system::uname();
         assert_eq!(host.hostname.as_deref(), uname.nodename().to_str().ok());
         assert_eq!(host.kernel.as_deref(), uname.release().to_str().ok());

@@ -65,8 +65,18 @@ pub fn walk<'a>(
     faults: &mut Faults,
     take: impl FnMut(usize, &'a str) -> Result<Taken<'a>, Bad<'a>>,
 ) -> Reading<()> {
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim_ascii_start().is_empty());
-    walk_each(path, lines.map(|(index, line)| (index + 1, line)), faults, take)
+    // Some files have hundreds of short lines that are of no use: str::lines takes most of the time then.
+    let mut start = 0;
+    let ends = memchr::memchr_iter(b'\n', text.as_bytes()).chain(std::iter::once(text.len()));
+    let lines = ends.map(|end| &text[std::mem::replace(&mut start, end + 1)..end]).enumerate();
+    let filled = lines.filter(|(_, line)| !line.trim_ascii_start().is_empty());
+    walk_each(path, filled.map(|(index, line)| (index + 1, line)), faults, take)
+}
+
+/// [`str::split_once`] at an ASCII character, for lines of which there are many.
+pub fn split_once(line: &str, at: u8) -> Option<(&str, &str)> {
+    let place = memchr::memchr(at, line.as_bytes())?;
+    Some((&line[..place], &line[place + 1..]))
 }
 
 /// [`walk`] for what is no text, or divided otherwise: parts with the number of the line that each stands in.
@@ -101,6 +111,14 @@ pub fn walk_each<'a, T>(
         return Ok(());
     }
     Err(bad.into_first().unwrap_or_else(|| parse_error(path, 0, "nothing in it that is known")))
+}
+
+/// `NAME: NUMBERS` of the tables of interfaces, at the last colon: an alias has one in its name (`eth0:1`).
+pub fn named_numbers(line: &str) -> Result<(&str, &str), Bad<'_>> {
+    let parts = line.rsplit_once(':').map(|(name, numbers)| (name.trim_ascii(), numbers));
+    // A blank in the name: two lines that grew together.
+    let sound = parts.filter(|(name, _)| !name.contains(|c: char| c.is_ascii_whitespace()));
+    sound.ok_or(Bad::found("a name, a colon and numbers", line))
 }
 
 /// A text that holds one value: the first line alone is looked at.
@@ -148,6 +166,20 @@ mod tests {
         let mut faults = Faults::default();
         assert_eq!(numbers("1\n \t\n", &mut faults), Ok(vec![1]));
         assert!(faults.is_empty());
+    }
+
+    #[test]
+    fn lines_are_those_of_str() {
+        for text in ["", "\n", "1", "1\n", "1\n\n2", "é\n 2"] {
+            let mut lines = Vec::new();
+            let _ = walk(Path::new("file"), text, &mut Faults::default(), |number, line| {
+                lines.push((number, line));
+                Ok(Taken::Value)
+            });
+            let expected = text.lines().enumerate().filter(|(_, line)| !line.is_empty());
+            assert_eq!(lines, expected.map(|(index, line)| (index + 1, line)).collect::<Vec<_>>(), "{text:?}");
+        }
+        assert_eq!((split_once("é: 1:", b':'), split_once("x", b':')), (Some(("é", " 1:")), None));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::Paths;
 use super::attributes::{KeptDir, KeptDirs};
-use super::link_watch::LinkWatch;
+use super::link_watch::Announcements;
 use crate::model::Reading;
 use crate::model::network::NetClass;
 
@@ -61,16 +61,6 @@ pub struct Reader {
     pass: u32,
 }
 
-/// Where changes are announced.
-#[derive(Debug)]
-enum Announcements {
-    /// Not listened to yet.
-    Ahead,
-    Heard(LinkWatch),
-    /// Another machine's files, or no netlink.
-    Absent,
-}
-
 impl Reader {
     /// Opens nothing yet.
     #[must_use]
@@ -88,7 +78,7 @@ impl Reader {
 
     /// All interfaces. One that vanishes while it is read is left out.
     pub fn read(&mut self) -> Reading<Vec<NetClass>> {
-        let quiet = self.was_quiet();
+        let quiet = self.announcements.were_none();
         let full = !self.settled || self.pass.is_multiple_of(FULL_READING);
         self.pass = self.pass.wrapping_add(1);
         self.settled = quiet;
@@ -101,22 +91,6 @@ impl Reader {
             self.last.clone_from(&list);
         }
         Ok(list)
-    }
-
-    fn was_quiet(&mut self) -> bool {
-        let asked = match &self.announcements {
-            Announcements::Absent => return false,
-            Announcements::Ahead => LinkWatch::open().map(|watch| {
-                self.announcements = Announcements::Heard(watch);
-                false
-            }),
-            Announcements::Heard(watch) => watch.was_quiet(),
-        };
-        asked.unwrap_or_else(|error| {
-            log::debug!("rtnetlink: {error}; reading all files of all interfaces instead");
-            self.announcements = Announcements::Absent;
-            false
-        })
     }
 
     /// What was read before, with what may have changed unannounced. `None` when all has to be read after all: an interface
@@ -232,7 +206,7 @@ mod tests {
         // Interfaces of this machine may change meanwhile; some moment is quiet.
         let quiet = (0..50).any(|_| {
             let full = !reader.settled || reader.pass.is_multiple_of(FULL_READING);
-            let known = reader.renewed().is_some() && reader.was_quiet() && !full;
+            let known = reader.renewed().is_some() && reader.announcements.were_none() && !full;
             let (before, again) = (Reader::new(&Paths::host()).read().unwrap(), reader.read().unwrap());
             let after = Reader::new(&Paths::host()).read().unwrap();
             known && before == again && again == after

@@ -1,7 +1,8 @@
 //! Whether the kernel has announced a change of any interface (rtnetlink(7), group `RTMGRP_LINK`).
 //!
-//! Used by [`super::link`], which leaves the files of the interfaces alone while there was none: a look costs one
-//! system call. What an announcement says does not matter here, so that nothing is interpreted.
+//! Used by [`super::link`], which leaves the files of the interfaces alone while there was none, and by [`super::network`],
+//! which then leaves their indexes alone; each has its own. A look costs one system call. What an announcement says does not
+//! matter here, so that nothing is interpreted.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -15,6 +16,35 @@ const LINKS: u32 = 1;
 
 /// Most announcements that are taken at one look. The kernel's queue holds a few hundred.
 const MOST_TAKEN: usize = 4096;
+
+/// Where changes are announced.
+#[derive(Debug)]
+pub(super) enum Announcements {
+    /// Listened to from the first look on.
+    Ahead,
+    Heard(LinkWatch),
+    /// Another machine's files, or no netlink.
+    Absent,
+}
+
+impl Announcements {
+    /// Whether there was none since the last look; false at the first one and where none can be heard.
+    pub(super) fn were_none(&mut self) -> bool {
+        let asked = match self {
+            Self::Absent => return false,
+            Self::Ahead => LinkWatch::open().map(|watch| {
+                *self = Self::Heard(watch);
+                false
+            }),
+            Self::Heard(watch) => watch.was_quiet(),
+        };
+        asked.unwrap_or_else(|error| {
+            log::debug!("rtnetlink: {error}; the interfaces are asked at every reading instead");
+            *self = Self::Absent;
+            false
+        })
+    }
+}
 
 /// The socket at which the announcements arrive.
 #[derive(Debug)]

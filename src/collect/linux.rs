@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::registry::{Every, FACTS_AGE, PROCESSES_KEPT, Source};
 use super::{
-    Paths, address, arp, clock, conntrack, cpu, cpufreq, disk, dmi, entropy, filefd, filesystem, host, hwmon, link,
-    load, memory, netstat, network, os_release, own, power_supply, pressure, process, schedstat, selinux, socket,
+    Paths, address, arp, clock, conntrack, cpu, cpufreq, cpuinfo, disk, dmi, entropy, filefd, filesystem, host, hwmon,
+    link, load, memory, netstat, network, os_release, own, power_supply, pressure, process, schedstat, selinux, socket,
     sockstat, softnet, thermal, throttle, timex, udev, uname, uptime, vmstat, wireless,
 };
 use crate::model::system::RawUptime;
@@ -17,14 +17,16 @@ use crate::model::{Subjects, hold};
 /// Every row. Opens nothing yet. `newest_pid` holds the PID that was given out last, or 0: written by the reader of the load,
 /// read by that of the processes right after it, also when one of the two was made anew.
 pub(super) fn sources(paths: &Paths, newest_pid: &Arc<AtomicU32>) -> Vec<Source> {
-    let mut sources = ticks(paths, newest_pid);
-    sources.extend(lanes(paths));
-    sources.extend(tables(paths));
+    let (cpuinfo, os_release) = (cpuinfo::Reader::new(paths), os_release::Reader::new(paths));
+    let host = host::Reader::new(paths, os_release.clone(), cpuinfo.clone());
+    let mut sources = ticks(paths, host, newest_pid);
+    sources.extend(lanes(paths, cpuinfo));
+    sources.extend(tables(paths, os_release));
     sources
 }
 
 /// What makes the tick: the vitals, and in the same lane the processes and facts that do not change.
-fn ticks(paths: &Paths, newest_pid: &Arc<AtomicU32>) -> Vec<Source> {
+fn ticks(paths: &Paths, mut host: host::Reader, newest_pid: &Arc<AtomicU32>) -> Vec<Source> {
     let none = Subjects::VITALS;
     let hertz = paths.machine.ticks_per_second;
     let mut cpu = cpu::Reader::new(paths);
@@ -35,7 +37,6 @@ fn ticks(paths: &Paths, newest_pid: &Arc<AtomicU32>) -> Vec<Source> {
     let mut uptime = uptime::reader(paths);
     let mut network = network::Reader::new(paths);
     let mut disks = disk::Reader::new(paths);
-    let mut host = host::Reader::new(paths);
     let mut processes = process::Reader::new(paths);
     let (newest, newest_pid) = (Arc::clone(newest_pid), Arc::clone(newest_pid));
     let all = Subjects::ALL_PROCESSES.without(Subjects::TOP_PROCESSES);
@@ -72,8 +73,8 @@ fn ticks(paths: &Paths, newest_pid: &Arc<AtomicU32>) -> Vec<Source> {
 }
 
 /// What may hang or takes its time, each in a lane of its own.
-fn lanes(paths: &Paths) -> Vec<Source> {
-    let mut clocks = cpufreq::Reader::new(paths);
+fn lanes(paths: &Paths, cpuinfo: cpuinfo::Reader) -> Vec<Source> {
+    let mut clocks = cpufreq::Reader::new(paths, cpuinfo);
     let mut links = link::Reader::new(paths);
     let mut wireless = wireless::Reader::new(paths);
     let mut filesystems = filesystem::Reader::new(paths);
@@ -98,21 +99,18 @@ fn lanes(paths: &Paths) -> Vec<Source> {
 }
 
 /// What only `/metrics` tells, in one lane beside the tick's.
-fn tables(paths: &Paths) -> Vec<Source> {
+fn tables(paths: &Paths, os_release: os_release::Reader) -> Vec<Source> {
     let mut clock = clock::Reader::new(paths);
     let mut conntrack = conntrack::Reader::new(paths);
     let mut dmi = dmi::Reader::new(paths);
     let mut entropy = entropy::Reader::new(paths);
     let mut netstat = netstat::Reader::new(paths);
-    let mut os_release = os_release::Reader::new(paths);
     let mut own = own::Reader::new();
-    let of_throttle = paths.clone();
+    let (of_throttle, of_uname) = (paths.clone(), paths.clone());
     let mut schedstat = schedstat::Reader::new(paths);
     let mut selinux = selinux::Reader::new(paths);
     let mut sockstat = sockstat::Reader::new(paths);
-    let mut timex = timex::Reader::default();
     let mut udev = udev::Reader::new(paths);
-    let mut uname = uname::Reader::new(paths);
     let mut softnet = softnet::reader(paths);
     let mut arp = arp::reader(paths);
     let mut filefd = filefd::reader(paths);
@@ -134,9 +132,9 @@ fn tables(paths: &Paths) -> Vec<Source> {
         ),
         Source::new("selinux", all, move |_, _| selinux.read()),
         Source::new("sockstat", all, move |_, faults| sockstat.read(faults)),
-        Source::new("timex", all, move |_, _| timex.read()),
+        Source::new("timex", all, |_, _| timex::read()),
         Source::new("udev", all, move |_, _| udev.read()),
-        Source::new("uname", all, move |_, _| uname.read()),
+        Source::new("uname", all, move |_, _| uname::read(&of_uname)),
         Source::counters(
             "softnet",
             all,

@@ -7,21 +7,17 @@ use std::path::Path;
 
 use super::Paths;
 use super::file::FileReader;
-use super::lines::{Bad, Taken, number, walk};
+use super::lines::{Bad, Taken, split_once, walk};
 use crate::model::memory::{MeminfoLine, RawMeminfo, RawMemory};
 use crate::model::{Faults, Reading};
 
 /// Memory now.
 #[must_use]
 pub fn reader(paths: &Paths) -> FileReader<RawMeminfo> {
-    FileReader::new(paths.proc("meminfo"), |path, text, faults| {
-        let lines = parse_lines(path, text, faults)?;
-        // The same lines were gone through above: what is bad in them is told once.
-        Ok(RawMeminfo { memory: parse_meminfo(path, text, &mut Faults::default())?, lines })
-    })
+    FileReader::new(paths.proc("meminfo"), parse_meminfo)
 }
 
-/// The lines of `/proc/meminfo` that are used, in the order of the slots of [`parse_meminfo`].
+/// The lines of `/proc/meminfo` that the model derives from, in the order of the slots of [`memory_of`].
 const KEYS: [&str; 14] = [
     "MemTotal",
     "MemFree",
@@ -39,24 +35,48 @@ const KEYS: [&str; 14] = [
     "SReclaimable",
 ];
 
-/// The text of `/proc/meminfo`, lines such as `MemTotal:       24684092 kB`; a kB of the kernel is 1024 bytes.
+/// The text of `/proc/meminfo`: `MemTotal:  49368188 kB` in bytes (a kB of the kernel is 1024), `HugePages_Total:  0` as a
+/// count.
+fn parse_meminfo(path: &Path, text: &str, faults: &mut Faults) -> Reading<RawMeminfo> {
+    let (mut lines, mut bad) = (Vec::with_capacity(64), Vec::new());
+    walk(path, text, faults, |_, line| {
+        let expected = Bad::found("a name, a colon and a number, with or without kB", line);
+        let (name, value) = split_once(line, b':').ok_or(expected)?;
+        let (value, is_bytes) = parse_value(value).ok_or_else(|| {
+            bad.push(name);
+            expected
+        })?;
+        lines.push(MeminfoLine { name: name.into(), value, is_bytes });
+        Ok(Taken::Value)
+    })?;
+    // The kernel prints in the order of KEYS, so each is looked for behind the one before.
+    let mut next = 0;
+    let slots = KEYS.map(|key| {
+        let (before, behind) = lines.split_at(next);
+        let Some(index) = behind.iter().chain(before).position(|line| line.name == key) else {
+            return bad.contains(&key).then_some(None);
+        };
+        let line = &lines[(next + index) % lines.len()];
+        next = (next + index) % lines.len() + 1;
+        Some(if line.is_bytes { Some(line.value) } else { line.value.checked_mul(1024) })
+    });
+    Ok(RawMeminfo { memory: memory_of(slots), lines })
+}
+
+/// What stands behind the colon, and whether it is bytes.
+fn parse_value(value: &str) -> Option<(u64, bool)> {
+    let value = value.trim_ascii();
+    match value.strip_suffix(" kB") {
+        Some(kilobytes) => Some((kilobytes.trim_ascii_end().parse::<u64>().ok()?.checked_mul(1024)?, true)),
+        None => Some((value.parse().ok()?, false)),
+    }
+}
+
+/// What the lines of [`KEYS`] tell, bytes each; `Some(None)` is a line that is there and bad.
 ///
 /// A line that is missing, bad or not true is `None`. `MemAvailable` came with Linux 3.14; without it, and where a container
 /// says 0 or more than there is, free + buffers + cached stands in.
-pub fn parse_meminfo(path: &Path, text: &str, faults: &mut Faults) -> Reading<RawMemory> {
-    // `Some(None)`: a line that is there and bad.
-    let mut slots = [None; KEYS.len()];
-    // The kernel prints in the order of KEYS, so the next line that matters is nearly always the next key.
-    let mut expected = 0;
-    walk(path, text, faults, |_, line| {
-        let Some((key, value)) = line.split_once(':') else { return Ok(Taken::Nothing) };
-        let found = if KEYS[expected] == key { Some(expected) } else { KEYS.iter().position(|known| *known == key) };
-        let Some(found) = found else { return Ok(Taken::Nothing) };
-        expected = (found + 1) % KEYS.len();
-        let kilobytes = parse_kilobytes(value);
-        slots[found] = Some(kilobytes.ok());
-        kilobytes.map(|_| Taken::Value)
-    })?;
+fn memory_of(slots: [Option<Option<u64>>; KEYS.len()]) -> RawMemory {
     let estimate = || {
         let [_, free, _, buffers, cached, ..] = slots;
         let bytes = free.flatten()?.checked_add(buffers.unwrap_or(Some(0))?)?;
@@ -67,7 +87,7 @@ pub fn parse_meminfo(path: &Path, text: &str, faults: &mut Faults) -> Reading<Ra
         slots.map(Option::flatten);
     let [.., dirty, shared, slab, slab_reclaimable] = slots.map(Option::flatten);
     let available = available.filter(|bytes| *bytes > 0).or_else(estimate).filter(|bytes| fits(bytes, total));
-    Ok(RawMemory {
+    RawMemory {
         total_bytes: total,
         free_bytes: free,
         available_bytes: available,
@@ -82,32 +102,7 @@ pub fn parse_meminfo(path: &Path, text: &str, faults: &mut Faults) -> Reading<Ra
         swap_total_bytes: swap_total,
         swap_free_bytes: swap_free.filter(|bytes| fits(bytes, swap_total)),
         swap_cached_bytes: swap_cached,
-    })
-}
-
-fn parse_kilobytes(value: &str) -> Result<u64, Bad<'_>> {
-    let value = value.trim_ascii();
-    let kilobytes: u64 = number(Some(value.strip_suffix(" kB").unwrap_or(value)), "kB")?;
-    kilobytes.checked_mul(1024).ok_or(Bad::found("kB of a memory that can be", value))
-}
-
-/// Every line: `MemTotal:  49368188 kB` in bytes, `HugePages_Total:  0` as a count.
-fn parse_lines(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<MeminfoLine>> {
-    let mut lines = Vec::with_capacity(64);
-    walk(path, text, faults, |_, line| {
-        let bad = Bad::found("a name, a colon and a number, with or without kB", line);
-        let (name, rest) = line.split_once(':').ok_or(bad)?;
-        let mut words = rest.split_ascii_whitespace();
-        let value: u64 = number(words.next(), "a number")?;
-        let (value, is_bytes) = match (words.next(), words.next()) {
-            (Some("kB"), None) => (value.checked_mul(1024).ok_or(bad)?, true),
-            (None, _) => (value, false),
-            _ => return Err(bad),
-        };
-        lines.push(MeminfoLine { name: name.into(), value, is_bytes });
-        Ok(Taken::Value)
-    })?;
-    Ok(lines)
+    }
 }
 
 #[cfg(test)]
@@ -119,8 +114,12 @@ mod tests {
     const MEMINFO: &str = include_str!("../../tests/fixtures/machine/proc/meminfo");
     const KIB: u64 = 1024;
 
+    fn all(text: &str) -> Reading<RawMeminfo> {
+        whole(|faults| parse_meminfo(Path::new("m"), text, faults))
+    }
+
     fn parse(text: &str) -> Reading<RawMemory> {
-        whole(|faults| parse_meminfo(Path::new("meminfo"), text, faults))
+        all(text).map(|all| all.memory)
     }
 
     fn wrong_line<T: std::fmt::Debug>(reading: Reading<T>) -> usize {
@@ -166,10 +165,10 @@ mod tests {
 
     #[test]
     fn a_file_without_a_good_line_has_failed() {
-        for text in ["", "garbage\n", "        total:    used:\n"] {
-            assert_eq!(wrong_line(parse(text)), 0, "{text}");
+        for (text, line) in [("", 0), ("garbage\n", 1), ("\n        total:    used:\n", 2), ("MemTotal: lots kB\n", 1)]
+        {
+            assert_eq!(wrong_line(parse(text)), line, "{text}");
         }
-        assert_eq!(wrong_line(parse("x\nMemTotal: lots kB\n")), 2);
     }
 
     #[test]
@@ -178,7 +177,7 @@ mod tests {
         let spoil = |from: &str, to: &str| {
             assert!(MEMINFO.contains(from));
             let text = MEMINFO.replace(from, to);
-            partial(|faults| parse_meminfo(Path::new("meminfo"), &text, faults)).0
+            partial(|faults| parse_meminfo(Path::new("meminfo"), &text, faults)).0.memory
         };
         let total = "MemTotal:       16223648 kB";
         for bad in ["MemTotal: lots kB", "MemTotal: -1 kB", "MemTotal:", "MemTotal: 18014398509481984 kB"] {
@@ -195,7 +194,7 @@ mod tests {
         let available = "MemAvailable:    9874512 kB";
         assert_eq!(spoil(available, "MemAvailable: x kB"), RawMemory { available_bytes: estimate, ..whole });
         let text = MEMINFO.replace(available, "").replace("Cached:          6518904", "Cached: x");
-        let (memory, _) = partial(|faults| parse_meminfo(Path::new("meminfo"), &text, faults));
+        let memory = partial(|faults| parse_meminfo(Path::new("meminfo"), &text, faults)).0.memory;
         assert_eq!((memory.available_bytes, memory.cached_bytes), (None, None));
     }
 
@@ -217,24 +216,19 @@ mod tests {
 
     #[test]
     fn kilobytes_become_bytes_and_counts_stay() {
-        let lines = all("Active(anon):   1576 kB\nHugePages_Total:       3\n").unwrap();
+        let lines = all("Active(anon):   1576 kB\nHugePages_Total:       3\n").unwrap().lines;
         assert_eq!(lines[0], MeminfoLine { name: "Active(anon)".into(), value: 1576 * 1024, is_bytes: true });
         assert_eq!(lines[1], MeminfoLine { name: "HugePages_Total".into(), value: 3, is_bytes: false });
-    }
-
-    fn all(text: &str) -> Reading<Vec<MeminfoLine>> {
-        whole(|faults| parse_lines(Path::new("m"), text, faults))
     }
 
     #[test]
     fn a_bad_line_of_all_costs_itself() {
         for bad in ["what", "SwapFree: 18446744073709346016 kB", "A: -1 kB", "A: 1 kBB: 2 kB", "  total:  used:"] {
             let text = format!("MemTotal: 5 kB\n{bad}\nMemFree: 3 kB\n");
-            let (lines, told) = partial(|faults| parse_lines(Path::new("m"), &text, faults));
-            assert_eq!(lines.iter().map(|line| &*line.name).collect::<Vec<_>>(), ["MemTotal", "MemFree"], "{bad}");
+            let (all, told) = partial(|faults| parse_meminfo(Path::new("m"), &text, faults));
+            assert_eq!(all.lines.iter().map(|line| &*line.name).collect::<Vec<_>>(), ["MemTotal", "MemFree"], "{bad}");
             assert!(told.starts_with("m:2: "), "{told}");
         }
-        assert!(all("").is_err() && all("what\n").is_err());
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub mod arp;
 #[cfg(target_os = "linux")]
 mod attributes;
 #[cfg(target_os = "linux")]
+mod below;
+#[cfg(target_os = "linux")]
 pub mod clock;
 #[cfg(target_os = "linux")]
 pub mod conntrack;
@@ -35,6 +37,8 @@ pub mod filefd;
 pub mod filesystem;
 #[cfg(target_os = "linux")]
 pub mod host;
+#[cfg(target_os = "linux")]
+mod hostname;
 #[cfg(target_os = "linux")]
 pub mod hwmon;
 mod judge;
@@ -118,6 +122,8 @@ pub mod wireless;
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+#[cfg(target_os = "linux")]
+pub use below::Below;
 pub use judge::Judge;
 pub use paths::{Paths, Readers};
 pub use registry::{Answer, Every, Registry, Source};
@@ -143,8 +149,9 @@ pub fn probe(paths: &Paths) -> Reading<()> {
 #[cfg(target_os = "linux")]
 fn probe_files(paths: &Paths) -> Reading<()> {
     let mut first = None;
-    for file in ["stat", "meminfo", "vmstat", "loadavg", "uptime", "diskstats", "net/dev"] {
-        match file::read_text(&paths.proc(file)) {
+    let files = ["stat", "meminfo", "vmstat", "loadavg", "uptime", "diskstats"].map(|file| paths.proc(file));
+    for file in files.into_iter().chain([paths.net("dev")]) {
+        match file::read_text(&file) {
             Ok(_) => return Ok(()),
             Err(error) => drop(first.get_or_insert(error)),
         }

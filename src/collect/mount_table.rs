@@ -34,8 +34,16 @@ impl MountTable {
         }
     }
 
-    /// Every mount in the order of the table.
+    /// Every mount in the order of the table, and the root where the table has no row for it.
     pub(super) fn read(&mut self, faults: &mut Faults) -> Reading<Vec<Mount>> {
+        let mut mounts = self.rows(faults)?;
+        if !mounts.iter().any(|mount| mount.mount_point == Path::new("/")) {
+            mounts.push(Mount::unlisted_root());
+        }
+        Ok(mounts)
+    }
+
+    fn rows(&mut self, faults: &mut Faults) -> Reading<Vec<Mount>> {
         if let Some(first_process) = &mut self.first_process {
             match first_process.read_with(|path, text| parse_mountinfo(path, text, faults)) {
                 // Hidden from us, or a procfs without it: the next best is what we see ourselves.

@@ -24,8 +24,8 @@ impl Reader {
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
         Self {
-            paired: [KeptFile::new(paths.proc("net/netstat")), KeptFile::new(paths.proc("net/snmp"))],
-            snmp6: KeptFile::new(paths.proc("net/snmp6")),
+            paired: [KeptFile::new(paths.net("netstat")), KeptFile::new(paths.net("snmp"))],
+            snmp6: KeptFile::new(paths.net("snmp6")),
         }
     }
 

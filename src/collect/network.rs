@@ -4,9 +4,11 @@
 //! ([`super::link`] does). Not sysinfo: it has no drop and fifo counters, opens ten files of `/sys` per interface and
 //! cannot be pointed at another root.
 //!
-//! `/proc/net` is a link to `self/net`, so the counters are those of the network namespace that this process is in, under
-//! another root as well. The file is opened once; a kept descriptor stays with the namespace it was opened in.
+//! `/proc/net` is a link to `self/net`, so the counters are those of the network namespace that this process is in; below
+//! another root they are those of its first process ([`Paths::net`]). The file is opened once; a kept descriptor stays with
+//! the namespace it was opened in.
 
+use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +17,8 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use super::Paths;
 use super::file::{KeptFile, read_number};
-use super::lines::{Bad, Taken, number, walk};
+use super::lines::{Taken, named_numbers, number, walk};
+use super::link_watch::Announcements;
 use crate::model::network::RawInterfaceCounters;
 use crate::model::{Faults, Reading};
 
@@ -31,7 +34,7 @@ impl Reader {
     /// Opens nothing yet.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
-        Self { file: KeptFile::new(paths.proc("net/dev")), names: Vec::new(), indexes: Indexes::new(paths) }
+        Self { file: KeptFile::new(paths.net("dev")), names: Vec::new(), indexes: Indexes::new(paths) }
     }
 
     /// The counters of every interface, in the kernel's order.
@@ -50,48 +53,64 @@ impl Reader {
 }
 
 /// Tells the index of an interface, which `/proc/net/dev` does not: an interface that was taken away and made anew under the
-/// same name has another.
+/// same name has another. All are asked for again when the list is another than the one before, when a counter fell, and on
+/// this machine whenever the kernel has announced any change of an interface: that is one call, and each index another.
 #[derive(Debug)]
-enum Indexes {
-    /// This machine's: the kernel is asked each time, over a socket that is there for this question alone. `None` before the
-    /// first time, and where no socket can be opened.
-    Live(Option<OwnedFd>),
-    /// Those of `/sys/class/net` below another root. [`super::link`] reads these files as well, so they are read here only when
-    /// the list of interfaces has changed or a counter fell.
-    Sysfs(PathBuf, Vec<RawInterfaceCounters>),
+struct Indexes {
+    place: Place,
+    before: Vec<RawInterfaceCounters>,
+}
+
+/// Where the indexes are told.
+#[derive(Debug)]
+enum Place {
+    /// By this machine's kernel, over a socket of no other use, which is `None` before the first time and where there can be
+    /// none.
+    Live(Option<OwnedFd>, Announcements),
+    /// In `/sys/class/net` below another root.
+    Sysfs(PathBuf),
 }
 
 impl Indexes {
     fn new(paths: &Paths) -> Self {
-        if paths.is_live() { Self::Live(None) } else { Self::Sysfs(paths.sys("class/net"), Vec::new()) }
+        let place = if paths.is_live() {
+            Place::Live(None, Announcements::Ahead)
+        } else {
+            Place::Sysfs(paths.sys("class/net"))
+        };
+        Self { place, before: Vec::new() }
     }
 
     fn fill(&mut self, list: &mut [RawInterfaceCounters]) {
+        let is_same = |(now, before): (&RawInterfaceCounters, &RawInterfaceCounters)| {
+            Arc::ptr_eq(&now.name, &before.name) && before.received[0] <= now.received[0]
+        };
+        let is_quiet = match &mut self.place {
+            Place::Live(_, announcements) => announcements.were_none(),
+            Place::Sysfs(_) => true,
+        };
+        let is_known = is_quiet && self.before.len() == list.len() && list.iter().zip(&self.before).all(is_same);
+        for (at, interface) in list.iter_mut().enumerate() {
+            interface.index = match self.before.get(at).filter(|_| is_known) {
+                Some(before) => before.index,
+                None => self.place.index(&interface.name),
+            };
+        }
+        self.before = list.to_vec();
+    }
+}
+
+impl Place {
+    fn index(&mut self, name: &str) -> Option<u32> {
         match self {
-            Self::Live(socket) => {
-                let open =
-                    || rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None);
+            Self::Live(socket, _) => {
                 if socket.is_none() {
-                    *socket = open().ok();
+                    let (family, kind) = (AddressFamily::UNIX, SocketType::DGRAM);
+                    *socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, None).ok();
                 }
-                for interface in list {
-                    let index = |socket| rustix::net::netdevice::name_to_index(socket, &interface.name).ok();
-                    interface.index = socket.as_ref().and_then(index);
-                }
+                rustix::net::netdevice::name_to_index(socket.as_ref()?, name).ok()
             }
-            Self::Sysfs(directory, before) => {
-                let is_same = |(now, before): (&RawInterfaceCounters, &RawInterfaceCounters)| {
-                    Arc::ptr_eq(&now.name, &before.name) && before.received[0] <= now.received[0]
-                };
-                let is_known = before.len() == list.len() && list.iter().zip(&*before).all(is_same);
-                for (at, interface) in list.iter_mut().enumerate() {
-                    interface.index = match before.get(at).filter(|_| is_known) {
-                        Some(before) => before.index,
-                        None => read_number(&directory.join(&*interface.name).join("ifindex")).ok(),
-                    };
-                }
-                *before = list.to_vec();
-            }
+            Self::Sysfs(directory) => read_number(&directory.join(name).join("ifindex")).ok(),
         }
     }
 }
@@ -102,6 +121,7 @@ impl Indexes {
 /// follow it without a space. `names` are those of the last pass, most often the same in the same places.
 fn parse(path: &Path, text: &str, names: &[Arc<str>], faults: &mut Faults) -> Reading<Vec<RawInterfaceCounters>> {
     let mut list = Vec::with_capacity(names.len());
+    let mut kept = KeptNames { names, by_text: None };
     walk(path, text, faults, |at, line| {
         // The head tells the columns apart. Kernels before 2.2 had fewer; no such kernel runs this program.
         if at == 1 {
@@ -110,13 +130,7 @@ fn parse(path: &Path, text: &str, names: &[Arc<str>], faults: &mut Faults) -> Re
         if at == 2 && line.contains("bytes") && line.contains("compressed") {
             return Ok(Taken::Head);
         }
-        let bad = Bad::found("a name, a colon and numbers", line);
-        let (name, numbers) = line.rsplit_once(':').ok_or(bad)?;
-        let name = name.trim_ascii();
-        // Two lines that grew together.
-        if name.contains(|c: char| c.is_ascii_whitespace()) {
-            return Err(bad);
-        }
+        let (name, numbers) = named_numbers(line)?;
         let mut columns = [0_u64; 16];
         let mut words = numbers.split_ascii_whitespace();
         for column in &mut columns {
@@ -127,7 +141,7 @@ fn parse(path: &Path, text: &str, names: &[Arc<str>], faults: &mut Faults) -> Re
         received.copy_from_slice(&columns[..8]);
         sent.copy_from_slice(&columns[8..]);
         list.push(RawInterfaceCounters {
-            name: shared(name, names, list.len()),
+            name: kept.shared(name, list.len()),
             index: None,
             received,
             sent,
@@ -138,10 +152,23 @@ fn parse(path: &Path, text: &str, names: &[Arc<str>], faults: &mut Faults) -> Re
     Ok(list)
 }
 
-/// `name` as the last pass had it, looked for first where it was then.
-fn shared(name: &str, names: &[Arc<str>], place: usize) -> Arc<str> {
-    let kept = names.get(place).filter(|kept| ***kept == *name);
-    kept.or_else(|| names.iter().find(|kept| ***kept == *name)).map_or_else(|| Arc::from(name), Arc::clone)
+/// The names of the last pass.
+struct KeptNames<'a> {
+    names: &'a [Arc<str>],
+    /// Made when the first one stands elsewhere than it did. Where one interface of thousands went, all behind it do.
+    by_text: Option<HashMap<&'a str, &'a Arc<str>>>,
+}
+
+impl KeptNames<'_> {
+    /// `name` as the last pass had it, looked for first where it was then.
+    fn shared(&mut self, name: &str, place: usize) -> Arc<str> {
+        if let Some(kept) = self.names.get(place).filter(|kept| ***kept == *name) {
+            return Arc::clone(kept);
+        }
+        let names = self.names;
+        let by_text = self.by_text.get_or_insert_with(|| names.iter().map(|kept| (&**kept, kept)).collect());
+        by_text.get(name).map_or_else(|| Arc::from(name), |kept| Arc::clone(kept))
+    }
 }
 
 #[cfg(test)]

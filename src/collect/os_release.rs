@@ -5,51 +5,53 @@
 use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Paths;
-use super::file::{read_error, read_text};
-use crate::collect::host::unquote;
+use super::file::read_error;
+use super::{Below, Paths};
 use crate::model::Reading;
 use crate::model::system::OsRelease;
 
-/// Knows both places, and what was there.
-#[derive(Debug)]
+/// Knows both places, and what was there. Clones are the same reader: the tables have one, the facts of the host another.
+#[derive(Clone, Debug)]
 pub struct Reader {
-    files: [PathBuf; 2],
-    last: Option<(Version, OsRelease)>,
+    files: [Below; 2],
+    /// Held while the file is read.
+    last: Arc<Mutex<Option<(Version, OsRelease)>>>,
 }
 
 /// Device, inode, size and time of the last change, seconds and nanoseconds, of a file.
-type Version = (u64, u64, u64, i64, i64);
+pub(super) type Version = (u64, u64, u64, i64, i64);
 
 impl Reader {
     /// Opens nothing yet.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
-        Self { files: [paths.root("etc/os-release"), paths.root("usr/lib/os-release")], last: None }
+        let files = ["etc/os-release", "usr/lib/os-release"].map(|file| paths.root(file));
+        Self { files, last: Arc::default() }
     }
 
     /// The file that is there, as it is now.
-    pub fn read(&mut self) -> Reading<OsRelease> {
+    pub fn read(&self) -> Reading<OsRelease> {
         let [first, second] = &self.files;
-        let (path, metadata) = match std::fs::metadata(first) {
-            Err(error) if error.kind() == ErrorKind::NotFound => (second, std::fs::metadata(second)),
+        let (path, metadata) = match first.metadata() {
+            Err(error) if error.kind() == ErrorKind::NotFound => (second, second.metadata()),
             metadata => (first, metadata),
         };
-        let version = version(&metadata.map_err(|error| read_error(path, &error))?);
-        if let Some((known, release)) = &self.last
+        let version = version(&metadata.map_err(|error| read_error(&path.path(), &error))?);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, release)) = &*last
             && *known == version
         {
             return Ok(release.clone());
         }
-        let release = parse_os_release(&read_text(path)?);
-        self.last = Some((version, release.clone()));
+        let release = parse_os_release(&path.read_text()?);
+        *last = Some((version, release.clone()));
         Ok(release)
     }
 }
 
-fn version(metadata: &Metadata) -> Version {
+pub(super) fn version(metadata: &Metadata) -> Version {
     (metadata.dev(), metadata.ino(), metadata.size(), metadata.ctime(), metadata.ctime_nsec())
 }
 
@@ -62,6 +64,30 @@ fn parse_os_release(text: &str) -> OsRelease {
         }
     }
     release
+}
+
+/// A value with the quotes and backslashes of a shell taken off. In single quotes a backslash is one; in double quotes it
+/// guards only the quote, the dollar, the backtick and itself.
+fn unquote(value: &str) -> String {
+    let mut plain = String::with_capacity(value.len());
+    let mut quote = None;
+    let mut rest = value.chars();
+    while let Some(letter) = rest.next() {
+        match (letter, quote) {
+            ('\'' | '"', None) => quote = Some(letter),
+            (letter, Some(open)) if letter == open => quote = None,
+            ('\\', None) => plain.extend(rest.next()),
+            ('\\', Some('"')) => match rest.next() {
+                Some(guarded @ ('"' | '$' | '`' | '\\')) => plain.push(guarded),
+                other => {
+                    plain.push('\\');
+                    plain.extend(other);
+                }
+            },
+            _ => plain.push(letter),
+        }
+    }
+    plain
 }
 
 #[cfg(test)]
@@ -81,12 +107,23 @@ mod tests {
     }
 
     #[test]
+    fn it_is_read_as_a_shell_reads_it() {
+        let text = "NAME='A \\ B'\nPRETTY_NAME=\"\\\"q\\\" \\$5 \\n\"\nID_LIKE=\nVERSION_ID=11\nVERSION_ID=\"12\"\n\u{fffd}\nBUILD_ID\n=\nID=\"open";
+        let release = parse_os_release(text);
+        assert_eq!(release.get("NAME"), "A \\ B");
+        assert_eq!(release.get("PRETTY_NAME"), "\"q\" $5 \\n");
+        assert_eq!((release.get("ID_LIKE"), release.get("BUILD_ID")), ("", ""));
+        assert_eq!(release.get("VERSION_ID"), "12", "the last one counts");
+        assert_eq!(release.get("ID"), "open");
+    }
+
+    #[test]
     fn the_second_place_is_tried() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("usr/lib")).unwrap();
         std::fs::write(dir.path().join("usr/lib/os-release"), "ID=x\n").unwrap();
         let paths = Paths { rootfs: dir.path().into(), ..Paths::host() };
-        let mut reader = Reader::new(&paths);
+        let reader = Reader::new(&paths);
         assert_eq!(reader.read().unwrap().get("ID"), "x");
         std::fs::create_dir_all(dir.path().join("etc")).unwrap();
         for id in ["y", "zz"] {

@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+#[cfg(target_os = "linux")]
+use super::Below;
 use crate::model::Machine;
 
 /// Which readers tell of the machine.
@@ -74,9 +76,35 @@ impl Paths {
         self.sysfs.join(file)
     }
 
-    /// A file below `/`, given without its leading slash.
+    /// A file of the network, as it stands below `/proc/net`. That is a link to `self/net`, the name space of whoever reads:
+    /// in a container with its host's `/proc` the container's. The host's is that of the host's first process. Where that
+    /// cannot be seen, and in a copy of files, `net` is what there is.
     #[must_use]
-    pub fn root(&self, file: &str) -> PathBuf {
-        self.rootfs.join(file.trim_start_matches('/'))
+    pub fn net(&self, file: &str) -> PathBuf {
+        let of_first = self.procfs.join("1/net");
+        let is_own = self.procfs == Path::new("/proc");
+        if !is_own && of_first.is_dir() { of_first.join(file) } else { self.procfs.join("net").join(file) }
+    }
+
+    /// A file below `/`, with or without its leading slash. Links are followed below it.
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub fn root(&self, file: impl AsRef<Path>) -> Below {
+        Below::new(&self.rootfs, file.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_network_is_that_of_the_first_process_below_another_procfs() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths { procfs: dir.path().into(), ..Paths::host() };
+        assert_eq!(paths.net("dev"), dir.path().join("net/dev"));
+        std::fs::create_dir_all(dir.path().join("1/net")).unwrap();
+        assert_eq!(paths.net("dev"), dir.path().join("1/net/dev"));
+        assert_eq!(Paths::host().net("dev"), Path::new("/proc/net/dev"));
     }
 }

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::Paths;
-use super::file::{optional, read_number, read_text};
+use super::file::{optional, read_number};
+use super::{Below, Paths};
 use crate::model::Reading;
 use crate::model::system::Selinux;
 
@@ -11,7 +11,7 @@ use crate::model::system::Selinux;
 #[derive(Debug)]
 pub struct Reader {
     enforce: PathBuf,
-    config: PathBuf,
+    config: Below,
 }
 
 impl Reader {
@@ -26,7 +26,7 @@ impl Reader {
         let Some(current) = optional(read_number::<i64>(&self.enforce))? else {
             return Ok(Selinux::default());
         };
-        let config = optional(read_text(&self.config))?;
+        let config = optional(self.config.read_text())?;
         let configured_mode = config.as_deref().and_then(parse_mode);
         Ok(Selinux { enabled: true, configured_mode, current_mode: Some(current) })
     }

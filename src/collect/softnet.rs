@@ -12,7 +12,7 @@ use crate::model::{Faults, Reading};
 /// All CPUs.
 #[must_use]
 pub fn reader(paths: &Paths) -> FileReader<Vec<SoftnetRow>> {
-    FileReader::new(paths.proc("net/softnet_stat"), parse_softnet)
+    FileReader::new(paths.net("softnet_stat"), parse_softnet)
 }
 
 fn parse_softnet(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<SoftnetRow>> {

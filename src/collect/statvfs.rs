@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::Below;
 use super::file::read_error;
 use crate::model::storage::RawFilesystemUsage;
 use crate::model::{ReadError, Reading};
@@ -146,9 +147,12 @@ fn ended(path: &Path) -> ReadError {
     ReadError::Io { path: path.display().to_string(), reason: "the thread that asked it has ended".to_owned() }
 }
 
-/// statvfs(3) of the running machine.
-pub fn statvfs(path: &Path) -> io::Result<RawFilesystemUsage> {
-    let numbers = rustix::fs::statvfs(path)?;
+/// statvfs(3) of a path below `rootfs`. No link leads out of it.
+pub fn statvfs(rootfs: &Path, path: &Path) -> io::Result<RawFilesystemUsage> {
+    let numbers = match path.strip_prefix(rootfs) {
+        Ok(file) if rootfs != Path::new("/") => rustix::fs::fstatvfs(Below::new(rootfs, file).handle()?)?,
+        _ => rustix::fs::statvfs(path)?,
+    };
     Ok(RawFilesystemUsage {
         block_bytes: numbers.f_frsize,
         blocks: numbers.f_blocks,
@@ -373,7 +377,20 @@ mod tests {
 
     #[test]
     fn this_machine_has_a_root() {
-        let usage = statvfs(Path::new("/")).unwrap();
+        let usage = statvfs(Path::new("/"), Path::new("/")).unwrap();
         assert!(usage.block_bytes > 0 && usage.free <= Some(usage.blocks) && Some(usage.available) <= usage.free);
+        assert!(statvfs(Path::new("/"), Path::new("/nowhere/at/all")).is_err());
+    }
+
+    #[test]
+    fn a_link_below_another_root_leads_to_no_file_system_of_this_machine() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join("srv/data")).unwrap();
+        for (target, link) in [("/srv", "to-srv"), ("/proc", "to-proc")] {
+            std::os::unix::fs::symlink(target, root.path().join(link)).unwrap();
+        }
+        let blocks = |path: &str| statvfs(root.path(), &root.path().join(path)).map(|usage| usage.blocks);
+        assert_eq!(blocks("to-srv/data").unwrap(), blocks("").unwrap());
+        assert!(blocks("to-proc").is_err(), "this machine's, if anybody's");
     }
 }

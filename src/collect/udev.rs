@@ -3,12 +3,10 @@
 //!
 //! udev writes a file anew and renames it, which changes the directory: while that is as it was, nothing is read.
 
-use std::path::PathBuf;
 use std::time::SystemTime;
 
-use super::Paths;
-use super::attributes::names_in;
-use super::file::{optional, read_text};
+use super::file::optional;
+use super::{Below, Paths};
 use crate::model::Reading;
 use crate::model::storage::UdevDevice;
 
@@ -41,7 +39,7 @@ const UNINTERESTING: [u32; 2] = [1, 7];
 /// Keeps the devices until the directory changes.
 #[derive(Debug)]
 pub struct Reader {
-    directory: PathBuf,
+    directory: Below,
     changed: Option<SystemTime>,
     devices: Vec<UdevDevice>,
 }
@@ -55,7 +53,7 @@ impl Reader {
 
     /// All block devices that udev knows.
     pub fn read(&mut self) -> Reading<Vec<UdevDevice>> {
-        let changed = match std::fs::metadata(&self.directory).and_then(|metadata| metadata.modified()) {
+        let changed = match self.directory.metadata().and_then(|metadata| metadata.modified()) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             changed => changed.ok(),
         };
@@ -68,11 +66,11 @@ impl Reader {
 
     fn read_all(&self) -> Reading<Vec<UdevDevice>> {
         let mut devices = Vec::new();
-        for name in optional(names_in(&self.directory))?.unwrap_or_default() {
+        for name in optional(self.directory.names())?.unwrap_or_default() {
             let Some(major_minor) = device_number(&name).filter(|number| !UNINTERESTING.contains(&number.0)) else {
                 continue;
             };
-            if let Some(text) = optional(read_text(&self.directory.join(&name)))? {
+            if let Some(text) = optional(self.directory.join(&name).read_text())? {
                 devices.push(UdevDevice { major_minor, properties: parse_properties(&text) });
             }
         }

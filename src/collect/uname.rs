@@ -1,52 +1,44 @@
 //! uname(2), or `/proc/sys/kernel/{ostype,osrelease,version,hostname,domainname,arch}` where another machine's files are
-//! watched. `arch` is there since Linux 6.1.
+//! watched. `arch` is there since Linux 6.1. The reader of the host's facts takes its names from here.
 
 use super::Paths;
 use super::file::{optional, read_word};
+use super::hostname;
 use crate::model::Reading;
 use crate::model::system::Uname;
 
-/// Reader without state.
-#[derive(Debug)]
-pub struct Reader {
-    paths: Paths,
+/// The names now.
+pub fn read(paths: &Paths) -> Reading<Uname> {
+    let word = |file: &str| word(paths, file).map(Option::unwrap_or_default);
+    Ok(Uname {
+        system: word("ostype")?,
+        release: word("osrelease")?,
+        version: word("version")?,
+        machine: optional(word("arch"))?.unwrap_or_default(),
+        node: hostname::read(paths).unwrap_or_default(),
+        domain: word("domainname")?,
+    })
 }
 
-impl Reader {
-    /// Asks nothing yet.
-    #[must_use]
-    pub fn new(paths: &Paths) -> Self {
-        Self { paths: paths.clone() }
+/// One of the names, called as its file is. Empty is `None`.
+pub(super) fn word(paths: &Paths, file: &str) -> Reading<Option<String>> {
+    if !paths.is_live() {
+        return word_of_file(paths, file);
     }
+    let uname = rustix::system::uname();
+    let value = match file {
+        "ostype" => uname.sysname(),
+        "osrelease" => uname.release(),
+        "version" => uname.version(),
+        "hostname" => uname.nodename(),
+        "domainname" => uname.domainname(),
+        _ => uname.machine(),
+    };
+    Ok(Some(value.to_string_lossy().into_owned()).filter(|value| !value.is_empty()))
+}
 
-    /// The names now.
-    pub fn read(&mut self) -> Reading<Uname> {
-        if !self.paths.is_live() {
-            return self.read_files();
-        }
-        let uname = rustix::system::uname();
-        let text = |value: &std::ffi::CStr| value.to_string_lossy().into_owned();
-        Ok(Uname {
-            system: text(uname.sysname()),
-            release: text(uname.release()),
-            version: text(uname.version()),
-            machine: text(uname.machine()),
-            node: text(uname.nodename()),
-            domain: text(uname.domainname()),
-        })
-    }
-
-    fn read_files(&self) -> Reading<Uname> {
-        let word = |name: &str| read_word(&self.paths.proc("sys/kernel").join(name)).map(Option::unwrap_or_default);
-        Ok(Uname {
-            system: word("ostype")?,
-            release: word("osrelease")?,
-            version: word("version")?,
-            machine: optional(word("arch"))?.unwrap_or_default(),
-            node: word("hostname")?,
-            domain: word("domainname")?,
-        })
-    }
+fn word_of_file(paths: &Paths, file: &str) -> Reading<Option<String>> {
+    read_word(&paths.proc("sys/kernel").join(file))
 }
 
 #[cfg(test)]
@@ -56,9 +48,10 @@ mod tests {
     #[test]
     fn files_and_call_agree_on_this_machine() {
         let paths = Paths::host();
-        let mut reader = Reader::new(&paths);
-        let (called, read) = (reader.read().unwrap(), reader.read_files().unwrap());
-        assert_eq!((called.system, called.release, called.version), (read.system, read.release, read.version));
-        assert_eq!((called.node, called.domain), (read.node, read.domain));
+        for file in ["ostype", "osrelease", "version", "hostname", "domainname"] {
+            assert_eq!(word(&paths, file), word_of_file(&paths, file), "{file}");
+        }
+        let machine = rustix::system::uname().machine().to_str().unwrap().to_owned();
+        assert_eq!(read(&paths).unwrap().machine, machine);
     }
 }

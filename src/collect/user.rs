@@ -7,16 +7,13 @@
 //! the first look finds nothing, a later one the answer. Nothing here ever waits for them, [`Users::name_within`] aside.
 
 use std::collections::HashMap;
-use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Paths;
-use super::file::read_text;
+use super::{Below, Paths};
 
 /// How often `/etc/passwd` is looked at for a change.
 const FILE_AGE: Duration = Duration::from_secs(1);
@@ -39,7 +36,7 @@ type Lines = (SyncSender<u32>, Receiver<(u32, Option<String>)>);
 /// The names of users.
 #[derive(Debug)]
 pub struct Users {
-    file: PathBuf,
+    file: Below,
     /// Device, inode, size and time of change of the file as it was read; `None` when it could not be looked at.
     version: Option<[i64; 5]>,
     looked_at: Option<Instant>,
@@ -54,7 +51,7 @@ impl Users {
         Self::asking(paths.root("etc/passwd"), paths.is_live().then_some(ask_system as Ask))
     }
 
-    fn asking(file: PathBuf, ask: Option<Ask>) -> Self {
+    fn asking(file: Below, ask: Option<Ask>) -> Self {
         Self { file, version: None, looked_at: None, names: HashMap::new(), services: ask.map(Services::new) }
     }
 
@@ -86,13 +83,13 @@ impl Users {
             return;
         }
         let first = self.looked_at.replace(now).is_none();
-        let version = fs::metadata(&self.file).ok().map(|is| {
+        let version = self.file.metadata().ok().map(|is| {
             let [device, inode, size] = [is.dev(), is.ino(), is.size()].map(u64::cast_signed);
             [device, inode, size, is.mtime(), is.mtime_nsec()]
         });
         if first || version != self.version {
             self.version = version;
-            self.names = read_text(&self.file).map(|text| parse(&text)).unwrap_or_default();
+            self.names = self.file.read_text().map(|text| parse(&text)).unwrap_or_default();
         }
     }
 }
@@ -207,6 +204,8 @@ fn start(ask: Ask) -> Option<Lines> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+    use std::path::{Path, PathBuf};
     use std::sync::atomic::{AtomicU32, Ordering};
 
     fn file(text: &[u8]) -> (tempfile::TempDir, PathBuf) {
@@ -214,6 +213,10 @@ mod tests {
         let path = dir.path().join("passwd");
         fs::write(&path, text).unwrap();
         (dir, path)
+    }
+
+    fn own(path: &Path) -> Below {
+        Below::new(Path::new("/"), path)
     }
 
     #[test]
@@ -228,7 +231,7 @@ mod tests {
     #[test]
     fn a_name_is_shared_and_one_that_is_not_text_is_replaced() {
         let (_dir, path) = file(b"root:x:0:0\nj\xf6rg:x:1000:1000\n");
-        let mut users = Users::asking(path, None);
+        let mut users = Users::asking(own(&path), None);
         let (one, two) = (users.name(0).unwrap(), users.name(0).unwrap());
         assert!(Arc::ptr_eq(&one, &two));
         assert_eq!(users.name(1000).as_deref(), Some("j\u{fffd}rg"));
@@ -238,7 +241,7 @@ mod tests {
     #[test]
     fn a_changed_file_is_seen_after_a_second_and_a_missing_one_has_no_names() {
         let (_dir, path) = file(b"root:x:0:0\n");
-        let mut users = Users::asking(path.clone(), None);
+        let mut users = Users::asking(own(&path), None);
         let begin = Instant::now();
         assert_eq!(users.name_at(7, begin), None);
         fs::write(&path, "root:x:0:0\nnew:x:7:7\n").unwrap();
@@ -256,7 +259,7 @@ mod tests {
             (uid == 5000).then(|| "ldap".to_owned())
         }
         let (_dir, path) = file(b"");
-        let mut users = Users::asking(path, Some(ask));
+        let mut users = Users::asking(own(&path), Some(ask));
         let begin = Instant::now();
         assert_eq!(users.name_at(5000, begin), None);
         assert_eq!(users.name_within(5000, Duration::from_secs(10)).as_deref(), Some("ldap"));
@@ -278,7 +281,7 @@ mod tests {
             None
         }
         let (_dir, path) = file(b"");
-        let mut users = Users::asking(path, Some(ask));
+        let mut users = Users::asking(own(&path), Some(ask));
         let begin = Instant::now();
         for uid in 0..10_000 {
             assert_eq!(users.name(uid), None);
@@ -291,7 +294,7 @@ mod tests {
     #[test]
     fn the_cache_has_an_end() {
         let (_dir, path) = file(b"");
-        let mut users = Users::asking(path, Some(|_| None));
+        let mut users = Users::asking(own(&path), Some(|_| None));
         for uid in 0..3 * LARGEST_CACHE as u32 {
             users.name_within(uid, Duration::from_secs(10));
         }

@@ -59,11 +59,11 @@ pub fn detect(paths: &Paths) -> Virtualization {
 fn container(paths: &Paths) -> Option<Virtualization> {
     let named = |text: &str| CONTAINERS.iter().find(|(word, _)| text.contains(word)).map(|(_, name)| guest(name));
     // systemd inside a container writes the manager's name here.
-    let written = read_word(&paths.root("run/systemd/container")).ok().flatten();
+    let written = paths.root("run/systemd/container").read_word().ok().flatten();
     if let Some(told) = written.as_deref().and_then(named) {
         return Some(told);
     }
-    if read_text(&paths.root("run/.containerenv")).is_ok() {
+    if paths.root("run/.containerenv").read_text().is_ok() {
         return Some(guest("podman"));
     }
     // A control group version 1 that no name space hides: `4:memory:/docker/<id>`.
@@ -73,8 +73,10 @@ fn container(paths: &Paths) -> Option<Virtualization> {
     }
     // Docker leaves this file in images that were made from a container, and such an image may be the root of a real
     // machine. A container's root is never a block device.
-    let mounts = read_text(&paths.proc("self/mountinfo")).unwrap_or_default();
-    if read_text(&paths.root(".dockerenv")).is_ok() && !root_is_a_device(&mounts) {
+    // `self` below another procfs is this process all the same.
+    let of_first = (!paths.is_live()).then(|| read_text(&paths.proc("1/mountinfo")).ok()).flatten();
+    let mounts = of_first.or_else(|| read_text(&paths.proc("self/mountinfo")).ok()).unwrap_or_default();
+    if paths.root(".dockerenv").read_text().is_ok() && !root_is_a_device(&mounts) {
         return Some(guest("docker"));
     }
     read_text(&paths.proc("sys/kernel/osrelease"))

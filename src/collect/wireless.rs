@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use super::Paths;
 use super::file::{optional, read_error, read_text};
-use super::lines::{Bad, Taken, number, walk};
+use super::lines::{Taken, named_numbers, number, walk};
 use super::netlink::Socket;
 use super::nl80211::{self, Interface, Network, Station};
 use crate::model::network::RawWireless;
@@ -42,7 +42,7 @@ impl Reader {
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
         Self {
-            file: paths.proc("net/wireless"),
+            file: paths.net("wireless"),
             live: paths.is_live(),
             line: None,
             absent_since: None,
@@ -166,13 +166,7 @@ fn parse(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<RawWireles
         if at == 2 && line.contains("link level noise") {
             return Ok(Taken::Head);
         }
-        let bad = Bad::found("a name, a colon and numbers", line);
-        let (name, numbers) = line.rsplit_once(':').ok_or(bad)?;
-        let name = name.trim_ascii();
-        // Two lines that grew together.
-        if name.contains(|c: char| c.is_ascii_whitespace()) {
-            return Err(bad);
-        }
+        let (name, numbers) = named_numbers(line)?;
         let level = numbers.split_ascii_whitespace().nth(2).map(|level| level.trim_end_matches('.'));
         let level: i32 = number(level, "a level")?;
         list.push(RawWireless {

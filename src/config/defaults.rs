@@ -31,19 +31,26 @@ pub fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS)
 }
 
-/// The defaults that `--help` shows, by the flag's name. The others are "none", or stand in the flag's text.
-pub(super) fn shown() -> Vec<(&'static str, String)> {
+/// What holds for a setting with one value, by the flag's name, as it is typed. The others are "none".
+pub(super) fn text(flag: &str) -> Option<String> {
     let (limits, paths) = (Limits::default(), Paths::host());
-    vec![
-        ("address", ADDRESS.to_owned()),
-        ("port", PORT.to_string()),
-        ("interval", INTERVAL.to_owned()),
-        ("max_connections", limits.streams.to_string()),
-        ("max_per_address", limits.streams_per_address.to_string()),
-        ("max_unclaimed", limits.unclaimed_workers.to_string()),
-        ("collector", COLLECTOR.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()),
-        ("procfs", paths.procfs.display().to_string()),
-        ("sysfs", paths.sysfs.display().to_string()),
-        ("rootfs", paths.rootfs.display().to_string()),
-    ]
+    let text = match flag {
+        "address" => ADDRESS.to_owned(),
+        "port" => PORT.to_string(),
+        "interval" => INTERVAL.to_owned(),
+        "max_connections" => limits.streams.to_string(),
+        "max_per_address" => limits.streams_per_address.to_string(),
+        "max_unclaimed" => limits.unclaimed_workers.to_string(),
+        "collector" => COLLECTOR.to_possible_value()?.get_name().to_owned(),
+        "procfs" => paths.procfs.display().to_string(),
+        "sysfs" => paths.sysfs.display().to_string(),
+        "rootfs" => paths.rootfs.display().to_string(),
+        _ => return None,
+    };
+    Some(text)
+}
+
+/// What holds for a setting with a list of values.
+pub(super) fn list(_flag: &str) -> Vec<String> {
+    Vec::new()
 }

@@ -16,6 +16,18 @@ pub struct Listen {
     pub addresses: Vec<SocketAddr>,
 }
 
+impl Listen {
+    /// `SCHEME://NAME:PORT/`, by name where it was given one; a wildcard is reachable as localhost.
+    #[must_use]
+    pub fn url(&self, scheme: &str, port: u16) -> String {
+        match self.host.parse::<IpAddr>() {
+            Ok(ip) if ip.is_unspecified() => format!("{scheme}://localhost:{port}/"),
+            Ok(IpAddr::V6(ip)) => format!("{scheme}://[{ip}]:{port}/"),
+            _ => format!("{scheme}://{}:{port}/", self.host),
+        }
+    }
+}
+
 /// `ADDRESS:PORT`, with IPv6 addresses in brackets.
 pub(super) fn parse_listen(text: &str) -> Result<Listen, StartupError> {
     let wrong = || complaint("--listen", text, "it must be ADDRESS:PORT, as 127.0.0.1:4500 or [::1]:4500");

@@ -1,27 +1,41 @@
-//! What was typed, validated: flags before `PSMONITOR_*` variables before [`defaults`], into one [`Config`].
+//! What was typed, validated: flags before `PSMONITOR_*` variables before the configuration file before [`defaults`], into
+//! one [`Config`].
 //!
-//! Called by `main`. Every complaint names the flag and says what would be right.
+//! Called by `main`, and again at SIGHUP. Every complaint names where the value was set and says what would be right.
+//!
+//! The flags are the one list of settings. A new one is a field of `cli::Args`, with its default in [`defaults`] where it has
+//! one, and is then a variable and a key of the file by itself: `--max-connections`, `PSMONITOR_MAX_CONNECTIONS`,
+//! `max-connections`. A key that belongs into a table of the file (`[agent]`, `[receiver]`, `[remote-write]`, a table per
+//! subject) has a row in `settings::IN_TABLES`, which says table, key and flag. What a running server can take over at SIGHUP
+//! has a row in [`LIVE`]. `packaging/psmonitor.toml` is made of the flags' texts: `UPDATE_GOLDEN=1 cargo test --lib config`.
 
 pub mod defaults;
+mod file;
 mod listen;
 mod names;
+mod receiver;
+mod report;
+mod settings;
+#[cfg(test)]
+mod tests_reference;
 mod time;
+mod typed;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{CommandFactory, FromArgMatches};
-
 pub use listen::Listen;
 pub use names::AllowOrigins;
 pub use time::parse_time;
+pub use typed::{LIVE, Refusal, Typed, command, typed};
 
 use crate::auth::{Secret, Sources};
 use crate::cli::{Args, Collector};
 use crate::collect::{Paths, Readers};
 use crate::error::StartupError;
 use crate::limits::Limits;
+use crate::receiver::Settings;
 use listen::{parse_listen, resolve};
 use names::{parse_host, parse_origins};
 
@@ -49,8 +63,12 @@ pub struct Config {
     pub secrets: Sources,
     /// The certificate and its key, where every address speaks TLS.
     pub tls: Option<TlsFiles>,
+    /// Whether everybody may read on a wide address.
+    pub no_auth: bool,
     /// Whether psiod's `process.kill` works for those who hold a token.
     pub allow_kill: bool,
+    /// What the receiver is to do; `None` where this server is none.
+    pub receiver: Option<Settings>,
     /// Where the machine's files are.
     pub paths: Paths,
 }
@@ -64,23 +82,12 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
-/// The flags with their texts, and their defaults beside them.
-#[must_use]
-pub fn command() -> clap::Command {
-    defaults::shown().into_iter().fold(Args::command(), |command, (flag, default)| {
-        command.mut_arg(flag, |arg| {
-            let text = arg.get_help().map(ToString::to_string).unwrap_or_default();
-            arg.help(format!("{text} [default: {default}]"))
-        })
-    })
-}
-
-/// What this process was started with. Prints nothing: clap's answer, `--help` included, is an error here.
-pub fn typed() -> Result<Args, clap::Error> {
-    Args::from_arg_matches(&command().try_get_matches()?)
-}
-
 impl Config {
+    /// What was typed means. Complaints name the place where a value was set.
+    pub fn from_typed(typed: &Typed) -> Result<Self, StartupError> {
+        Self::from_args(&typed.args).map_err(|error| typed.locate(error))
+    }
+
     /// What `args` mean.
     pub fn from_args(args: &Args) -> Result<Self, StartupError> {
         let listen = if let Some(all) = &args.listen {
@@ -108,24 +115,13 @@ impl Config {
             unclaimed_workers: at_least_one("--max-unclaimed", args.max_unclaimed.unwrap_or(bounds.unclaimed_workers))?,
             ..bounds
         };
-        let host = Paths::host();
-        let readers = readers(args)?;
-        let paths = Paths {
-            procfs: args.procfs.clone().unwrap_or(host.procfs),
-            sysfs: args.sysfs.clone().unwrap_or(host.sysfs),
-            rootfs: args.rootfs.clone().unwrap_or(host.rootfs),
-            readers,
-            ..host
-        };
-        for (flag, folder) in [("--sysfs", &paths.sysfs), ("--rootfs", &paths.rootfs)] {
-            if !folder.is_dir() {
-                return Err(complaint(flag, &folder.display().to_string(), "there is no such folder"));
-            }
-        }
+        let paths = paths(args)?;
         let config = Self {
             secrets: secrets(args, std::env::var_os("PSMONITOR_TOKEN"))?,
             tls: tls_files(args)?,
+            no_auth: args.no_auth.unwrap_or(false),
             allow_kill: args.allow_kill.unwrap_or(false),
+            receiver: receiver::settings(args.receive, args.auto_register, args.data_dir.as_deref())?,
             listen,
             interval,
             limits,
@@ -135,28 +131,55 @@ impl Config {
             allow_origins: parse_origins(args.allow_origin.as_deref().unwrap_or_default())?,
             paths,
         };
-        config.check_exposure(args.no_auth.unwrap_or(false))?;
+        config
+            .check_exposure()
+            .map_err(|problem| contradiction(if args.listen.is_some() { "--listen" } else { "--address" }, &problem))?;
         if config.allow_kill && !config.secrets.is_any() {
             log::warn!("--allow-kill changes nothing without --token-file or --users-file: process.kill needs a token");
         }
         Ok(config)
     }
 
+    /// This configuration, with what a running server can take over from `new`: the settings of [`LIVE`].
+    pub fn with_live(&self, new: &Self) -> Result<Self, StartupError> {
+        let config = Self {
+            limits: new.limits,
+            allow_hosts: new.allow_hosts.clone(),
+            allow_origins: new.allow_origins.clone(),
+            secrets: new.secrets.clone(),
+            no_auth: new.no_auth,
+            allow_kill: new.allow_kill,
+            ..self.clone()
+        };
+        // The address of the new configuration may be a narrower one than that which is listened on.
+        config.check_exposure().map_err(StartupError::Config)?;
+        Ok(config)
+    }
+
     /// Whoever can reach a wider address than loopback sees everything, unless it must be proved who one is.
-    fn check_exposure(&self, no_auth: bool) -> Result<(), StartupError> {
+    fn check_exposure(&self) -> Result<(), String> {
         if self.is_loopback_only() || self.secrets.is_any() {
             return Ok(());
         }
         let wide: Vec<_> = self.listen.iter().flat_map(|l| &l.addresses).filter(|a| !a.ip().is_loopback()).collect();
         let address = wide.first().map(ToString::to_string).unwrap_or_default();
-        if no_auth {
+        if self.no_auth {
             log::warn!("--no-auth: everybody who can reach {address} sees everything this server tells");
             return Ok(());
         }
-        Err(StartupError::Config(format!(
+        Err(format!(
             "{address} can be reached from outside, and nobody is asked who they are; give --token-file FILE with a \
              secret token or --users-file FILE with users, or say --no-auth if everybody may see everything"
-        )))
+        ))
+    }
+
+    /// Where a client on this machine finds the server; ends with a slash.
+    #[must_use]
+    pub fn own_url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let first = self.listen.first();
+        let port = first.and_then(|listen| listen.addresses.first()).map_or(defaults::PORT, std::net::SocketAddr::port);
+        first.map_or_else(|| format!("{scheme}://localhost:{port}/"), |listen| listen.url(scheme, port))
     }
 
     /// Whether every address is a loopback address.
@@ -186,6 +209,36 @@ fn readers(args: &Args) -> Result<Readers, StartupError> {
     }
 }
 
+/// Who reads the machine, and where its files are.
+///
+/// # Errors
+/// A folder that is not there, or one that the collector does not know.
+pub fn paths(args: &Args) -> Result<Paths, StartupError> {
+    let host = Paths::host();
+    let readers = readers(args)?;
+    let paths = Paths {
+        procfs: args.procfs.clone().unwrap_or(host.procfs),
+        sysfs: args.sysfs.clone().unwrap_or(host.sysfs),
+        rootfs: args.rootfs.clone().unwrap_or(host.rootfs),
+        readers,
+        ..host
+    };
+    for (flag, folder) in [("--sysfs", &paths.sysfs), ("--rootfs", &paths.rootfs)] {
+        if !folder.is_dir() {
+            return Err(complaint(flag, &folder.display().to_string(), "there is no such folder"));
+        }
+    }
+    Ok(paths)
+}
+
+/// Where tokens come from, for whoever asks another server.
+///
+/// # Errors
+/// A token variable that says nothing.
+pub fn token_sources(args: &Args) -> Result<Sources, StartupError> {
+    secrets(args, std::env::var_os("PSMONITOR_TOKEN"))
+}
+
 /// Where secrets come from. A token variable that says nothing must not mean that nobody is asked.
 fn secrets(args: &Args, token: Option<OsString>) -> Result<Sources, StartupError> {
     let complaint = |what: &str| Err(StartupError::Config(format!("PSMONITOR_TOKEN {what}")));
@@ -210,17 +263,18 @@ fn tls_files(args: &Args) -> Result<Option<TlsFiles>, StartupError> {
     match (&args.tls_cert, &args.tls_key) {
         (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert: cert.clone(), key: key.clone() })),
         (None, None) => Ok(None),
-        (Some(_), None) => {
-            Err(StartupError::Config("--tls-cert needs --tls-key FILE, the key of the certificate".into()))
-        }
-        (None, Some(_)) => {
-            Err(StartupError::Config("--tls-key needs --tls-cert FILE, the certificate of the key".into()))
-        }
+        (Some(_), None) => Err(contradiction("--tls-cert", "needs --tls-key FILE, the key of the certificate")),
+        (None, Some(_)) => Err(contradiction("--tls-key", "needs --tls-cert FILE, the certificate of the key")),
     }
 }
 
 fn complaint(flag: &str, value: &str, reason: &str) -> StartupError {
-    StartupError::Config(format!("{flag} {value}: {reason}"))
+    StartupError::Setting { place: flag.to_owned(), problem: format!("{value}: {reason}") }
+}
+
+/// The flag does not go together with others.
+fn contradiction(flag: &str, problem: &str) -> StartupError {
+    StartupError::Setting { place: flag.to_owned(), problem: problem.to_owned() }
 }
 
 fn at_least_one(flag: &str, value: usize) -> Result<usize, StartupError> {
@@ -319,8 +373,11 @@ mod tests {
     fn the_help_tells_every_default_as_it_is() {
         let help = command().render_long_help().to_string();
         let lines: Vec<&str> = help.lines().map(str::trim).collect();
-        for (flag, default) in defaults::shown() {
-            let long = format!("--{}", flag.replace('_', "-"));
+        for setting in settings::all(&command()) {
+            let (long, default) = (format!("--{}", setting.flag), setting.default.unwrap_or_default().join(","));
+            if default.is_empty() || setting.kind == settings::Kind::Switch {
+                continue;
+            }
             let at = lines.iter().position(|line| line.split([' ', ',']).any(|word| word == long)).unwrap();
             let text = lines[at..].iter().take_while(|line| !line.is_empty()).copied().collect::<Vec<_>>().join(" ");
             assert!(text.contains(&format!("[default: {default}]")), "{long}: {text}");

@@ -13,8 +13,10 @@ pub mod prometheus;
 pub mod psiod;
 pub mod psmonitor;
 mod rows;
+pub mod system_monitor;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
+mod user;
 
 use serde::Serialize;
 

@@ -139,8 +139,8 @@ mod tests {
 
     /// Reads the snapshots one after the other, and gives what the last one left, by name.
     fn read(snapshots: &[(i64, Snapshot)]) -> Vec<(String, Option<f32>)> {
-        let bounds =
-            Bounds { hosts: 1, busy_series: 1, interval: Duration::from_secs(1), retry: Duration::from_secs(1) };
+        let second = Duration::from_secs(1);
+        let bounds = Bounds { hosts: 1, busy_series: 1, interval: second, retry: second, batch: second };
         let (store, mut catalogue) = (Store::open(None, bounds).unwrap(), Catalogue::default());
         for (now, snapshot) in snapshots {
             store.record(THIS_MACHINE, *now as f64, None, |values| catalogue.read(snapshot, values)).unwrap();

@@ -39,6 +39,10 @@ const CLOSE_WAIT: Duration = Duration::from_secs(3);
 /// How long after a failed write the next one is tried.
 const RETRY: Duration = Duration::from_secs(60);
 
+/// What a kill may lose, with the second of a sync: samples come a little early or late, at one a second this is always the
+/// ninth, and the oldest that is not written yet is 8 s old.
+const BATCH: Duration = Duration::from_millis(8_500);
+
 /// The history. Shared between the sampler, which writes, and requests, which read.
 #[derive(Debug)]
 pub struct History {
@@ -56,7 +60,7 @@ impl History {
         // Decides about space alone, so the cores that this process may use are near enough to those that it will see.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let busy_series = BUSY_SERIES + cores.min(MOST_CORES as usize);
-        let store = Store::open(directory, Bounds { hosts: 1, busy_series, interval, retry: RETRY })?;
+        let store = Store::open(directory, Bounds { hosts: 1, busy_series, interval, retry: RETRY, batch: BATCH })?;
         Ok(Self { store, catalogue: Mutex::default() })
     }
 
@@ -72,35 +76,12 @@ impl History {
 
     /// The answer to a query. Reads the disk: not for an async thread.
     pub fn query(&self, query: &Query) -> Result<Answer, QueryError> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64());
-        self.query_at(query, now)
+        answer_of(&self.store, THIS_MACHINE, query)
     }
 
+    #[cfg(test)]
     fn query_at(&self, query: &Query, wall: f64) -> Result<Answer, QueryError> {
-        let view = self.store.view(THIS_MACHINE);
-        // The newest point is never in the future of its own history, whatever the wall clock says now.
-        let now = view.newest.map_or(wall, |newest| newest.max(wall));
-        let (from, to) = query.bounds(now.floor() as i64 + 1)?;
-        let names: Vec<Arc<str>> = view.series.iter().map(|series| series.name.clone()).collect();
-        let chosen = query::choose(query.series.as_deref(), &names)?;
-        let series: Vec<_> = chosen.iter().map(|place| &view.series[*place]).collect();
-        let tier = view.tier_from(from);
-        let points = (query.points as usize).min(query::MOST_VALUES / series.len().max(1)).max(1);
-        let steps = Steps::new(from, to, tier.step, points);
-        let mut columns = Columns::new(steps, series.iter().map(|series| series.id));
-        let ids = columns.ids();
-        view.read(tier, steps.first..steps.end(), &ids, |id, step, points| columns.add(id, step, points));
-        let hold = 2.5 * view.interval;
-        let series = series.iter().enumerate();
-        let series = series.map(|(number, series)| (series.name.clone(), columns.column(number, series.unit, hold)));
-        Ok(Answer {
-            from,
-            to,
-            step_seconds: steps.seconds,
-            age_seconds: view.newest.map(|newest| (now - newest).max(0.0)),
-            time: columns.time(),
-            series: series.collect(),
-        })
+        answer_at(&self.store, THIS_MACHINE, query, wall)
     }
 
     /// Most bytes that the history takes on disk. Fixed at the start; 0 without a data directory.
@@ -141,6 +122,39 @@ impl History {
     pub fn close_by(&self, deadline: Instant) {
         self.store.close_by(deadline);
     }
+}
+
+/// The answer to a query about one host of a store. Reads the disk: not for an async thread.
+pub fn answer_of(store: &Store, host: &str, query: &Query) -> Result<Answer, QueryError> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64());
+    answer_at(store, host, query, now)
+}
+
+fn answer_at(store: &Store, host: &str, query: &Query, wall: f64) -> Result<Answer, QueryError> {
+    let view = store.view(host);
+    // The newest point is never in the future of its own history, whatever the wall clock says now.
+    let now = view.newest.map_or(wall, |newest| newest.max(wall));
+    let (from, to) = query.bounds(now.floor() as i64 + 1)?;
+    let names: Vec<Arc<str>> = view.series.iter().map(|series| series.name.clone()).collect();
+    let chosen = query::choose(query.series.as_deref(), &names)?;
+    let series: Vec<_> = chosen.iter().map(|place| &view.series[*place]).collect();
+    let tier = view.tier_from(from);
+    let points = (query.points as usize).min(query::MOST_VALUES / series.len().max(1)).max(1);
+    let steps = Steps::new(from, to, tier.step, points);
+    let mut columns = Columns::new(steps, series.iter().map(|series| series.id));
+    let ids = columns.ids();
+    view.read(tier, steps.first..steps.end(), &ids, |id, step, points| columns.add(id, step, points));
+    let hold = 2.5 * view.interval;
+    let series = series.iter().enumerate();
+    let series = series.map(|(number, series)| (series.name.clone(), columns.column(number, series.unit, hold)));
+    Ok(Answer {
+        from,
+        to,
+        step_seconds: steps.seconds,
+        age_seconds: view.newest.map(|newest| (now - newest).max(0.0)),
+        time: columns.time(),
+        series: series.collect(),
+    })
 }
 
 impl Drop for History {

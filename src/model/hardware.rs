@@ -1,6 +1,7 @@
 //! Hardware: temperatures, fans and the other sensors of its chips, power supplies, the firmware's own words.
 //!
-//! Filled by [`crate::collect`]; [`sensors`] and [`package_temperature`] are called by [`super::derive()`].
+//! Filled by [`crate::collect`]; [`sensors`] is called by [`super::derive()`]. Which of the temperatures is that of the CPU is
+//! told by [`super::cpu`].
 
 use serde::Serialize;
 
@@ -174,38 +175,6 @@ impl RawSensors {
             _ => {}
         }
     }
-}
-
-/// Chips that measure the CPU, best first: the drivers of Intel and AMD, then what ARM boards and virtual machines call
-/// it, then the thermal zones.
-const CPU_CHIPS: [&str; 12] = [
-    "coretemp",
-    "k10temp",
-    "zenpower",
-    "k8temp",
-    "fam15h_power",
-    "cpu_thermal",
-    "cpu-thermal",
-    "soc_thermal",
-    "soc-thermal",
-    "x86_pkg_temp",
-    "cpu",
-    "acpitz",
-];
-
-/// Labels of the package as a whole, best first.
-const PACKAGE_LABELS: [&str; 4] = ["package id", "tdie", "tctl", "cpu"];
-
-/// Temperature of the CPU as a whole, as far as a sensor tells.
-pub(super) fn package_temperature(sensors: &RawSensors) -> Option<f64> {
-    CPU_CHIPS.iter().find_map(|chip| {
-        let of_chip = || sensors.temperatures.iter().filter(|t| t.chip.eq_ignore_ascii_case(chip));
-        PACKAGE_LABELS
-            .iter()
-            .find_map(|label| of_chip().find(|t| t.label.to_ascii_lowercase().starts_with(label)))
-            .or_else(|| of_chip().next())
-            .map(|temperature| temperature.celsius)
-    })
 }
 
 /// Lower case; what may not stand in a metric's name becomes an underscore, none at either end.

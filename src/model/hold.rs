@@ -130,7 +130,7 @@ pub fn softnet(told: &[SoftnetRow], now: &mut [SoftnetRow]) {
 }
 
 /// The row that `is_it`, which mostly stands where it stood before.
-fn row<T>(rows: &[T], at: usize, is_it: impl Fn(&T) -> bool) -> Option<&T> {
+pub(super) fn row<T>(rows: &[T], at: usize, is_it: impl Fn(&T) -> bool) -> Option<&T> {
     rows.get(at).filter(|row| is_it(row)).or_else(|| rows.iter().find(|row| is_it(row)))
 }
 

@@ -3,6 +3,7 @@
 //! Raw values are filled by [`crate::collect`]; [`derive()`] and [`derive_swap`] are called by [`super::derive()`].
 
 use serde::Serialize;
+use smol_str::SmolStr;
 
 use super::{Machine, Named, Pair, ratio};
 
@@ -53,7 +54,7 @@ pub struct RawSwapIo {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MeminfoLine {
     /// The text before the colon, `Active(anon)` for example.
-    pub name: Box<str>,
+    pub name: SmolStr,
     /// Bytes where the line says `kB`, else a plain count (`HugePages_Total`).
     pub value: u64,
     /// Whether the value is bytes.

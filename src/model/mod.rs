@@ -22,6 +22,7 @@ pub mod portable;
 pub mod pressure;
 pub mod process;
 mod reading;
+pub mod received;
 pub mod redact;
 pub mod socket;
 pub mod storage;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use smol_str::SmolStr;
 
 use cpu::{Cpu, RawClocks, RawCpu};
 use hardware::{HwmonChip, Sensors, Thermal};
@@ -49,8 +51,8 @@ pub use average::{AverageRing, Averages};
 pub use reading::{AnyReading, Faults, Gathered, Pair, ReadError, Reading, Readings, Run, ratio};
 pub use subject::Subjects;
 
-/// A name as the kernel prints it, and its number.
-pub type Named = (Box<str>, u64);
+/// A name as the kernel prints it, and its number. Tables have dozens of short ones, so the names take no memory of their own.
+pub type Named = (SmolStr, u64);
 
 /// Constants of the machine that counters are scaled with. Injected, so that a fixture root means the same everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +153,7 @@ pub fn derive(sample: &Sample) -> Snapshot {
         uptime_seconds: readings.value::<RawUptime>().map(|uptime| uptime.seconds),
         cpu: cpu.map(|pair| cpu::derive(&pair, &clocks, sample.machine)),
         cpu_frequency_mhz: cpu::mean_frequency(&clocks),
-        cpu_temperature_celsius: sensors.as_ref().and_then(hardware::package_temperature),
+        cpu_temperature_celsius: sensors.as_ref().and_then(|all| cpu::temperature(&all.temperatures)),
         memory: memory.map(memory::derive),
         swap: memory
             .and_then(|memory| memory::derive_swap(memory, readings.pair::<RawVmstat>().as_ref(), sample.machine)),

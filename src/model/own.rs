@@ -1,6 +1,8 @@
 //! What this program knows about itself: filled by the server ([`OwnStats`]) and by [`crate::collect::own`]
 //! ([`OwnProcess`]), worded by [`crate::dialect::prometheus`].
 
+use super::received::ReceivedSystem;
+
 /// Counters of the running server, as they stand when `/metrics` is asked.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OwnStats {
@@ -16,6 +18,8 @@ pub struct OwnStats {
     pub ticks_skipped: u64,
     /// How late the last tick began after the moment it was due for, seconds.
     pub tick_lateness_seconds: f64,
+    /// How long ago the last tick was published, seconds. `None` before the first.
+    pub tick_age_seconds: Option<f64>,
     /// Workers created since the start.
     pub workers_created: u64,
     /// Workers that a client claimed.
@@ -26,6 +30,8 @@ pub struct OwnStats {
     pub workers_refused: u64,
     /// Workers that wait for their client now.
     pub workers_waiting: u64,
+    /// The machines that report to this one.
+    pub received: Vec<ReceivedSystem>,
 }
 
 /// This process, from `/proc/self/stat` and its limits.

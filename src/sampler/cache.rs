@@ -229,38 +229,47 @@ impl Cache {
         }
     }
 
-    /// What is known now, as far as it still holds.
-    pub(super) fn sample(&self, at: Duration, unix_seconds: f64, machine: Machine) -> Sample {
-        let now = self.epoch.elapsed();
+    /// What is known now, as far as it still holds, and when the oldest answer to each subject was given. A reading that is
+    /// left out answers nothing; a subject that no source serves is answered for ever.
+    pub(super) fn sample(
+        &self,
+        (at, unix_seconds): (Duration, f64),
+        machine: Machine,
+        wanted: &Wanted,
+    ) -> (Sample, [Option<Instant>; Subjects::COUNT]) {
+        let now = Instant::now();
         let mut readings = Readings::default();
+        let mut answers: [Option<Instant>; Subjects::COUNT] = [Some(now); Subjects::COUNT];
         for slot in &self.slots {
-            let holds = match slot.every {
-                // The processes: deriving thousands of rows for frames in which nobody wants them costs more than it is worth.
-                _ if slot.rests_after.is_some() => self.interval,
-                Every::Span(span) => span.saturating_mul(2).max(HOLDS),
-                Every::Tick | Every::Asked => self.interval.saturating_mul(3).max(HOLDS),
-            };
-            if let Some((_, reading)) = slot.reading.as_ref().filter(|(then, _)| now.saturating_sub(*then) <= holds) {
+            let holds = slot.holds(wanted, self.interval);
+            let held =
+                slot.reading.as_ref().filter(|(then, _)| now.saturating_duration_since(self.epoch + *then) <= holds);
+            if let Some((_, reading)) = held {
                 readings.put(reading.clone());
+            }
+            let is_told = held.is_some() || slot.reading.is_none() || slot.is_late;
+            for bit in slot.serves.bits() {
+                let answered = slot.answered.filter(|(_, to)| is_told && to.contains(Subjects::from_bit(bit)));
+                answers[bit] = answers[bit].and_then(|oldest| Some(oldest.min(answered?.0)));
             }
         }
         let runs = self.slots.iter().filter_map(|slot| slot.run.clone()).collect();
-        Sample { at, unix_seconds, machine, readings, runs }
-    }
-
-    /// When the oldest answer to each subject was given. A subject that no source serves is answered for ever.
-    pub(super) fn answered(&self) -> [Option<Instant>; Subjects::COUNT] {
-        let now = Instant::now();
-        std::array::from_fn(|bit| {
-            let subject = Subjects::from_bit(bit);
-            let serving = self.slots.iter().filter(|slot| slot.serves.contains(subject));
-            let mut answers = serving.map(|slot| Some(slot.answered.filter(|(_, to)| to.contains(subject))?.0));
-            answers.try_fold(now, |oldest, answer| Some(oldest.min(answer?)))
-        })
+        (Sample { at, unix_seconds, machine, readings, runs }, answers)
     }
 }
 
 impl Slot {
+    /// How long a reading stays in the frames.
+    fn holds(&self, wanted: &Wanted, interval: Duration) -> Duration {
+        let is_wanted = || wanted.wants.iter().any(|(subjects, _)| subjects.intersects(self.serves));
+        match self.every {
+            // The processes: deriving thousands of rows for frames in which nobody wants them costs more than it is worth.
+            _ if self.rests_after.is_some() && !is_wanted() => interval,
+            Every::Span(span) => span.saturating_mul(2).max(HOLDS),
+            Every::Tick | Every::Asked => interval.saturating_mul(3).max(HOLDS),
+        }
+    }
+
     /// What is to be read of it now; `None` when it is fresh enough or nobody wants it.
     fn due(&mut self, wanted: &Wanted, pass: Pass, now: Instant, interval: Duration) -> Option<Subjects> {
         let answered = self.answered;

@@ -128,9 +128,11 @@ impl Clock {
         self.tell_waiting();
     }
 
-    /// Streams take what comes with a tick; what comes between is for requests that wait.
+    /// Streams take what comes with a tick; what comes between is for requests that wait. Before the first tick nobody is
+    /// told anything: the vitals would be missing.
     fn tell_waiting(&mut self) {
-        if self.cache.has_news && self.shared.waiting.load(Ordering::Relaxed) > 0 {
+        let has_ticked = self.shared.ticks_done.load(Ordering::Relaxed) > 0;
+        if self.cache.has_news && has_ticked && self.shared.waiting.load(Ordering::Relaxed) > 0 {
             self.publish(Pass::Between);
         }
     }
@@ -138,8 +140,10 @@ impl Clock {
     /// Derives and publishes what is known now: to everybody after a tick, else to single requests alone.
     fn publish(&mut self, pass: Pass) {
         let is_tick = pass == Pass::Tick;
-        let (at, wall) = self.ticked_at;
-        let sample = self.cache.sample(at, wall, self.machine);
+        let (at, _) = self.ticked_at;
+        // Whoever waits for this frame wants something still, and what they caused is told however long it took.
+        let wanted = self.shared.demand.all(None);
+        let (sample, answers) = self.cache.sample(self.ticked_at, self.machine, &wanted);
         self.cache.has_news = false;
         self.judge.judge(&sample.runs);
         let mut snapshot = derive(&sample);
@@ -158,7 +162,7 @@ impl Clock {
             }
         }
         let tick = self.shared.ticks_done.load(Ordering::Relaxed);
-        let frame = Arc::new(Frame::new(snapshot, tick, self.cache.answered()));
+        let frame = Arc::new(Frame::new(snapshot, tick, answers));
         if is_tick {
             self.shared.ticks.send_replace(Some(Arc::clone(&frame)));
         }

@@ -84,6 +84,8 @@ pub struct Punctuality {
     pub skipped: u64,
     /// How late the last tick began, seconds.
     pub lateness_seconds: f64,
+    /// How long ago the last tick was published, seconds. `None` before the first.
+    pub age_seconds: Option<f64>,
 }
 
 /// A stream's share in the sampler: while it lives, its subjects are gathered at every tick.
@@ -183,6 +185,7 @@ impl Sampler {
             ticks: self.shared.ticks_done.load(Ordering::Relaxed),
             skipped: self.shared.ticks_skipped.load(Ordering::Relaxed),
             lateness_seconds: self.shared.lateness_microseconds.load(Ordering::Relaxed) as f64 / 1e6,
+            age_seconds: self.shared.ticks.borrow().as_ref().map(|frame| frame.age().as_secs_f64()),
         }
     }
 }

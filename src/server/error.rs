@@ -35,6 +35,9 @@ pub enum ApiError {
         /// What works.
         allow: String,
     },
+    /// It cannot be, as things stand.
+    #[error("{0}")]
+    Conflict(String),
     /// The client was too slow.
     #[error("{0}")]
     TooSlow(String),
@@ -82,6 +85,7 @@ impl ResponseError for ApiError {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Misdirected(_) => StatusCode::MISDIRECTED_REQUEST,

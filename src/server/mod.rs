@@ -14,7 +14,8 @@ mod stream;
 mod tests;
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use actix_server::ServerHandle;
@@ -28,13 +29,14 @@ use crate::config::Config;
 use crate::error::StartupError;
 use crate::history::History;
 use crate::limits::Limits;
+use crate::receiver::Receiver;
 use crate::sampler::Sampler;
 use crate::worker::Registry;
 use http::guard::{Doors, Policy};
 use http::tls::Certificates;
 use http::{connection, listener};
 use machine::Machine;
-use routes::{HistoryQueries, ProcessReads, Psiod};
+use routes::{HistoryQueries, ProcessReads, Psiod, Reports};
 use stream::Streams;
 
 /// How long requests on their way may take to end when the server stops. actix looks once a second.
@@ -59,10 +61,10 @@ pub struct Server {
     reaper: tokio::task::JoinHandle<()>,
 }
 
-/// Reads again what may change while the server runs: tokens, users, certificate.
+/// Takes over what may change while the server runs: tokens, users, certificate, names, origins, limits.
 #[derive(Clone)]
 pub struct Reloader {
-    auth: Data<Auth>,
+    shared: Shared,
     certificates: Option<Arc<Certificates>>,
 }
 
@@ -80,14 +82,24 @@ struct Shared {
     machine: Data<dyn Machine>,
     processes: Data<ProcessReads>,
     psiod: Data<Psiod>,
+    reports: Data<Reports>,
 }
 
 impl Shared {
     fn install(&self, app: &mut web::ServiceConfig) {
-        let Self { limits, doors, streams, sampler, history, workers, auth, machine, processes, psiod } = self.clone();
+        let Self { limits, doors, streams, sampler, history, workers, auth, machine, processes, psiod, reports } =
+            self.clone();
         app.app_data(limits).app_data(doors).app_data(streams).app_data(sampler).app_data(history);
         app.app_data(workers).app_data(auth).app_data(machine).app_data(processes).app_data(psiod);
+        app.app_data(reports);
     }
+}
+
+/// Reads the files that the configuration names as [`bind`] does, and keeps nothing of them.
+pub fn check(config: &Config) -> Result<(), StartupError> {
+    Auth::load(&config.secrets)?;
+    config.tls.as_ref().map(Certificates::load).transpose()?;
+    Ok(())
 }
 
 /// Reads secrets and takes the addresses, which is all that can be refused.
@@ -111,6 +123,7 @@ impl Bound {
         config: &Config,
         sampler: Sampler,
         history: Arc<History>,
+        receiver: Option<Arc<Receiver>>,
         machine: Arc<dyn Machine>,
     ) -> Result<Server, StartupError> {
         let Self { auth, certificates, listeners } = self;
@@ -123,7 +136,7 @@ impl Bound {
         let shared = Shared {
             limits: Data::new(config.limits),
             doors: Data::new(Doors {
-                policy: Policy::new(config),
+                policy: RwLock::new(Arc::new(Policy::new(config))),
                 auth: auth.clone(),
                 workers: workers.clone(),
                 head_bytes: config.limits.head_bytes,
@@ -139,18 +152,19 @@ impl Bound {
                 sampler: sampler.clone(),
                 auth: auth.clone(),
                 machine: machine.clone(),
-                allow_kill: config.allow_kill,
+                allow_kill: AtomicBool::new(config.allow_kill),
             }),
             sampler,
             history: Data::new(HistoryQueries::new(history)),
             workers,
-            auth: auth.clone(),
+            auth,
             machine,
             processes: Data::new(ProcessReads::default()),
+            reports: Data::new(Reports::new(receiver)),
         };
         let server = serve::run(listeners, &shared, certificates.as_ref(), config.workers, room)?;
         Ok(Server {
-            reloader: Reloader { auth, certificates },
+            reloader: Reloader { shared, certificates },
             stopping,
             handle: server.handle(),
             running: actix_rt::spawn(server),
@@ -177,18 +191,20 @@ impl Server {
 }
 
 impl Reloader {
-    /// Reads every file again and says in the log what came of it. What is broken stays as it was, and no client notices
-    /// more than that a token is worth nothing any more. One after the other, never two at once.
-    pub async fn reload(&self) {
-        let own = self.clone();
-        let read = web::block(move || {
-            own.auth.reload();
-            if let Some(certificates) = &own.certificates {
-                certificates.reload();
-            }
-            own.auth.is_on() || own.certificates.is_some()
-        });
-        if matches!(read.await, Ok(false)) {
+    /// Takes over what `config` says of such things, reads every file that it names again, and says in the log what came of
+    /// it. What is broken stays as it was, and no client notices more than that a token is worth nothing any more. Reads
+    /// files, so not for the async threads.
+    pub fn reload(&self, config: &Config) {
+        let shared = &self.shared;
+        shared.doors.set_policy(Policy::new(config));
+        shared.streams.gate.set_limits(&config.limits);
+        shared.workers.set_limit(config.limits.unclaimed_workers);
+        shared.psiod.allow_kill.store(config.allow_kill, Ordering::Relaxed);
+        shared.auth.reload(&config.secrets);
+        if let Some(certificates) = &self.certificates {
+            certificates.reload();
+        }
+        if !shared.auth.is_on() && self.certificates.is_none() {
             log::info!("there is no file to read again: no tokens, no users, no certificate");
         }
     }

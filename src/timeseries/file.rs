@@ -159,6 +159,17 @@ fn name<'a>(table: &'a str, host: &str) -> Cow<'a, str> {
     if host.is_empty() { table.into() } else { format!("{table}@{host}").into() }
 }
 
+/// Takes every table of a host out.
+pub(super) fn remove_tables(write: &WriteTransaction, host: &str) -> Result<(), Failure> {
+    write.delete_table(TableDefinition::<SeriesId, &[u8]>::new(&name(SERIES, host)))?;
+    write.delete_table(TableDefinition::<Key, &[u8]>::new(&name(ROWS, host)))?;
+    write.delete_table(TableDefinition::<Key, (u64, i64)>::new(&name(INDEX, host)))?;
+    for blocks in BLOCKS {
+        write.delete_table(TableDefinition::<(i64, SeriesId), &[u8]>::new(&name(blocks, host)))?;
+    }
+    Ok(())
+}
+
 /// The keys of a tier.
 fn all_of(tier: usize) -> std::ops::RangeInclusive<Key> {
     (tier as u8, i64::MIN)..=(tier as u8, i64::MAX)

@@ -13,11 +13,12 @@ use super::batch::Batch;
 use super::clock::Clock;
 use super::ring::Ring;
 use super::series::{Series, SeriesList, Values};
-use super::tier::{DISK, Gauge, Row, SAMPLES, SECONDS, SeriesId, single};
+use super::slot::Slot;
+use super::tier::{DISK, Row, SECONDS};
 
-/// Seconds after which there is a batch. Samples come a little early or late: at one a second this is always the ninth,
-/// and the oldest that is not written yet is 8 s old, so that a sync may take two.
-const BATCH_SECONDS: f64 = 8.5;
+/// Seconds after which there is a batch, unless [`Host::batching`] says otherwise. Samples come a little early or late: at
+/// one a second this is always the ninth, and the oldest that is not written yet is 8 s old, so that a sync may take two.
+pub(super) const BATCH_SECONDS: f64 = 8.5;
 
 /// How many of the last distances between two samples are looked at to find the interval.
 const INTERVALS: usize = 8;
@@ -38,6 +39,8 @@ pub(super) struct Host {
     /// Made for the writer, which had no room for it; `None` without a file.
     unsent: Option<Batch>,
     since_batch: f64,
+    /// After how many seconds there is a batch.
+    batch_seconds: f64,
     /// How far apart samples should be, seconds.
     interval: f64,
     intervals: [f64; INTERVALS],
@@ -87,10 +90,22 @@ impl Host {
             doubted: None,
             unsent: has_file.then(Batch::default),
             since_batch: 0.0,
+            batch_seconds: BATCH_SECONDS,
             interval,
             intervals: [f64::INFINITY; INTERVALS],
             samples: 0,
         }
+    }
+
+    /// The same with a batch every `seconds`.
+    pub(super) fn batching(self, seconds: f64) -> Self {
+        Self { batch_seconds: seconds, ..self }
+    }
+
+    /// Gives back the memory of the last hour, and of the list of values. What was not written yet stays.
+    pub(super) fn rest(&mut self) {
+        let timeline = self.doubted.as_mut().unwrap_or(&mut self.timeline);
+        timeline.ring = Ring::new(SECONDS);
     }
 
     /// The timeline that is being recorded.
@@ -147,7 +162,7 @@ impl Host {
         timeline.second.add(&self.series);
         timeline.ten.add(&self.series);
         self.since_batch += tick.elapsed;
-        if self.since_batch >= BATCH_SECONDS { self.take_batch() } else { batch }
+        if self.since_batch >= self.batch_seconds { self.take_batch() } else { batch }
     }
 
     /// The clock was right all along, so what is later than `now` is not.
@@ -197,66 +212,10 @@ impl Host {
     }
 }
 
-/// A slot that is being filled, by place of the series. A place that was given to another series begins anew.
-#[derive(Debug, Default)]
-struct Slot {
-    number: Option<i64>,
-    samples: f64,
-    gauges: Vec<(SeriesId, Gauge)>,
-}
-
-impl Slot {
-    /// Goes on with a row that was stored before it was complete.
-    fn resume(row: &Row, series: &SeriesList) -> Self {
-        let weight = f64::from(row.samples());
-        let gauge = |id| {
-            let mut gauge = Gauge::default();
-            let point = row.points.iter().find(|(known, _)| *known == id);
-            point.iter().for_each(|(_, point)| gauge.add(*point, weight));
-            (id, gauge)
-        };
-        let gauges = series.all().iter().map(|series| gauge(series.id)).collect();
-        Self { number: Some(row.slot), samples: weight, gauges }
-    }
-
-    /// Turns to slot `number`; the row of the one before, if it is another.
-    fn begin(&mut self, number: i64) -> Option<Row> {
-        if self.number == Some(number) {
-            return None;
-        }
-        let row = self.row();
-        (self.number, self.samples) = (Some(number), 0.0);
-        self.gauges.iter_mut().for_each(|(_, gauge)| *gauge = Gauge::default());
-        row
-    }
-
-    /// Adds the values of the sample that was read last.
-    fn add(&mut self, series: &SeriesList) {
-        self.samples += 1.0;
-        self.gauges.resize(series.all().len(), (SAMPLES, Gauge::default()));
-        for ((gauge, series), value) in self.gauges.iter_mut().zip(series.all()).zip(series.values()) {
-            if gauge.0 != series.id {
-                *gauge = (series.id, Gauge::default());
-            }
-            if let Some(value) = value {
-                gauge.1.add(single(*value), 1.0);
-            }
-        }
-    }
-
-    fn row(&self) -> Option<Row> {
-        let slot = self.number.filter(|_| self.samples > 0.0)?;
-        let mut points = Vec::with_capacity(self.gauges.len() + 1);
-        points.push((SAMPLES, single(self.samples as f32)));
-        points.extend(self.gauges.iter().filter_map(|(id, gauge)| Some((*id, gauge.point()?))));
-        Some(Row { slot, points })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::timeseries::tier::Point;
+    use crate::timeseries::tier::{Point, single};
     use crate::timeseries::{MOST_DYNAMIC_SERIES, Unit};
 
     const DAY: f64 = DOUBTED_SECONDS;

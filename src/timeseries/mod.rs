@@ -12,7 +12,9 @@
 //!   are synced every 9 s. A kill loses what came after the last one and never what was there before.
 //! - A damaged file is set aside under another name; a full disk pauses the writing, which is tried again every minute.
 //! - Space is fixed at the start, for each host: [`Store::space_bytes`] on disk, [`MOST_DYNAMIC_SERIES`] series that come
-//!   and go, some 200 KiB of memory. So is the number of hosts. Hosts share nothing but the file and the thread.
+//!   and go, some 200 KiB of memory. So is the number of hosts. Hosts share nothing but the file and the thread. Of a host
+//!   that went silent nothing stays in memory but its names ([`Store::rest`]), and nothing at all once it is taken out
+//!   ([`Store::remove`]).
 //! - Time never goes back; `clock` and `host` say what happens when the wall clock does.
 
 mod batch;
@@ -25,6 +27,7 @@ mod pack;
 mod quarantine;
 mod ring;
 mod series;
+mod slot;
 #[cfg(test)]
 mod tests;
 mod tier;
@@ -45,7 +48,7 @@ pub use view::View;
 
 use batch::Batch;
 use failure::Failure;
-use file::Loaded;
+use file::{Loaded, LoadedHost};
 use host::Host;
 use writer::{Disk, Message, Writer};
 
@@ -95,6 +98,8 @@ pub struct Bounds {
     pub interval: Duration,
     /// How long after a failed write the next one is tried.
     pub retry: Duration,
+    /// How long samples wait in memory for the batch that takes them to the disk.
+    pub batch: Duration,
 }
 
 /// The store. Shared between those who record and those who read.
@@ -119,11 +124,16 @@ impl Store {
     ///
     /// A damaged file is set aside and named in the log. A full disk is no error: writing begins once there is room.
     pub fn open(directory: Option<&Path>, bounds: Bounds) -> Result<Self, StoreError> {
+        Self::open_as(FILE, directory, bounds)
+    }
+
+    /// The same in a file of another name.
+    pub fn open_as(file: &str, directory: Option<&Path>, bounds: Bounds) -> Result<Self, StoreError> {
         let Some(directory) = directory else {
             let (hosts, writer) = (Mutex::default(), Mutex::default());
             return Ok(Self { hosts, disk: None, writer, bounds });
         };
-        let path = directory.join(FILE);
+        let path = directory.join(file);
         let unusable = |path: &Path, reason: String| StoreError::Unusable { path: path.to_owned(), reason };
         std::fs::create_dir_all(directory).map_err(|error| unusable(directory, error.to_string()))?;
         let (database, loaded) = match open_file(&path) {
@@ -136,16 +146,20 @@ impl Store {
             }
         };
         let disk = Arc::new(Disk::new(path.clone(), disk_budget::block_bytes(bounds.busy_series)));
+        for (host, known) in &loaded {
+            known.newest.iter().for_each(|row| disk.has_stored(host, row));
+        }
         let writer = Writer::new(Arc::clone(&disk), &loaded, bounds.retry);
         let (sender, receiver) = sync_channel(WAITING_BATCHES);
         std::thread::Builder::new()
             .name("history".to_owned())
             .spawn(move || writer.run(database, &receiver))
             .map_err(|error| unusable(&path, error.to_string()))?;
-        let interval = bounds.interval.as_secs_f64();
-        let hosts = loaded
-            .into_iter()
-            .map(|(host, known)| (host.into(), Host::new(known.series, known.newest.as_ref(), true, interval)));
+        let host = |known: LoadedHost| {
+            let interval = bounds.interval.as_secs_f64();
+            Host::new(known.series, known.newest.as_ref(), true, interval).batching(bounds.batch.as_secs_f64())
+        };
+        let hosts = loaded.into_iter().map(|(name, known)| (name.into(), host(known)));
         Ok(Self { hosts: Mutex::new(hosts.collect()), disk: Some(disk), writer: Mutex::new(Some(sender)), bounds })
     }
 
@@ -164,7 +178,7 @@ impl Store {
                 return Err(TooManyHosts(self.bounds.hosts));
             }
             let new = Host::new(Vec::new(), None, self.disk.is_some(), self.bounds.interval.as_secs_f64());
-            hosts.insert(host.into(), new);
+            hosts.insert(host.into(), new.batching(self.bounds.batch.as_secs_f64()));
         }
         let Some(state) = hosts.get_mut(host) else { return Ok(()) };
         if let Some(batch) = state.record(time, interval, fill)
@@ -220,6 +234,46 @@ impl Store {
     pub fn space_bytes(&self) -> u64 {
         let of_one = disk_budget::file_bytes(disk_budget::block_bytes(self.bounds.busy_series));
         if self.disk.is_some() { of_one.saturating_mul(self.bounds.hosts as u64) } else { 0 }
+    }
+
+    /// The newest ten seconds of a host that are on the disk: their number (unix time / 10) and how many samples of them.
+    /// `None` while there is nothing.
+    #[must_use]
+    pub fn stored(&self, host: &str) -> Option<(i64, f32)> {
+        self.disk.as_ref()?.stored(host)
+    }
+
+    /// Hosts that there are, this machine among them.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<Arc<str>> {
+        lock(&self.hosts).keys().cloned().collect()
+    }
+
+    /// A host is silent: its last hour leaves the memory once it is on the disk. It goes on as if nothing had been when it
+    /// comes again.
+    pub fn rest(&self, host: &str) {
+        let mut hosts = lock(&self.hosts);
+        let Some(state) = hosts.get_mut(host) else { return };
+        if let Some(batch) = state.take_batch()
+            && let Err(batch) = self.send(host, batch)
+        {
+            state.put_back(batch);
+        }
+        state.rest();
+    }
+
+    /// Takes a host out, of memory now and of the file with the next write. False when the writer has no room for the
+    /// message: nothing is changed then, and it may be tried again.
+    pub fn remove(&self, host: &str) -> bool {
+        let mut hosts = lock(&self.hosts);
+        let writer = lock(&self.writer);
+        if let Some(sender) = writer.as_ref()
+            && sender.try_send(Message::Remove(host.into())).is_err()
+        {
+            return false;
+        }
+        hosts.remove(host);
+        true
     }
 
     /// Gives what there is to the writer without waiting, so that it is on its way to the disk while something else ends.

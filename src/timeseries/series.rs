@@ -87,6 +87,8 @@ pub(super) struct SeriesList {
     next_id: SeriesId,
     /// The place that each number of the sample before belonged to, in the order in which they were put.
     positions: Vec<usize>,
+    /// How many of all are of things that come and go.
+    dynamic: usize,
     /// None can be forgotten before, unix seconds.
     full_until: i64,
     /// Whether the file has to be told, and when it was last.
@@ -102,6 +104,7 @@ impl SeriesList {
         Self {
             by_name: stored.iter().enumerate().map(|(place, series)| (series.name.clone(), place)).collect(),
             next_id: stored.iter().map(|series| series.id).max().unwrap_or(SAMPLES) + 1,
+            dynamic: stored.iter().filter(|series| series.dynamic).count(),
             all: stored,
             positions: Vec::new(),
             full_until: i64::MIN,
@@ -137,7 +140,7 @@ impl SeriesList {
         if let Some(place) = self.by_name.get(name).copied() {
             return Some(place);
         }
-        let full = dynamic && self.all.iter().filter(|series| series.dynamic).count() >= MOST_DYNAMIC_SERIES;
+        let full = dynamic && self.dynamic >= MOST_DYNAMIC_SERIES;
         let place = if full { self.forget_oldest(now)? } else { self.all.len() };
         let series = Series { id: self.next_id, name: name.into(), unit, dynamic, last_seen: now };
         self.next_id += 1;
@@ -148,6 +151,7 @@ impl SeriesList {
         } else {
             self.all.push(series);
             self.values.push(None);
+            self.dynamic += usize::from(dynamic);
         }
         Some(place)
     }

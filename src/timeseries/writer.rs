@@ -4,7 +4,7 @@
 //! waiting. All batches that wait become one transaction with one sync. What cannot be written is kept for an hour and a half and tried
 //! again every minute.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +19,7 @@ use super::failure::{Failure, guarded};
 use super::file::{self, Loaded, Tables};
 use super::quarantine::{copy_aside, set_aside};
 use super::series::Series;
+use super::tier::Row;
 
 /// How long a query waits for the check at the start.
 const CHECK_WAIT: Duration = Duration::from_secs(2);
@@ -28,6 +29,8 @@ const CHECK_WAIT: Duration = Duration::from_secs(2);
 pub(super) enum Message {
     /// To be written for this host.
     Batch(Arc<str>, Batch),
+    /// Nothing of this host is wanted any more.
+    Remove(Arc<str>),
     /// Write what there is, tell it through the channel, and end.
     Close(SyncSender<()>),
 }
@@ -44,6 +47,9 @@ pub(super) struct Disk {
     changed: Condvar,
     /// Set by a query that met damage; the writer acts on it.
     damaged: AtomicBool,
+    /// Of each host the newest row of 10 s that is on the disk, and its samples. Set by the writer after each commit, asked
+    /// by whoever keeps samples until they are there; held for one look.
+    stored: Mutex<HashMap<Arc<str>, (i64, f32)>>,
 }
 
 #[derive(Debug)]
@@ -63,6 +69,7 @@ impl Disk {
             state: Mutex::new(State::Checking),
             changed: Condvar::new(),
             damaged: AtomicBool::new(false),
+            stored: Mutex::default(),
         }
     }
 
@@ -90,6 +97,21 @@ impl Disk {
         !matches!(*self.state.lock().unwrap_or_else(PoisonError::into_inner), State::Checking)
     }
 
+    /// The newest row of 10 s of a host that is on the disk, and its samples.
+    pub(super) fn stored(&self, host: &str) -> Option<(i64, f32)> {
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner).get(host).copied()
+    }
+
+    /// This row is on the disk now.
+    pub(super) fn has_stored(&self, host: &str, row: &Row) {
+        let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = (row.slot, row.samples());
+        match stored.get_mut(host) {
+            Some(known) => *known = newest,
+            None => drop(stored.insert(host.into(), newest)),
+        }
+    }
+
     /// A query met damage.
     pub(super) fn report_damage(&self) {
         self.damaged.store(true, Ordering::Relaxed);
@@ -106,6 +128,8 @@ impl Disk {
 pub(super) struct Writer {
     disk: Arc<Disk>,
     hosts: BTreeMap<Arc<str>, Pending>,
+    /// Whose tables go with the next commit, before anything is written. Bounded as the hosts are.
+    removed: BTreeSet<Arc<str>>,
     /// Whether the file was copied for what is to be taken out of it.
     has_copy: bool,
     failed_at: Option<Instant>,
@@ -125,7 +149,7 @@ impl Writer {
     pub(super) fn new(disk: Arc<Disk>, loaded: &Loaded, retry: Duration) -> Self {
         let pending = |series: &Vec<Series>| Pending { series: series.clone(), batch: Batch::default() };
         let hosts = loaded.iter().map(|(host, known)| (host.as_str().into(), pending(&known.series))).collect();
-        Self { disk, hosts, has_copy: false, failed_at: None, retry }
+        Self { disk, hosts, removed: BTreeSet::new(), has_copy: false, failed_at: None, retry }
     }
 
     /// Checks `database` (`None`: it could not be made yet), then writes until it is told to end.
@@ -135,6 +159,10 @@ impl Writer {
             for message in std::iter::once(message).chain(messages.try_iter()) {
                 match message {
                     Message::Batch(host, batch) => self.take(host, batch),
+                    Message::Remove(host) => {
+                        self.hosts.remove(&host);
+                        self.removed.insert(host);
+                    }
                     Message::Close(done) => {
                         self.write();
                         self.disk.set(State::Closed);
@@ -178,7 +206,7 @@ impl Writer {
             self.failed(&Failure::Damaged("a query could not read it".to_owned()));
         }
         for _ in 0..2 {
-            if self.hosts.values().all(|pending| pending.batch.is_empty()) {
+            if self.hosts.values().all(|pending| pending.batch.is_empty()) && self.removed.is_empty() {
                 return;
             }
             match self.open().and_then(|database| self.commit(&database)) {
@@ -222,6 +250,9 @@ impl Writer {
         }
         guarded(|| {
             let transaction = database.begin_write()?;
+            for host in &self.removed {
+                file::remove_tables(&transaction, host)?;
+            }
             for (host, Pending { batch, .. }) in self.hosts.iter().filter(|(_, pending)| !pending.batch.is_empty()) {
                 let mut tables = Tables::open(&transaction, host)?;
                 if let Some(moment) = batch.take_out_after {
@@ -237,7 +268,12 @@ impl Writer {
             Ok(transaction.commit()?)
         })?;
         self.has_copy = false;
-        self.hosts.values_mut().for_each(|pending| pending.batch = Batch::default());
+        for host in std::mem::take(&mut self.removed) {
+            self.disk.stored.lock().unwrap_or_else(PoisonError::into_inner).remove(&host);
+        }
+        for (host, pending) in &mut self.hosts {
+            std::mem::take(&mut pending.batch).rows.last().iter().for_each(|row| self.disk.has_stored(host, row));
+        }
         Ok(())
     }
 
@@ -277,6 +313,7 @@ impl Writer {
     /// The next file will be new: it knows no series, and nothing has to be taken out of it.
     fn begin_anew(&mut self) {
         self.has_copy = false;
+        self.disk.stored.lock().unwrap_or_else(PoisonError::into_inner).clear();
         for pending in self.hosts.values_mut() {
             pending.batch.series = Some(pending.series.clone());
             pending.batch.take_out_after = None;

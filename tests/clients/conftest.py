@@ -80,6 +80,8 @@ class Server:
         if "--listen" not in arguments and "--port" not in arguments:
             arguments = ("--listen", "127.0.0.1:0", *arguments)
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PSMONITOR_")}
+        # Whatever this machine has in /etc is not the tests'.
+        environment["PSMONITOR_CONFIG"] = "/dev/null"
         self.process = subprocess.Popen(
             [*wrapper, program(), *arguments],
             stdin=subprocess.DEVNULL,

@@ -212,10 +212,33 @@ def test_a_client_that_takes_nothing_is_cut(secure, first):
         assert tls.recv(12) == b"HTTP/1.1 101"
         assert is_connected(secure, tls)
         start = time.monotonic()
-        # From here on nothing is read, so pings stay unanswered.
+        # From here on nothing is read, and little fits into the kernel.
+        tls.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         while is_connected(secure, tls):
             assert time.monotonic() - start < 40
             time.sleep(0.2)
+
+
+def test_a_client_that_takes_all_and_answers_no_ping_is_kept(secure, first):
+    """Small libraries never answer pings. What they take counts, with TLS as without."""
+    worker = requests.post(secure.url, verify=str(first[0]), timeout=20).json()["id"]
+    with handshake(secure, trusting(first[0])) as tls:
+        tls.sendall(
+            f"GET /connect?id={worker} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+        )
+        reader = tls.makefile("rb")
+        while reader.readline() != b"\r\n":
+            pass
+        start, kinds = time.monotonic(), []
+        while time.monotonic() - start < 18:
+            head = reader.read(2)
+            assert head, f"cut after {time.monotonic() - start:.1f} s"
+            length = head[1] & 127
+            length = int.from_bytes(reader.read({126: 2, 127: 8}[length]), "big") if length > 125 else length
+            reader.read(length)
+            kinds.append(head[0] & 15)
+        assert kinds.count(1) >= 9 and kinds.count(9) >= 2, kinds
 
 
 def is_connected(server, client):

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::busy::{assert_every_second, eventually, turn};
+use crate::pings::shrink;
 use crate::support::{self, PATIENCE, Response, Server, connect, program_at};
 use crate::wire::{self, Raw, connections, frame, header, raise_own_limit, resident_kib, text, wait_until};
 
@@ -260,6 +261,7 @@ fn deaf_clients_are_cut(server: &Server) {
     for socket in deaf.iter_mut().skip(1).step_by(2) {
         socket.send(&text(all).repeat(50));
     }
+    deaf.iter().for_each(|socket| shrink(&socket.stream));
     assert!(connections(server) >= without + DEAF, "the deaf are connected");
     // Some say that they are well without having heard the question.
     let (chatty, _quiet) = deaf.split_at_mut(10);

@@ -7,10 +7,17 @@ use crate::support;
 
 #[test]
 fn every_flag_is_explained() {
-    let readme = include_str!("../../README.md");
+    let page = |name: &std::path::Path| std::fs::read_to_string(name).expect("a page");
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = page(&root.join("README.md"));
+    for entry in std::fs::read_dir(root.join("docs")).expect("docs/") {
+        pages.push_str(&page(&entry.expect("a page").path()));
+    }
     let command = Args::command();
-    let flags: Vec<_> =
-        command.get_arguments().filter(|flag| !matches!(flag.get_id().as_str(), "help" | "version")).collect();
+    let flags: Vec<_> = command
+        .get_arguments()
+        .filter(|flag| !flag.is_hide_set() && !matches!(flag.get_id().as_str(), "help" | "version"))
+        .collect();
     assert!(flags.len() > 10, "only {} flags", flags.len());
     for flag in flags {
         let long = flag.get_long().unwrap_or_else(|| panic!("{} has no long name", flag.get_id()));
@@ -18,7 +25,7 @@ fn every_flag_is_explained() {
         assert!(help.len() > 10, "--{long} has no help text");
         let variable = flag.get_env().unwrap_or_else(|| panic!("--{long} has no variable")).to_string_lossy();
         assert_eq!(variable, format!("PSMONITOR_{}", long.to_uppercase().replace('-', "_")));
-        assert!(readme.contains(&format!("--{long}")), "README.md does not know --{long}");
+        assert!(pages.contains(&format!("--{long}")), "neither README.md nor docs/ knows --{long}");
     }
 }
 
@@ -27,7 +34,7 @@ fn help_and_version() {
     let help = support::run(&["--help"]);
     assert!(help.status.success());
     let text = String::from_utf8(help.stdout).expect("UTF-8");
-    for flag in Args::command().get_arguments().filter_map(|flag| flag.get_long()) {
+    for flag in Args::command().get_arguments().filter(|flag| !flag.is_hide_set()).filter_map(|flag| flag.get_long()) {
         assert!(text.contains(&format!("--{flag}")), "--help does not know --{flag}");
     }
     assert!(text.contains("[default: localhost]") && text.contains("[env: PSMONITOR_ADDRESS=]"), "{text}");

@@ -16,7 +16,7 @@ const MIB: f64 = 1_048_576.0;
 
 /// Compares with a golden file.
 #[track_caller]
-fn assert_golden(name: &str, found: &Value) {
+pub fn assert_golden(name: &str, found: &Value) {
     let path = tests_folder().join("golden").join(format!("it-{name}.json"));
     let found = serde_json::to_string_pretty(found).expect("JSON") + "\n";
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -28,7 +28,7 @@ fn assert_golden(name: &str, found: &Value) {
 
 /// Takes a value out and leaves a mark.
 #[track_caller]
-fn mask(value: &mut Value, pointer: &str) -> Value {
+pub fn mask(value: &mut Value, pointer: &str) -> Value {
     let slot = value.pointer_mut(pointer).unwrap_or_else(|| panic!("no {pointer}"));
     std::mem::replace(slot, json!("<masked>"))
 }

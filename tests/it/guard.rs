@@ -287,6 +287,27 @@ fn odd_requests_do_not_get_around_the_host() {
 }
 
 #[test]
+fn behind_a_proxy_that_ends_tls_the_own_page_works() {
+    let server = Server::start(&["--allow-host", "mon.example"]);
+    for (host, origin, admitted) in [
+        ("mon.example", "https://mon.example", true),
+        ("mon.example:8443", "https://mon.example:8443", true),
+        ("MON.example", "https://mon.example:443", true),
+        ("mon.example", "https://mon.example:8443", false),
+        ("mon.example", "https://evil.example", false),
+        ("mon.example", "https://mon.example.evil.test", false),
+        ("evil.example", "https://evil.example", false),
+    ] {
+        let headers = [("Host", host), ("Origin", origin)];
+        let status = server.request("GET", "/system", &headers, b"").status;
+        assert_eq!(status == 200, admitted, "{host}, {origin}: {status}");
+        let path = format!("/connect?id={}", worker(&server, &[]));
+        let stream = Raw::open(server.address(), &path, &headers);
+        assert_eq!(stream.is_ok(), admitted, "{host}, {origin}: a stream");
+    }
+}
+
+#[test]
 fn what_the_library_answers_by_itself_tells_nothing() {
     let server = Server::start::<&str>(&[]);
     for (bytes, status) in [("GARBAGE\r\n\r\n", 400), ("GET / HTTP/1.1\r\n\r\n", 400), ("PRI * HTTP/2.0\r\n\r\n", 400)]

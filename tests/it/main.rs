@@ -7,14 +7,20 @@
 //! | `busy`     | no tests: turns, and second looks, for a machine that is busy                                       |
 //! | `cli`      | flags are explained everywhere; what is typed wrong is told in one line                             |
 //! | `commands` | psiod's socket answers everything malformed and stays open                                          |
+//! | `config`   | the configuration file: who wins, check-config, what SIGHUP takes over                              |
 //! | `counters` | counters that the kernel steps back are held, counters that were reset are told             |
+//! | `crowd`    | one address that takes all places, a flood of logins, the memory of two thousand clients                |
+//! | `elsewhere` | boards with other sensors, hosts seen from a container, roots in a plain folder              |
 //! | `events`   | Process Monitor's event stream: when events come, who gets plain JSON                               |
 //! | `fixtures` | every answer about the fixture machine is right, to the last digit                                  |
+//! | `growth`   | thousands of interfaces, devices and mounts cost by their number                                 |
 //! | `guard`    | every route against hosts, origins, tokens and tickets; headers of every answer                     |
 //! | `inputs`   | wrong parameters and methods; every listener serves every route                                     |
 //! | `kill`     | `process.kill` ends only what it may, for whom it may                                               |
 //! | `leak`     | descriptors and threads after hundreds of streams                                                    |
 //! | `limits`   | bounds on streams and workers, races for one worker                                                  |
+//! | `pipeline` | clients that send and read nothing                            |
+//! | `pings`    | who answers no ping and takes all is kept, who takes nothing is cut                              |
 //! | `pipeline` | clients that send and read nothing, one address that takes all places                             |
 //! | `load`     | five hundred clients at once; a client's own interval                                                |
 //! | `machine`  | no tests: the fixture machine of `tests/fixtures/machine` and copies of it                          |
@@ -25,6 +31,8 @@
 //! | `socket`   | no tests: WebSockets for the others                                                                 |
 //! | `sockets`  | twenty thousand sockets, and nobody waits for their list                                             |
 //! | `spoilt`   | one bad line of a kernel file costs its own values; what odd kernels and containers write             |
+//! | `statistics` | `psmonitor cpu` and its like: JSON, in place, until nobody reads                                 |
+//! | `status`   | `psmonitor status`: up or not, for how long, and for whom                                           |
 //! | `strangers` | pages that hide where they are from; characters that move the terminal of the log's reader     |
 //! | `stop`     | signals: close codes, exit code, time                                                                |
 //! | `support`  | no tests: starts and ends servers; HTTP and event streams for the others                            |
@@ -36,9 +44,13 @@ mod attack;
 mod busy;
 mod cli;
 mod commands;
+mod config;
 mod counters;
+mod crowd;
+mod elsewhere;
 mod events;
 mod fixtures;
+mod growth;
 mod guard;
 mod inputs;
 mod kill;
@@ -49,11 +61,14 @@ mod machine;
 mod matrix;
 mod names;
 mod once;
+mod pings;
 mod pipeline;
 mod portable;
 mod socket;
 mod sockets;
 mod spoilt;
+mod statistics;
+mod status;
 mod stop;
 mod strangers;
 mod support;

@@ -3,7 +3,7 @@
 #![allow(clippy::expect_used, reason = "in a test whatever is not as expected is a failure")]
 #![allow(clippy::print_stdout, reason = "what was counted is shown with a failure")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -18,26 +18,31 @@ use crate::wire::Raw;
 /// belongs to a process is left out, but for the tables of the network.
 fn counts(trace: &Path) -> BTreeMap<String, (usize, usize)> {
     let mut counts = BTreeMap::<String, (usize, usize)>::new();
+    // A long file is read in pieces up to its end: that is one reading.
+    let mut is_begun = BTreeSet::<String>::new();
     for file in std::fs::read_dir(trace).expect("the trace") {
         let text = std::fs::read_to_string(file.expect("a file of a thread").path()).expect("text");
         for line in text.lines() {
             // `openat(AT_FDCWD</>, "/proc/stat", O_RDONLY) = 5</proc/stat>`, `pread64(5</proc/stat>, "cpu  1"..., 4096, 0) = 1203`
             let Some((call, rest)) = line.split_once('(') else { continue };
-            let (path, opened, read) = if call == "openat" {
-                let Some((_, path)) = rest.rsplit_once('<') else { continue };
-                (path, 1, 0)
-            } else {
-                let Some((_, path)) = rest.split_once('<') else { continue };
-                let from_the_beginning = rest.contains(", 0) = ") && !rest.ends_with("= 0") && !rest.ends_with("= -1");
-                (path, 0, usize::from(call == "read" && !rest.ends_with("= 0") || from_the_beginning))
+            let is_opened = call == "openat";
+            let place = if is_opened { rest.rsplit_once('<') } else { rest.split_once('<') };
+            let Some((path, _)) = place.and_then(|(_, path)| path.split_once('>')) else { continue };
+            let has_some = !rest.ends_with("= 0") && !rest.ends_with("= -1");
+            let read = match call {
+                "read" if has_some => usize::from(is_begun.insert(path.to_owned())),
+                "pread64" => usize::from(has_some && rest.contains(", 0) = ")),
+                _ => {
+                    is_begun.remove(path);
+                    0
+                }
             };
-            let Some((path, _)) = path.split_once('>') else { continue };
             let of_process = |path: &str| path[6..].starts_with(|first: char| first.is_ascii_digit());
             let is_of_kernel = path.starts_with("/sys/")
                 || path.starts_with("/proc/") && (!of_process(path) || path.contains("/net/"));
             if is_of_kernel {
                 let count = counts.entry(path.to_owned()).or_default();
-                *count = (count.0 + opened, count.1 + read);
+                *count = (count.0 + usize::from(is_opened), count.1 + read);
             }
         }
     }

@@ -1,17 +1,13 @@
-//! Clients that send and read nothing, and one address that takes all places: the memory stays, the others are answered.
+//! Clients that send and read nothing: the memory stays.
 #![allow(clippy::expect_used, reason = "in a test whatever is not as expected is a failure")]
 #![allow(clippy::print_stdout, reason = "measured times and sizes are shown with a failure")]
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Socket, Type};
-
 use crate::busy::turn;
-use crate::support::{self, PATIENCE, Server, program_at};
+use crate::support::Server;
 use crate::wire::{Raw, connections, raise_own_limit, resident_kib, text, wait_until};
 
 const CONNECTIONS: usize = 150;
@@ -99,63 +95,4 @@ fn commands_of_psiod_whose_answers_nobody_reads_cost_little() {
     println!("{CONNECTIONS} sockets of psiod that read nothing: {peak} KiB more at the peak, {left} KiB 12 s later");
     assert!(peak <= PEAK_KIB, "{peak} KiB more");
     assert!(left <= LEFT_KIB, "{left} KiB are left");
-}
-
-/// A connection from another address of this machine.
-fn connect_from(own: Ipv4Addr, server: SocketAddr) -> std::io::Result<TcpStream> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    socket.bind(&SocketAddr::from((own, 0)).into())?;
-    socket.connect_timeout(&server.into(), PATIENCE)?;
-    let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(Duration::from_millis(20)))?;
-    Ok(stream)
-}
-
-#[test]
-fn one_address_does_not_lock_the_others_out() {
-    raise_own_limit();
-    let _turn = turn();
-    let binary = env!("CARGO_BIN_EXE_psmonitor");
-    let args = ["--nofile=256:256", "--", binary, "--listen", "127.0.0.1:0"];
-    let mut server = Server::launch(&mut program_at(Path::new("prlimit"), &args));
-    let address = server.address();
-    let ask = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\n\r\n");
-    let mut stream = Raw::psmonitor(&server);
-    assert!(stream.text().is_some());
-    let is_over = AtomicBool::new(false);
-    let mut slowest = Duration::ZERO;
-    std::thread::scope(|scope| {
-        // Four hundred places of one address, all used again and again before they are idle for too long. Whoever is
-        // sent away comes back.
-        scope.spawn(|| {
-            let open = || connect_from(Ipv4Addr::new(127, 0, 0, 2), address).ok();
-            let mut crowd: Vec<Option<TcpStream>> = (0..400).map(|_| open()).collect();
-            while !is_over.load(Ordering::SeqCst) {
-                for place in &mut crowd {
-                    let is_alive = place.as_mut().is_some_and(|stream| {
-                        let _ = stream.set_nonblocking(true);
-                        let ended = matches!(stream.read(&mut [0; 4096]), Ok(0));
-                        !ended && stream.write_all(ask.as_bytes()).is_ok()
-                    });
-                    if !is_alive {
-                        *place = open();
-                    }
-                }
-                std::thread::sleep(Duration::from_secs(1));
-            }
-        });
-        std::thread::sleep(Duration::from_secs(2));
-        for _ in 0..8 {
-            let begin = Instant::now();
-            let answer = support::request(address, "GET", "/healthz", &[], b"");
-            slowest = slowest.max(begin.elapsed());
-            assert_eq!(answer.status, 200);
-            std::thread::sleep(Duration::from_millis(500));
-        }
-        is_over.store(true, Ordering::SeqCst);
-    });
-    println!("behind 400 connections of another address the slowest of 8 answers took {slowest:?}");
-    assert!(slowest < Duration::from_secs(4), "an answer took {slowest:?}");
-    assert!(stream.text().is_some(), "a stream keeps its place");
-    server.assert_well();
 }

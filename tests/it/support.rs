@@ -42,6 +42,8 @@ pub fn program_at<S: AsRef<OsStr>>(path: &Path, args: &[S]) -> Command {
             command.env_remove(name);
         }
     }
+    // Whatever this machine has in /etc is not the tests'.
+    command.env("PSMONITOR_CONFIG", "/dev/null");
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -53,7 +55,8 @@ pub fn run<S: AsRef<OsStr>>(args: &[S]) -> Output {
     child.wait_with_output().expect("the program's output")
 }
 
-fn wait_for_end(child: &mut Child) -> ExitStatus {
+/// Waits for the end of a program, which must come.
+pub fn wait_for_end(child: &mut Child) -> ExitStatus {
     let end = Instant::now() + PATIENCE;
     loop {
         if let Some(status) = child.try_wait().expect("a child") {

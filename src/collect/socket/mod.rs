@@ -1,7 +1,7 @@
 //! Sockets: `/proc/net/{tcp,tcp6,udp,udp6,unix}` and their holders from `/proc/PID/fd`.
 //!
 //! Read when somebody watches sockets. A reader of our own: sysinfo has no sockets. The tables
-//! are those of our own network name space. Descriptors of other users' processes may be read by root only; their sockets
+//! are those of our own network name space, below another root of its first process's. Descriptors of other users' processes may be read by root only; their sockets
 //! then have no holders.
 
 mod diag;
@@ -22,10 +22,10 @@ use crate::model::{Faults, ReadError, Reading};
 use holders::Holders;
 
 /// The tables of TCP sockets.
-const TCP: [(&str, SocketKind); 2] = [("net/tcp", SocketKind::Tcp4), ("net/tcp6", SocketKind::Tcp6)];
+const TCP: [(&str, SocketKind); 2] = [("tcp", SocketKind::Tcp4), ("tcp6", SocketKind::Tcp6)];
 
 /// The tables of UDP sockets.
-const UDP: [(&str, SocketKind); 2] = [("net/udp", SocketKind::Udp4), ("net/udp6", SocketKind::Udp6)];
+const UDP: [(&str, SocketKind); 2] = [("udp", SocketKind::Udp4), ("udp6", SocketKind::Udp6)];
 
 /// Reads all sockets. Keeps nothing open between passes, but remembers who holds what.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Reader {
         let mut udp = Vec::new();
         let mut failed = Faults::default();
         for ((file, kind), family) in UDP.iter().zip(["v4", "v6"]) {
-            let path = self.paths.proc(file);
+            let path = self.paths.net(file);
             if let Some(text) = failed.part(read_text(&path)) {
                 udp_queues.extend(failed.part(parse::sum_queues(&path, &text, family)));
                 udp.push((path, text, *kind));
@@ -61,7 +61,7 @@ impl Reader {
             return Ok(RawSocketTables { udp_queues, sockets });
         }
         if udp_queues.is_empty() {
-            let absent = || ReadError::Unsupported { path: self.paths.proc(UDP[0].0).display().to_string() };
+            let absent = || ReadError::Unsupported { path: self.paths.net(UDP[0].0).display().to_string() };
             return Err(failed.into_first().unwrap_or_else(absent));
         }
         faults.append(failed);
@@ -82,13 +82,13 @@ impl Reader {
             parse::parse_inet(path, text, *kind, &mut list, faults)?;
             tables += 1;
         }
-        let path = self.paths.proc("net/unix");
+        let path = self.paths.net("unix");
         if let Some(text) = optional(read_text(&path))? {
             parse::parse_unix(&path, &text, &mut list, faults)?;
             tables += 1;
         }
         if tables == 0 {
-            return Err(ReadError::Unsupported { path: self.paths.proc("net").display().to_string() });
+            return Err(ReadError::Unsupported { path: self.paths.net("").display().to_string() });
         }
         let users = self.find_holders(&mut list)?;
         Ok(RawSockets { list, users })
@@ -115,7 +115,7 @@ impl Reader {
     ) -> Reading<usize> {
         let mut found = 0;
         for (file, kind) in tables {
-            let path = self.paths.proc(file);
+            let path = self.paths.net(file);
             if let Some(text) = optional(read_text(&path))? {
                 parse::parse_inet(&path, &text, *kind, list, faults)?;
                 found += 1;
@@ -305,7 +305,7 @@ mod tests {
         let paths = Paths { procfs: root.path().to_owned(), ..fixture() };
         assert!(matches!(Reader::new(&paths).read(true, &mut Faults::default()), Err(ReadError::Unsupported { .. })));
         std::fs::create_dir(root.path().join("net")).unwrap();
-        std::fs::copy(fixture().proc("net/udp"), root.path().join("net/udp")).unwrap();
+        std::fs::copy(fixture().net("udp"), root.path().join("net/udp")).unwrap();
         assert_eq!(
             Reader::new(&paths).read(true, &mut Faults::default()).map(|all| all.sockets.unwrap().list.len()),
             Ok(2)

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::dialect::number::{milliseconds, percent};
 use crate::dialect::rows::Entries;
 use crate::model::Snapshot;
-use crate::model::storage::{Disk, Filesystem};
+use crate::model::storage::{Disk, Filesystem, by_device};
 
 #[derive(Serialize)]
 struct DiskAnswer<'a> {
@@ -34,20 +34,6 @@ pub fn disk(snapshot: &Snapshot) -> impl Serialize + '_ {
     DiskAnswer {
         disk_usage: snapshot.filesystems.as_deref().map(|list| by_device(list).iter().map(partition).collect()),
     }
-}
-
-/// The file systems with a device behind them, each device once. Of several mounts of one device (bind mounts) the one
-/// with the shortest path stands for it, as in `df`.
-fn by_device(list: &[Filesystem]) -> Vec<&Filesystem> {
-    let mut devices: Vec<&Filesystem> = Vec::new();
-    for mount in list.iter().filter(|mount| mount.device_backed) {
-        match devices.iter_mut().find(|known| known.device == mount.device) {
-            Some(known) if mount.mount_point.len() < known.mount_point.len() => *known = mount,
-            Some(_) => {}
-            None => devices.push(mount),
-        }
-    }
-    devices
 }
 
 fn partition<'a>(mount: &&'a Filesystem) -> Partition<'a> {

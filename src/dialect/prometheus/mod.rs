@@ -13,6 +13,7 @@ mod netstack;
 mod network;
 mod own;
 mod power;
+mod received;
 mod storage;
 mod system;
 pub mod text;
@@ -133,7 +134,11 @@ pub fn families(
     writer: &mut Writer,
 ) -> Result<(), UnknownCollector> {
     let wanted = filter.unwrap_or_default();
-    let known = |name: &str| NOT_GATHERED.contains(&name) || collector_names().any(|gathered| gathered == name);
+    let known = |name: &str| {
+        NOT_GATHERED.contains(&name)
+            || name == received::COLLECTOR
+            || collector_names().any(|gathered| gathered == name)
+    };
     if let Some(name) = wanted.iter().find(|name| !known(name)) {
         return Err(UnknownCollector { name: (*name).to_owned() });
     }
@@ -142,6 +147,9 @@ pub fn families(
         (collector.write)(writer, snapshot);
     }
     write_runs(writer, snapshot, is_wanted, wanted);
+    if is_wanted(received::COLLECTOR) {
+        received::received(writer, &own.received);
+    }
     own::own(writer, snapshot, own);
     Ok(())
 }

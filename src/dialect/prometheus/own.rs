@@ -18,6 +18,8 @@ pub fn own(writer: &mut Writer, snapshot: &Snapshot, own: &OwnStats) {
     writer.counter("psmonitor_frames_sent_total", "Frames sent to streams.", Some(own.frames_sent));
     let help = "How late the last tick began, seconds.";
     writer.gauge("psmonitor_tick_lateness_seconds", help, Some(own.tick_lateness_seconds));
+    let help = "Time since the last tick: the age of what is told at once, seconds.";
+    writer.gauge("psmonitor_tick_age_seconds", help, own.tick_age_seconds);
     writer.counter("psmonitor_ticks_total", "Ticks of the sampler.", Some(own.ticks));
     let help = "Ticks left out because the one before took too long.";
     writer.counter("psmonitor_ticks_skipped_total", help, Some(own.ticks_skipped));

@@ -1,6 +1,6 @@
 //! Collectors `diskstats` and `filesystem`, with the exclusions that `node_exporter` has by default in Debian.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::writer::{Kind, Value, Writer};
 use crate::model::Snapshot;
@@ -44,7 +44,8 @@ pub fn diskstats(writer: &mut Writer, snapshot: &Snapshot) {
         family.maybe(&[("device", &disk.name)], disk.in_progress);
     }
     let devices = snapshot.raw::<Vec<UdevDevice>>().map_or(&[][..], Vec::as_slice);
-    let known = |disk: &Disk| devices.iter().find(|device| Some(device.major_minor) == disk.major.zip(disk.minor));
+    let by_number: HashMap<(u32, u32), &UdevDevice> = devices.iter().map(|udev| (udev.major_minor, udev)).collect();
+    let known = |disk: &Disk| by_number.get(&disk.major.zip(disk.minor)?).copied();
     let disks: Vec<(&Disk, Option<&UdevDevice>)> = disks.into_iter().map(|disk| (disk, known(disk))).collect();
     udev(writer, &disks);
 }
@@ -169,7 +170,8 @@ fn rows<'s>(snapshot: &'s Snapshot) -> Vec<Row<'s>> {
         Some(usage.map(|usage| FilesystemUsage { read_only: mount.is_read_only(), ..usage }))
     };
     let row = |mount: &'s RawMount| Some((&*mount.device, &*mount.mount_point, &*mount.kind, usage(mount)?));
-    mounts.iter().filter_map(row).collect()
+    // A root that is in no mount table has neither device nor type to be told by.
+    mounts.iter().filter(|mount| !mount.kind.is_empty()).filter_map(row).collect()
 }
 
 /// File systems that hold no data of their own, or whose numbers mean nothing.

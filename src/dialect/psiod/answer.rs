@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use super::request::{Command, Refusal};
 use crate::dialect::json_text;
 use crate::dialect::number::percent_one_decimal;
+use crate::dialect::user::User;
 use crate::model::cpu::Cpu;
 use crate::model::memory::{Memory, Swap};
 use crate::model::process::{Process, ProcessState};
@@ -109,21 +110,6 @@ struct ProcessRow<'a> {
     memory_vms: Option<u64>,
 }
 
-/// A user's name; the number as text for a user that the system has no name for, as psutil says it.
-enum User<'a> {
-    Named(&'a str),
-    Number(u32),
-}
-
-impl Serialize for User<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Named(name) => serializer.serialize_str(name),
-            Self::Number(uid) => serializer.collect_str(uid),
-        }
-    }
-}
-
 fn one_process(pid: i64, snapshot: &Snapshot) -> Result<Option<ProcessRow<'_>>, Refusal> {
     let Some(processes) = &snapshot.processes else { return Ok(None) };
     match u32::try_from(pid).ok().and_then(|pid| processes.find(pid)) {
@@ -137,11 +123,10 @@ fn one_process(pid: i64, snapshot: &Snapshot) -> Result<Option<ProcessRow<'_>>, 
 fn process_row(process: &Process) -> ProcessRow<'_> {
     let resident = process.memory.map(|memory| memory.resident_bytes);
     let address_space = process.memory.map(|memory| memory.virtual_bytes);
-    let number = || process.uid.map(User::Number);
     ProcessRow {
         pid: process.pid,
         name: &process.name,
-        username: process.user.as_deref().map(User::Named).or_else(number),
+        username: User::of(process),
         nice: process.nice,
         status: status(process.state),
         num_threads: process.threads,

@@ -1,16 +1,19 @@
 //! The processor: its time by mode and its counters. Raw as `/proc/stat` and `/proc/schedstat` tell them, derived as
-//! shares of the last interval. The chip itself is [`processor`]'s.
+//! shares of the last interval. The chip itself is [`processor`]'s, its heat [`mod@temperature`]'s.
 //!
 //! Raw values are filled by [`crate::collect`]; [`derive()`] is called by [`super::derive()`].
 
 mod processor;
+mod temperature;
 
 use serde::Serialize;
 
+use super::hold::row;
 use super::{Machine, Pair};
 
 pub use processor::{Frequency, FrequencyLimits, RawClocks, RawCpuModel, Throttles};
 pub(super) use processor::{frequencies, mean_frequency};
+pub(super) use temperature::temperature;
 
 /// CPU time by mode in clock ticks, one line of `/proc/stat` (`proc_stat(5)`). Fields that an old kernel lacks are 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -145,7 +148,7 @@ pub struct Core {
     /// Its time.
     #[serde(flatten)]
     pub time: CpuTime,
-    /// Its clock, MHz.
+    /// Its clock, MHz. `None` also for a core that stands still.
     pub frequency_mhz: Option<f64>,
     /// Lowest clock of the hardware, MHz.
     pub frequency_min_mhz: Option<f64>,
@@ -155,13 +158,13 @@ pub struct Core {
 
 /// What the two readings mean, with the clock of each core that has one.
 pub(super) fn derive(pair: &Pair<'_, RawCpu>, frequency: &[Frequency], machine: Machine) -> Cpu {
-    let cores = pair.current.cores.iter().map(|(number, ticks)| {
-        let before = pair.previous.and_then(|p| p.cores.iter().find(|(n, _)| n == number)).map(|(_, ticks)| ticks);
-        let clock = frequency.iter().find(|clock| clock.core == *number);
+    let cores = pair.current.cores.iter().enumerate().map(|(at, (number, ticks))| {
+        let before = pair.previous.and_then(|p| row(&p.cores, at, |(n, _)| n == number)).map(|(_, ticks)| ticks);
+        let clock = row(frequency, at, |clock| clock.core == *number);
         Core {
             core: *number,
             time: cpu_time(before, ticks, machine),
-            frequency_mhz: clock.map(|clock| clock.current_mhz),
+            frequency_mhz: clock.map(|clock| clock.current_mhz).filter(|mhz| *mhz > 0.0),
             frequency_min_mhz: clock.and_then(|clock| clock.min_mhz),
             frequency_max_mhz: clock.and_then(|clock| clock.max_mhz),
         }

@@ -56,6 +56,14 @@ pub struct FrequencyLimits {
     pub scaling_maximum_khz: Option<u64>,
 }
 
+impl FrequencyLimits {
+    /// Its clock now: what the driver wants, else, where that is not told, what the hardware says.
+    #[must_use]
+    pub fn current_khz(&self) -> Option<u64> {
+        self.scaling_current_khz.or(self.hardware_current_khz)
+    }
+}
+
 /// How often the processor slowed itself down to cool. Intel only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Throttles {
@@ -79,7 +87,7 @@ pub struct RawClocks {
 pub struct Frequency {
     /// Number of the core.
     pub core: u32,
-    /// Clock now, MHz.
+    /// Clock now, MHz; 0 of a core that stands still.
     pub current_mhz: f64,
     /// Lowest clock of the hardware, MHz.
     pub min_mhz: Option<f64>,
@@ -93,7 +101,7 @@ pub(in crate::model) fn frequencies(raw: &RawClocks) -> Vec<Frequency> {
     let of_driver = raw.limits.iter().filter_map(|core| {
         Some(Frequency {
             core: core.cpu,
-            current_mhz: mhz(core.scaling_current_khz?),
+            current_mhz: mhz(core.current_khz()?),
             min_mhz: core.hardware_minimum_khz.map(mhz),
             max_mhz: core.hardware_maximum_khz.map(mhz),
         })
@@ -107,10 +115,10 @@ pub(in crate::model) fn frequencies(raw: &RawClocks) -> Vec<Frequency> {
     of_driver.chain(of_cpuinfo).collect()
 }
 
-/// Mean clock of the cores, MHz.
+/// Mean clock of the cores that run, MHz. One that is switched off, or whose driver does not know, says 0.
 pub(in crate::model) fn mean_frequency(clocks: &[Frequency]) -> Option<f64> {
-    let sum: f64 = clocks.iter().map(|clock| clock.current_mhz).sum();
-    (!clocks.is_empty()).then(|| sum / clocks.len() as f64)
+    let running: Vec<f64> = clocks.iter().map(|clock| clock.current_mhz).filter(|mhz| *mhz > 0.0).collect();
+    (!running.is_empty()).then(|| running.iter().sum::<f64>() / running.len() as f64)
 }
 
 #[cfg(test)]
@@ -129,5 +137,22 @@ mod tests {
         let cpuinfo = frequencies(&RawClocks { limits: Vec::new(), cpuinfo_mhz: vec![(0, 1_500.0), (3, 500.0)] });
         assert_eq!(cpuinfo[0], first);
         assert_eq!((mean_frequency(&cpuinfo), mean_frequency(&[])), (Some(1_000.0), None));
+    }
+
+    #[test]
+    fn a_core_at_zero_is_in_no_mean_and_the_hardware_tells_where_the_driver_does_not() {
+        let of = |cpu, scaling_current_khz, hardware_current_khz| FrequencyLimits {
+            cpu,
+            scaling_current_khz,
+            hardware_current_khz,
+            ..FrequencyLimits::default()
+        };
+        let told = |limits: &[FrequencyLimits]| {
+            let clocks = frequencies(&RawClocks { limits: limits.to_vec(), cpuinfo_mhz: Vec::new() });
+            mean_frequency(&clocks)
+        };
+        assert_eq!(told(&[of(0, Some(2_000_000), None), of(1, Some(0), None)]), Some(2_000.0));
+        assert_eq!(told(&[of(0, None, Some(1_200_000)), of(1, Some(800_000), Some(5))]), Some(1_000.0));
+        assert_eq!(told(&[of(0, Some(0), None)]), None);
     }
 }

@@ -60,5 +60,5 @@ pub struct Conntrack {
     /// Most entries there may be.
     pub limit: u64,
     /// Columns of `/proc/net/stat/nf_conntrack` summed over the CPUs, by the name of the column.
-    pub statistics: Vec<(Box<str>, u64)>,
+    pub statistics: Vec<Named>,
 }

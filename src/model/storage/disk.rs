@@ -1,5 +1,6 @@
 //! Block devices: raw from `/proc/diskstats` and udev, derived in bytes, seconds and rates.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -120,14 +121,16 @@ const SECTOR_BYTES: u64 = 512;
 
 /// The devices with their rates.
 pub(in crate::model) fn derive(pair: &Pair<'_, Vec<RawDisk>>) -> Vec<Disk> {
-    pair.current.iter().map(|now| disk(pair, now)).collect()
+    let previous: HashMap<(u32, u32), &RawDisk> =
+        pair.previous.into_iter().flatten().map(|before| (before.major_minor, before)).collect();
+    let before = |now: &RawDisk| previous.get(&now.major_minor).copied();
+    pair.current.iter().map(|now| disk(pair, before(now), now)).collect()
 }
 
-fn disk(pair: &Pair<'_, Vec<RawDisk>>, now: &RawDisk) -> Disk {
+/// `before` has the same number.
+fn disk(pair: &Pair<'_, Vec<RawDisk>>, before: Option<&RawDisk>, now: &RawDisk) -> Disk {
     // The same name with another device number, or with counters that went back, is another device.
-    let same = |b: &&RawDisk| b.name == now.name && b.major_minor == now.major_minor;
-    let grew = |b: &&RawDisk| b.reads[2] <= now.reads[2] && b.writes[2] <= now.writes[2];
-    let before = pair.previous.and_then(|list| list.iter().find(same)).filter(grew);
+    let before = before.filter(|b| b.name == now.name && b.reads[2] <= now.reads[2] && b.writes[2] <= now.writes[2]);
     let rate = |pick: fn(&RawDisk) -> u64| pair.per_second(before.map(pick), pick(now));
     let seconds = |milliseconds: u64| milliseconds as f64 / 1000.0;
     let is_told = !now.only_sectors;

@@ -1,5 +1,7 @@
 //! File systems and mounts: raw from mountinfo and statvfs(3), derived in bytes.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use crate::model::{ReadError, Reading, ratio};
@@ -148,6 +150,23 @@ impl From<RawFilesystemUsage> for FilesystemUsage {
             read_only: raw.read_only,
         }
     }
+}
+
+/// The file systems with a device behind them, each device once. Of several mounts of one device (bind mounts) the one
+/// with the shortest path stands for it, as in `df`.
+#[must_use]
+pub fn by_device(list: &[Filesystem]) -> Vec<&Filesystem> {
+    let mut devices: Vec<&Filesystem> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for mount in list.iter().filter(|mount| mount.device_backed) {
+        let place = *places.entry(&mount.device).or_insert(devices.len());
+        match devices.get_mut(place) {
+            Some(known) if mount.mount_point.len() < known.mount_point.len() => *known = mount,
+            Some(_) => {}
+            None => devices.push(mount),
+        }
+    }
+    devices
 }
 
 #[cfg(test)]

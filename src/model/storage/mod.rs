@@ -6,4 +6,4 @@ pub(super) mod disk;
 pub(super) mod filesystem;
 
 pub use disk::{Disk, RawDisk, UdevDevice};
-pub use filesystem::{Filesystem, FilesystemUsage, MountPlace, RawFilesystemUsage, RawMount};
+pub use filesystem::{Filesystem, FilesystemUsage, MountPlace, RawFilesystemUsage, RawMount, by_device};

@@ -24,13 +24,22 @@ pub fn file(req: &HttpRequest, name: &str) -> Result<HttpResponse, ApiError> {
     if is_known(req, &tag) {
         return Ok(HttpResponse::NotModified().insert_header((ETAG, tag)).finish());
     }
-    let kind = mime_guess::from_path(name).first_or_octet_stream();
-    let kind = if kind.type_() == "text" { format!("{kind}; charset=utf-8") } else { kind.to_string() };
     Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, kind))
+        .insert_header((CONTENT_TYPE, content_type(name)))
         .insert_header((ETAG, tag))
         .insert_header((CACHE_CONTROL, "no-cache"))
         .body(Bytes::from(found.data.into_owned())))
+}
+
+/// By the ending of the name.
+fn content_type(name: &str) -> &'static str {
+    match name.rsplit_once('.').map_or("", |(_, ending)| ending) {
+        "html" => "text/html; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "svg" => "image/svg+xml",
+        _ => "application/octet-stream",
+    }
 }
 
 /// Whether the client says that it already has what bears this tag.
@@ -43,4 +52,17 @@ fn entity_tag(file: &EmbeddedFile) -> String {
     let hash = file.metadata.sha256_hash();
     let hex: String = hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
     format!("\"{hex}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_has_a_type() {
+        assert!(Files::iter().any(|name| name == "index.html"));
+        for name in Files::iter() {
+            assert_ne!(content_type(&name), "application/octet-stream", "{name}");
+        }
+    }
 }

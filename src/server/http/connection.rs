@@ -9,20 +9,18 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::RequestHead;
 use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use actix_web::rt::net::TcpStream;
-use actix_web::web::Bytes;
 use rustix::net::Shutdown;
 
 use super::connection_share::{self, Seat};
-use crate::limits::{ANSWER_PIECE_BYTES, READ_AHEAD_BYTES};
+use super::send_queue;
+use crate::limits::READ_AHEAD_BYTES;
 use crate::server::machine::Machine;
 
 /// Keep-alive of actix: how long it waits for another head on a quiet connection.
@@ -93,8 +91,11 @@ pub struct Connection {
     outgoing: Cell<Outgoing>,
     /// Who waits until `outgoing` is nothing: the one loop of this connection's WebSocket.
     speaker: RefCell<Option<Waker>>,
-    /// Bytes written so far.
+    /// Bytes that the kernel took so far.
     written: Cell<u64>,
+    /// How many of them the client had taken when that was looked at last, and since when it has not taken more although
+    /// there is more.
+    progress: Cell<(u64, Instant)>,
 }
 
 thread_local! {
@@ -138,6 +139,7 @@ pub fn open(stream: TcpStream, user_timeout: Duration, room: usize) -> (SharedSt
         outgoing: Cell::new(Outgoing::Nothing),
         speaker: RefCell::new(None),
         written: Cell::new(0),
+        progress: Cell::new((0, Instant::now())),
     });
     OPEN.set(OPEN.get() + 1);
     CONNECTIONS.with_borrow_mut(|all| all.push(Rc::downgrade(&connection)));
@@ -182,7 +184,7 @@ async fn keep_sweeping(room: usize) {
         let any_left = CONNECTIONS.with_borrow_mut(|all| {
             all.retain(|connection| {
                 let Some(connection) = connection.upgrade() else { return false };
-                if connection.is_flooded() || connection.is_stalled() {
+                if connection.is_flooded() || connection.is_stalled() || connection.is_stuck() {
                     log::debug!("{} takes too little and is cut off", connection.peer);
                     connection.cut();
                 }
@@ -338,8 +340,7 @@ impl Connection {
         self.unwanted.get() >= UNWANTED_SWEEPS
     }
 
-    /// Whether the client has taken nothing of an answer for too long. Of a stream only the kernel can tell
-    /// (`TCP_USER_TIMEOUT`), and it looks more and more seldom.
+    /// Whether the client has let a whole answer wait for too long, however much it sips of what the kernel holds.
     fn is_stalled(&self) -> bool {
         self.is_whole.get() && self.sending_since.get().is_some_and(|since| since.elapsed() >= self.stalled_time)
     }
@@ -349,98 +350,76 @@ impl Connection {
         self.idle_limit.set(FAREWELL_LIMIT);
     }
 
+    /// Looks how many bytes the client has not taken yet. `None` where the kernel does not tell.
+    fn look(&self) -> Option<u64> {
+        let socket = self.socket.upgrade()?;
+        let waiting = send_queue::waiting_bytes(&*socket.borrow()).ok()?;
+        let taken = self.written.get().wrapping_sub(waiting);
+        if waiting == 0 || taken != self.progress.get().0 {
+            self.progress.set((taken, Instant::now()));
+        }
+        Some(waiting)
+    }
+
+    /// Whether an answer or a stream is on its way to the client of which it has taken nothing for too long.
+    fn is_stuck(&self) -> bool {
+        self.answering.get() > 0 && self.look().is_some() && self.progress.get().1.elapsed() >= self.stalled_time
+    }
+
+    /// Whether the client takes what it is sent, as far as the kernel tells. The sweep ends a connection that does not.
+    pub fn takes(&self) -> bool {
+        self.look().is_some() && self.progress.get().1.elapsed() < self.stalled_time
+    }
+
+    /// Whether the client has taken all that it was sent. False where the kernel does not tell.
+    pub fn has_taken_all(&self) -> bool {
+        self.look() == Some(0)
+    }
+
     /// The client's address with IPv4 addresses as such, also on a listener for both families.
     #[must_use]
     pub fn peer_ip(&self) -> IpAddr {
         self.peer.ip().to_canonical()
     }
 
-    /// Marks a request as being answered until the returned value is dropped. Of what follows its head only its own body
-    /// is read meanwhile, and a little more: that is how the end of a client is noticed.
-    #[must_use]
-    pub fn begin(self: &Rc<Self>, head: &RequestHead) -> Answering {
+    /// A request is being answered from now on. Of what follows its head only its own body is read meanwhile, and a little
+    /// more: that is how the end of a client is noticed.
+    pub fn begin(&self, head: &RequestHead) {
         self.answering.set(self.answering.get() + 1);
+        // Nobody has looked while nothing was on its way.
+        self.progress.set((self.progress.get().0, Instant::now()));
         let length = head.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         // What has no length is read as long as it is read at all: actix bounds what nobody fetches from it.
         self.is_upgraded.set(head.upgrade());
         let is_endless = head.upgrade() || head.headers().contains_key(TRANSFER_ENCODING);
         self.allowance.set(if is_endless { u64::MAX } else { length.unwrap_or(0).saturating_add(READ_AHEAD_BYTES) });
-        Answering(Rc::clone(self))
     }
-}
 
-/// Lives as long as a request is being answered.
-#[derive(Debug)]
-pub struct Answering(Rc<Connection>);
-
-impl Drop for Answering {
-    fn drop(&mut self) {
-        self.0.answering.set(self.0.answering.get().saturating_sub(1));
-        self.0.idle_since.set(Instant::now());
-        self.0.sending_since.set(None);
-        if self.0.answering.get() == 0 {
-            self.0.wake_reader();
-        }
+    /// The answer's body is on its way; whether all of it is there already.
+    pub fn sends(&self, is_whole: bool) {
+        self.sending_since.set(Some(Instant::now()));
+        self.is_whole.set(is_whole);
     }
-}
 
-/// A body that keeps its connection marked as being answered until its last byte was taken.
-pub struct AnsweringBody {
-    body: Pieces,
-    /// Dropped with the body.
-    answering: Option<Answering>,
-}
-
-enum Pieces {
-    Whole(Bytes),
-    Stream(BoxBody),
-}
-
-impl AnsweringBody {
-    /// Wraps a response's body.
-    pub fn new(body: BoxBody, answering: Option<Answering>, is_upgrade: bool) -> Self {
-        let body = match body.try_into_bytes() {
-            Ok(bytes) => Pieces::Whole(bytes),
-            Err(stream) => Pieces::Stream(stream),
-        };
-        if let Some(Answering(connection)) = answering.as_ref().filter(|_| !is_upgrade) {
-            connection.sending_since.set(Some(Instant::now()));
-            connection.is_whole.set(matches!(body, Pieces::Whole(_)));
-        }
-        Self { body, answering }
+    /// Another piece of it is.
+    pub fn sends_more(&self) {
+        self.sending_since.set(Some(Instant::now()));
     }
-}
 
-impl MessageBody for AnsweringBody {
-    type Error = Box<dyn std::error::Error>;
-
-    fn size(&self) -> BodySize {
-        match &self.body {
-            Pieces::Whole(bytes) => BodySize::Sized(bytes.len() as u64),
-            Pieces::Stream(stream) => stream.size(),
+    /// actix has made one piece of all that waited for it.
+    pub fn handed_over(&self) {
+        if self.outgoing.get() == Outgoing::Queued {
+            self.outgoing.set(Outgoing::Buffered);
         }
     }
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        match &mut self.body {
-            Pieces::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Pieces::Whole(bytes) => {
-                let piece = bytes.split_to(bytes.len().min(ANSWER_PIECE_BYTES));
-                if let Some(Answering(connection)) = &self.answering {
-                    connection.sending_since.set(Some(Instant::now()));
-                }
-                Poll::Ready(Some(Ok(piece)))
-            }
-            Pieces::Stream(stream) => {
-                let polled = Pin::new(stream).poll_next(cx);
-                // actix-ws makes one piece of all that waits for it.
-                if let (Poll::Ready(_), Some(Answering(connection))) = (&polled, &self.answering)
-                    && connection.outgoing.get() == Outgoing::Queued
-                {
-                    connection.outgoing.set(Outgoing::Buffered);
-                }
-                polled
-            }
+    /// The last byte of an answer was taken, or nobody wants it any more.
+    pub fn end(&self) {
+        self.answering.set(self.answering.get().saturating_sub(1));
+        self.idle_since.set(Instant::now());
+        self.sending_since.set(None);
+        if self.answering.get() == 0 {
+            self.wake_reader();
         }
     }
 }

@@ -4,6 +4,7 @@
 //! those out is that a foreign page cannot choose its `Origin`, and a rebound name cannot choose our `Host`.
 
 use std::rc::Rc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -14,8 +15,9 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpResponse, ResponseError, web};
 use uuid::Uuid;
 
-use super::connection::{AnsweringBody, Connection};
-use super::{bearer, host_of, is_upgrade};
+use super::answering::{Answering, AnsweringBody};
+use super::connection::Connection;
+use super::{basic, bearer, host_of, is_upgrade};
 use crate::auth::Auth;
 use crate::config::{AllowOrigins, Config};
 use crate::origin::{self, Origin};
@@ -58,8 +60,8 @@ pub enum Access {
 
 /// What the guard asks. One instance for all worker threads.
 pub struct Doors {
-    /// Names and pages.
-    pub policy: Policy,
+    /// Names and pages. Read at each request for the time of a clone, written at SIGHUP.
+    pub policy: RwLock<Arc<Policy>>,
     /// Who somebody is.
     pub auth: web::Data<Auth>,
     /// Whose ids are tickets.
@@ -70,6 +72,17 @@ pub struct Doors {
     pub is_secure: bool,
     /// Who may use a path with a method; whether the request asks for a WebSocket comes last. The table of routes knows.
     pub access: fn(&Method, &str, bool) -> Access,
+}
+
+impl Doors {
+    fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on this policy counts.
+    pub fn set_policy(&self, policy: Policy) {
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+    }
 }
 
 /// By which names we are known and which foreign pages may read. Made once from the configuration.
@@ -104,13 +117,15 @@ impl Policy {
         self.hosts.iter().any(|host| host.eq_ignore_ascii_case(name))
     }
 
-    /// Whether a page of `origin` may read what a request to `host` over `scheme` answers.
+    /// Whether a page of `origin` may read what a request to `host` over `scheme` answers. A page of the same host that came
+    /// over TLS is our own behind a proxy that ends TLS: nobody else has a certificate for the name.
     fn admits(&self, origin: &str, scheme: &str, host: &str, local: Option<std::net::IpAddr>) -> bool {
         if self.origins == AllowOrigins::Any {
             return true;
         }
         let Some(page) = Origin::parse(origin) else { return false };
-        let is_same = Origin::parse(&format!("{scheme}://{host}")).is_some_and(|own| own == page);
+        let is_page_of = |scheme: &str| Origin::parse(&format!("{scheme}://{host}")).is_some_and(|own| own == page);
+        let is_same = is_page_of(scheme) || is_page_of("https");
         let both_loopback = local.is_some_and(|local| local.is_loopback()) && origin::is_loopback(page.host);
         let listed = matches!(&self.origins, AllowOrigins::Listed(all) if all.iter().any(|one| Origin::parse(one).as_ref() == Some(&page)));
         is_same || both_loopback || listed
@@ -124,10 +139,10 @@ pub async fn guard(
 ) -> Result<ServiceResponse<AnsweringBody>, actix_web::Error> {
     let begin = Instant::now();
     let connection = req.conn_data::<Rc<Connection>>().cloned();
-    let answering = connection.as_ref().map(|connection| connection.begin(req.head()));
+    let answering = connection.as_ref().map(|connection| Answering::begin(connection, req.head()));
     // A page that may ask may also read that it needs a token.
     let (origin, verdict) = match admit(&req, connection.as_deref()) {
-        Ok(origin) => (origin, authorize(&req)),
+        Ok(origin) => (origin, authorize(&req, connection.as_deref()).await),
         Err(error) => (None, Err(error)),
     };
     let mut response: ServiceResponse<BoxBody> = match verdict {
@@ -139,7 +154,7 @@ pub async fn guard(
         Ok(()) => next.call(req).await?.map_into_boxed_body(),
     };
     let is_any =
-        response.request().app_data::<web::Data<Doors>>().is_some_and(|d| d.policy.origins == AllowOrigins::Any);
+        response.request().app_data::<web::Data<Doors>>().is_some_and(|d| d.policy().origins == AllowOrigins::Any);
     dress(response.headers_mut(), origin, is_any);
     let is_upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     // Whoever offers another protocol (h2c, as some clients do) is answered in this one. actix takes all that follows for
@@ -166,6 +181,7 @@ pub async fn guard(
 /// Head size, host and origin. The origin of the page that the answer is for comes back, if a page asks.
 fn admit(req: &ServiceRequest, connection: Option<&Connection>) -> Result<Option<HeaderValue>, ApiError> {
     let Some(doors) = req.app_data::<web::Data<Doors>>() else { return Ok(None) };
+    let policy = doors.policy();
     let head: usize = req.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if head + req.uri().path_and_query().map_or(0, |target| target.as_str().len()) > doors.head_bytes {
         return Err(ApiError::HeadTooLarge { limit: doors.head_bytes });
@@ -174,19 +190,19 @@ fn admit(req: &ServiceRequest, connection: Option<&Connection>) -> Result<Option
     let host = if is_nameless_check(req) { None } else { Some(host_of(req.headers())?) };
     // A request in absolute form names the host a second time; both must be ours.
     let in_target = req.uri().authority().map(actix_web::http::uri::Authority::as_str);
-    if let Some(foreign) = host.into_iter().chain(in_target).find(|name| !doors.policy.knows(name, local)) {
+    if let Some(foreign) = host.into_iter().chain(in_target).find(|name| !policy.knows(name, local)) {
         return Err(ApiError::Misdirected(format!(
             "this server is not known as {foreign:?}; if it should be, start it with --allow-host NAME"
         )));
     }
     let mut origins = req.headers().get_all(header::ORIGIN);
     let Some(origin) = origins.next() else {
-        let is_foreign = doors.policy.origins != AllowOrigins::Any && is_of_another_page(req, doors);
+        let is_foreign = policy.origins != AllowOrigins::Any && is_of_another_page(req, doors);
         return if is_foreign { Err(ApiError::Forbidden(ANOTHER_PAGE.to_owned())) } else { Ok(None) };
     };
     let scheme = if doors.is_secure { "https" } else { "http" };
     let text = origin.to_str().unwrap_or_default();
-    if origins.next().is_some() || !doors.policy.admits(text, scheme, host.unwrap_or_default(), local) {
+    if origins.next().is_some() || !policy.admits(text, scheme, host.unwrap_or_default(), local) {
         return Err(ApiError::Forbidden(format!(
             "pages from {text:?} may not read from this server; if they should, start it with --allow-origin ORIGIN"
         )));
@@ -221,9 +237,10 @@ fn is_of_another_page(req: &ServiceRequest, doors: &Doors) -> bool {
     !(is_link && matches!(access, Access::Open | Access::Token))
 }
 
-/// Where anybody must prove who they are: a token in the header, or for streams a ticket that works once. Who it is goes
-/// into the request's extensions.
-fn authorize(req: &ServiceRequest) -> Result<(), ApiError> {
+/// Where anybody must prove who they are: a token in the header, or name and password, or for streams a ticket that works
+/// once. Who it is goes into the request's extensions. A name and password where nothing is asked are not looked at, and
+/// none are ever asked for: a browser would keep them and send them along with whatever another page makes it ask.
+async fn authorize(req: &ServiceRequest, connection: Option<&Connection>) -> Result<(), ApiError> {
     let Some(doors) = req.app_data::<web::Data<Doors>>() else { return Ok(()) };
     if !doors.auth.is_on() {
         return Ok(());
@@ -243,7 +260,15 @@ fn authorize(req: &ServiceRequest) -> Result<(), ApiError> {
     if is_admitted {
         return Ok(());
     }
-    Err(ApiError::Unauthorized("this needs a token; send it as `Authorization: Bearer TOKEN`".to_owned()))
+    if let Some((name, password)) = basic(req.headers()) {
+        let address = connection.map_or([0, 0, 0, 0].into(), Connection::peer_ip);
+        let identity = doors.auth.identify_basic(&name, &password, address).await?;
+        req.extensions_mut().insert(identity);
+        return Ok(());
+    }
+    Err(ApiError::Unauthorized(
+        "this needs a token; send it as `Authorization: Bearer TOKEN`, or as the password of HTTP Basic".to_owned(),
+    ))
 }
 
 /// The worker id of `?ticket=`.

@@ -1,6 +1,7 @@
 //! HTTP itself: where the server listens, who gets in, what a connection and a body may cost, the files of the page. Knows
 //! no dialect and no stream's content.
 
+pub mod answering;
 pub mod assets;
 pub mod body;
 pub mod connection;
@@ -8,10 +9,13 @@ pub mod connection_share;
 pub mod guard;
 pub mod listener;
 pub mod paced;
+mod send_queue;
 pub mod tls;
 
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE};
 use actix_web::{HttpRequest, HttpResponse};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytestring::ByteString;
 
 use crate::server::error::ApiError;
@@ -38,6 +42,15 @@ pub fn is_upgrade(req: &HttpRequest) -> bool {
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Name and password of `Authorization: Basic`. The name ends at the first colon.
+#[must_use]
+pub fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+    let (scheme, encoded) = headers.get(AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
+    let encoded = Some(encoded.trim()).filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    let text = String::from_utf8(BASE64.decode(encoded).ok()?).ok()?;
+    text.split_once(':').map(|(name, password)| (name.to_owned(), password.to_owned()))
 }
 
 /// The raw `Host`, exactly one. `X-Forwarded-Host` is whatever somebody wrote and is never looked at.
@@ -68,5 +81,25 @@ mod tests {
             assert_eq!(bearer(&headers), token, "{sent:?}");
         }
         assert_eq!(bearer(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn name_and_password_come_as_basic_only() {
+        for (sent, expected) in [
+            ("Basic YW5uOnNlY3JldA==", Some(("ann", "secret"))),
+            (" basic  YW5uOmE6Yg== ", Some(("ann", "a:b"))),
+            ("Basic Og==", Some(("", ""))),
+            ("Basic YW5u", None),
+            ("Basic YW5uOnNlY3JldA", None),
+            ("Basic /w==", None),
+            ("Basic", None),
+            ("Bearer YW5uOnNlY3JldA==", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, HeaderValue::from_static(sent));
+            let expected = expected.map(|(name, password)| (name.to_owned(), password.to_owned()));
+            assert_eq!(basic(&headers), expected, "{sent:?}");
+        }
+        assert_eq!(basic(&HeaderMap::new()), None);
     }
 }

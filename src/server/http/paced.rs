@@ -42,6 +42,15 @@ impl Socket {
         let stream: &RefCell<TcpStream> = &self.stream;
         poll(Pin::new(&mut stream.borrow_mut()))
     }
+
+    /// Counts what the kernel takes: with TLS that is more than what was written.
+    fn counted(&self, write: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        let polled = self.with(write);
+        if let Poll::Ready(Ok(count)) = &polled {
+            self.connection.has_written(*count);
+        }
+        polled
+    }
 }
 
 impl Drop for Socket {
@@ -58,7 +67,7 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.with(|stream| stream.poll_write(cx, bytes))
+        self.counted(|stream| stream.poll_write(cx, bytes))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -74,7 +83,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.with(|stream| stream.poll_write_vectored(cx, pieces))
+        self.counted(|stream| stream.poll_write_vectored(cx, pieces))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -167,10 +176,8 @@ fn end_of_head(bytes: &[u8]) -> Option<usize> {
 impl<T: AsyncWrite + Unpin> AsyncWrite for Paced<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.io).poll_write(cx, bytes);
-        match &polled {
-            Poll::Ready(Ok(count)) => self.connection.has_written(*count),
-            Poll::Ready(Err(_)) => {}
-            Poll::Pending => self.connection.set_blocked(true),
+        if polled.is_pending() {
+            self.connection.set_blocked(true);
         }
         polled
     }

@@ -7,6 +7,7 @@ use crate::dialect::prometheus::{self, Format};
 use crate::model::own::OwnStats;
 use crate::sampler::Sampler;
 use crate::server::error::ApiError;
+use crate::server::routes::systems::Reports;
 use crate::server::stream::Streams;
 use crate::server::stream::stream_limits::{Gate, Kind};
 use crate::worker::Registry;
@@ -18,19 +19,21 @@ pub async fn metrics(
     sampler: web::Data<Sampler>,
     workers: web::Data<Registry>,
     streams: web::Data<Streams>,
+    reports: web::Data<Reports>,
 ) -> Result<HttpResponse, ApiError> {
     let accept = req.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let format = Format::from_accept(accept.unwrap_or_default());
     let wanted: Vec<&str> =
         query.iter().filter(|(key, _)| key == "collect[]").map(|(_, collector)| collector.as_str()).collect();
     let frame = sampler.latest(prometheus::NEEDS).await?;
-    match prometheus::encode(frame.snapshot(), &own(&sampler, &workers, &streams.gate), Some(&wanted), format) {
+    match prometheus::encode(frame.snapshot(), &own(&sampler, &workers, &streams.gate, &reports), Some(&wanted), format)
+    {
         Ok(page) => Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, format.content_type())).body(page)),
         Err(unknown) => Err(ApiError::BadRequest(unknown.to_string())),
     }
 }
 
-fn own(sampler: &Sampler, registry: &Registry, gate: &Gate) -> OwnStats {
+fn own(sampler: &Sampler, registry: &Registry, gate: &Gate, reports: &Reports) -> OwnStats {
     use std::sync::atomic::Ordering::Relaxed;
     let (workers, clock) = (registry.counts(), sampler.punctuality());
     OwnStats {
@@ -40,10 +43,12 @@ fn own(sampler: &Sampler, registry: &Registry, gate: &Gate) -> OwnStats {
         ticks: clock.ticks,
         ticks_skipped: clock.skipped,
         tick_lateness_seconds: clock.lateness_seconds,
+        tick_age_seconds: clock.age_seconds,
         workers_created: workers.created,
         workers_claimed: workers.claimed,
         workers_reaped: workers.reaped,
         workers_refused: workers.refused,
         workers_waiting: registry.unclaimed() as u64,
+        received: reports.receiver().map(|receiver| receiver.systems()).unwrap_or_default(),
     }
 }

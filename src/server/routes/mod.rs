@@ -9,6 +9,7 @@ mod process_monitor;
 mod psiod;
 mod psmonitor;
 mod shared;
+mod systems;
 
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, Route, guard, web};
@@ -24,6 +25,7 @@ use crate::server::stream::Streams;
 pub use heartbeat::ProcessReads;
 pub use native::HistoryQueries;
 pub use psiod::Psiod;
+pub use systems::Reports;
 
 /// One route: method, path, who may use it, and what answers.
 pub struct Endpoint {
@@ -79,6 +81,10 @@ pub static ENDPOINTS: &[Endpoint] = &[
     on(Method::GET, "/api/v1/stream", Stream, || web::to(native::stream)),
     on(Method::GET, "/api/v1/history", Token, || web::to(native::history)),
     on(Method::GET, "/api/v1/openapi.json", Token, || web::to(openapi::document)),
+    on(Method::GET, "/systems", Token, || web::to(systems::list)),
+    on(Method::POST, "/systems", Token, || web::to(systems::take)),
+    on(Method::GET, "/systems/{id}", Token, || web::to(systems::last)),
+    on(Method::GET, "/systems/{id}/history", Token, || web::to(systems::history)),
     on(Method::GET, "/metrics", Token, || web::to(metrics::metrics)),
     on(Method::GET, "/healthz", Open, || web::to(health)),
     on(Method::GET, "/static/{name}", Open, || web::to(asset)),

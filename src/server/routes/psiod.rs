@@ -1,6 +1,7 @@
 //! Carries psiod's words: commands and answers over the WebSocket at `/`, and the one command that does something.
 
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use actix_ws::CloseCode;
@@ -38,8 +39,8 @@ pub struct Psiod {
     pub auth: web::Data<Auth>,
     /// Whose processes they are.
     pub machine: web::Data<dyn Machine>,
-    /// Whether `process.kill` works.
-    pub allow_kill: bool,
+    /// Whether `process.kill` works. Read at each, written at SIGHUP.
+    pub allow_kill: AtomicBool,
 }
 
 /// `WS /`.
@@ -116,7 +117,7 @@ async fn answer(text: &str, psiod: &Psiod, client: &Client) -> Option<ByteString
 /// Sends a signal, if the operator allows it and the client proved who it is. The PID is at least 2 and not our own: a
 /// negative one would address a group, -1 everybody.
 fn end_process(pid: i64, signal: words::Signal, psiod: &Psiod, client: &Client) -> Result<(), String> {
-    if !psiod.allow_kill {
+    if !psiod.allow_kill.load(Ordering::Relaxed) {
         return Err("process.kill is switched off; the server must be started with --allow-kill".to_owned());
     }
     let Some(Secret(token)) = &client.token else {

@@ -1,6 +1,5 @@
 //! Carries psmonitor's words: workers and the stream.
 
-use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use crate::sampler::{Sampler, Stride};
 use crate::server::error::ApiError;
 use crate::server::http::connection::Connection;
 use crate::server::http::{body, is_upgrade};
+use crate::server::routes::systems::{self, Reports};
 use crate::server::stream::stream_limits::{Kind, Pass};
 use crate::server::stream::websocket::{self, Event, Gone, Socket};
 use crate::server::stream::{Streams, wanted_interval};
@@ -25,19 +25,24 @@ use crate::worker::{LIFETIME, Registry, Worker};
 /// Why a stream is refused to somebody else than the worker's user.
 const INVALID_SUBSCRIBER: &str = "Invalid worker id for this subscriber";
 
-/// `POST /`: a new worker, whatever the body says, unless it is a report.
+/// `POST /`: a new worker, whatever the body says, unless it is what a System Monitor agent sends: to answer that one as a
+/// client of ours would tell it that its report is kept.
 pub async fn create(
     req: HttpRequest,
     payload: web::Payload,
     limits: web::Data<Limits>,
     workers: web::Data<Registry>,
+    reports: web::Data<Reports>,
 ) -> Result<HttpResponse, ApiError> {
-    let body = body::read(&req, payload, &limits).await?;
-    if let Some(action) = report_action(&body) {
-        return Err(ApiError::NotFound(format!(
-            "this server keeps no reports of System Monitor agents, so it takes no {action}; \
-             point the agent to a server that has a receiver"
-        )));
+    if let Some(receiver) = reports.receiver() {
+        if let Ok(answer) = systems::take_or_leave(&req, payload, &limits, receiver).await? {
+            return Ok(answer);
+        }
+    } else {
+        let body = body::read(&req, payload, &limits).await?;
+        if let Some(refusal) = systems::refusal(&body) {
+            return Err(refusal);
+        }
     }
     Ok(match workers.create(None) {
         Ok(id) => HttpResponse::Ok().json(json!({
@@ -50,22 +55,6 @@ pub async fn create(
             .insert_header(("Retry-After", full.retry_after.as_secs().to_string()))
             .json(json!({ "id": null, "status": full.to_string() })),
     })
-}
-
-/// What a System Monitor agent reports to. To answer it as a client of ours would tell it that its report is kept.
-fn report_action(body: &[u8]) -> Option<&'static str> {
-    #[derive(Deserialize)]
-    struct Report<'a> {
-        #[serde(borrow)]
-        action: Cow<'a, str>,
-    }
-    const ACTIONS: [&str; 3] = ["check_url", "check_system_id", "send_stats"];
-    // serde would take a list for a structure too.
-    if !body.trim_ascii_start().starts_with(b"{") {
-        return None;
-    }
-    let report: Report<'_> = serde_json::from_slice(body).ok()?;
-    ACTIONS.into_iter().find(|action| *action == report.action)
 }
 
 /// Query of `/connect`.

@@ -47,8 +47,9 @@ pub struct Full;
 /// The counters.
 #[derive(Debug)]
 pub struct Gate {
-    limit: usize,
-    limit_per_address: usize,
+    /// Both are read at each stream and written at SIGHUP. Streams that are open stay, whatever the limits become.
+    limit: AtomicUsize,
+    limit_per_address: AtomicUsize,
     all: AtomicUsize,
     by_kind: [AtomicUsize; Kind::ALL.len()],
     /// Streams by address, loopback not counted. Entries go when they reach 0, so it is bounded by `limit`.
@@ -64,8 +65,8 @@ impl Gate {
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
         Self {
-            limit: limits.streams,
-            limit_per_address: limits.streams_per_address,
+            limit: AtomicUsize::new(limits.streams),
+            limit_per_address: AtomicUsize::new(limits.streams_per_address),
             all: AtomicUsize::new(0),
             by_kind: std::array::from_fn(|_| AtomicUsize::new(0)),
             by_address: DashMap::new(),
@@ -74,13 +75,20 @@ impl Gate {
         }
     }
 
+    /// From now on these limits count.
+    pub fn set_limits(&self, limits: &Limits) {
+        self.limit.store(limits.streams, Ordering::Relaxed);
+        self.limit_per_address.store(limits.streams_per_address, Ordering::Relaxed);
+    }
+
     /// Lets one stream in.
     pub fn enter(self: &Arc<Self>, kind: Kind, address: IpAddr) -> Result<Pass, Full> {
-        let one_more = |count: usize| (count < self.limit).then_some(count + 1);
+        let limit = self.limit.load(Ordering::Relaxed);
+        let one_more = |count: usize| (count < limit).then_some(count + 1);
         self.all.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).map_err(|_| Full)?;
         if !address.is_loopback() {
             let mut count = self.by_address.entry(address).or_insert(0);
-            if *count >= self.limit_per_address {
+            if *count >= self.limit_per_address.load(Ordering::Relaxed) {
                 drop(count);
                 self.all.fetch_sub(1, Ordering::AcqRel);
                 return Err(Full);

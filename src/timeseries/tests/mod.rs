@@ -4,6 +4,7 @@ mod clock;
 mod damage;
 mod disk;
 mod kill;
+mod silent;
 
 use super::*;
 
@@ -11,7 +12,8 @@ use super::*;
 const START: f64 = 1_728_000_000.0;
 
 fn bounds(hosts: usize) -> Bounds {
-    Bounds { hosts, busy_series: 64, interval: Duration::from_secs(1), retry: Duration::from_millis(20) }
+    let (interval, batch) = (Duration::from_secs(1), Duration::from_secs_f64(host::BATCH_SECONDS));
+    Bounds { hosts, busy_series: 64, interval, retry: Duration::from_millis(20), batch }
 }
 
 /// Opens a store whose clock the test makes up. One that is in use may have been closed while its disk was slow.

@@ -15,12 +15,13 @@ use crate::server::http::{self, assets};
 
 const DOCUMENT: &str = include_str!("document.json");
 const PATHS: &str = include_str!("paths.json");
-const SCHEMAS: [&str; 5] = [
+const SCHEMAS: [&str; 6] = [
     include_str!("schemas/native.json"),
     include_str!("schemas/psmonitor.json"),
     include_str!("schemas/heartbeat.json"),
     include_str!("schemas/process_monitor.json"),
     include_str!("schemas/psiod.json"),
+    include_str!("schemas/systems.json"),
 ];
 
 /// What stands in `document.json` for the parts; each once.
@@ -107,13 +108,17 @@ mod tests {
     #[test]
     fn it_says_who_may_use_a_route() {
         let document = parsed();
-        assert_eq!(document["security"], json!([{ "bearer": [] }]), "what holds where an operation says nothing");
+        assert_eq!(
+            document["security"],
+            json!([{ "bearer": [] }, { "basic": [] }]),
+            "what holds where an operation says nothing"
+        );
         for (method, path, operation) in operations(&document) {
             let endpoint = ENDPOINTS.iter().find(|e| e.path == path && e.method.as_str() == method).unwrap();
             let expected = match endpoint.access {
                 Access::Open => json!([]),
                 Access::Token => Value::Null,
-                Access::Stream => json!([{ "bearer": [] }, { "ticket": [] }]),
+                Access::Stream => json!([{ "bearer": [] }, { "basic": [] }, { "ticket": [] }]),
                 Access::Worker => json!([{ "worker": [] }]),
             };
             assert_eq!(operation["security"], expected, "{method} {path}");

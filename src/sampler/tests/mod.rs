@@ -1,5 +1,7 @@
 //! Tests of the sampler on a paused clock, with readers that a test scripts: how long each takes, and what it says.
 
+mod request;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -16,6 +18,8 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Script {
     /// How long each lane takes. Shared with the readers, as the rest.
     takes: Arc<Mutex<HashMap<&'static str, Duration>>>,
+    /// How long each lane takes to bring what it has read, on a machine that has no time for it.
+    lingers: Arc<Mutex<HashMap<&'static str, Duration>>>,
     /// When each reader read, and for whom.
     reads: Arc<Mutex<Vec<Read>>>,
     panics: Arc<Mutex<Vec<&'static str>>>,
@@ -27,11 +31,15 @@ type Read = (&'static str, Duration, Subjects);
 /// What the scripted readers count: one more at each reading.
 struct Vital(u64);
 struct Slow(u64);
-struct Processes;
+struct Processes(u64);
 
 impl Script {
     fn takes(&self, lane: &'static str, time: Duration) {
         self.takes.lock().unwrap().insert(lane, time);
+    }
+
+    fn lingers(&self, lane: &'static str, time: Duration) {
+        self.lingers.lock().unwrap().insert(lane, time);
     }
 
     /// Readings of one reader so far.
@@ -57,7 +65,7 @@ impl Script {
     fn sources(&self) -> Vec<Source> {
         vec![
             self.source("vital", Subjects::VITALS, Vital).each_tick(),
-            self.source("process", Subjects::ALL_PROCESSES, |_| Processes).in_tick().partial(None),
+            self.source("process", Subjects::ALL_PROCESSES, Processes).in_tick().partial(Some(30 * SECOND)),
             self.source("slow", Subjects::SENSORS, Slow).may_hang(),
         ]
     }
@@ -73,12 +81,15 @@ impl Script {
         background: Option<(Subjects, Duration)>,
         observers: Vec<Observer>,
     ) -> Sampler {
-        let (script, takes) = (self.clone(), Arc::clone(&self.takes));
+        let (script, times) = (self.clone(), [Arc::clone(&self.takes), Arc::clone(&self.lingers)]);
         let launch: Launch = Box::new(move |(lane, job)| {
-            let time = takes.lock().unwrap().get(lane).copied().unwrap_or_default();
+            let [takes, lingers] =
+                times.each_ref().map(|times| times.lock().unwrap().get(lane).copied().unwrap_or_default());
             tokio::spawn(async move {
-                tokio::time::sleep(time).await;
-                job()
+                tokio::time::sleep(takes).await;
+                let done = job();
+                tokio::time::sleep(lingers).await;
+                done
             })
         });
         let settings = Settings { interval, paths: Paths::host(), background, observers };
@@ -106,6 +117,10 @@ fn slow(frame: &Frame) -> Option<u64> {
     number::<Slow>(frame, |slow| slow.0)
 }
 
+fn processes(frame: &Frame) -> Option<u64> {
+    number::<Processes>(frame, |processes| processes.0)
+}
+
 fn error(frame: &Frame, name: &str) -> Option<ReadError> {
     frame.snapshot().readers.iter().find(|run| run.reader == name).unwrap().error.clone()
 }
@@ -129,7 +144,10 @@ fn streams_get_every_tick_and_the_second_one_soon() {
         }
         assert_eq!(times, [0, 200, 1200, 2200]);
         assert_eq!(script.count("process"), 0, "nobody wants them");
-        assert_eq!(sampler.punctuality(), Punctuality { ticks: 4, skipped: 0, lateness_seconds: 0.0 });
+        assert_eq!(
+            sampler.punctuality(),
+            Punctuality { ticks: 4, skipped: 0, lateness_seconds: 0.0, age_seconds: Some(0.0) }
+        );
         drop(watch);
         tokio::time::sleep(10 * SECOND).await;
         assert_eq!(script.count("slow"), 4, "nobody wants it any more");
@@ -152,87 +170,6 @@ fn intervals_are_from_a_tenth_of_a_second_to_an_hour() {
             assert!(sampler.is_alive());
         });
     }
-}
-
-#[test]
-fn lone_requests_share_the_pass_that_the_first_one_caused() {
-    on_paused_clock(async {
-        let script = Script::default();
-        let sampler = script.start(SECOND);
-        tokio::time::sleep(SECOND / 2).await;
-        script.takes("slow", Duration::from_millis(10));
-        let ask = || async { sampler.latest(Subjects::SENSORS).await.unwrap() };
-        let (first, second, third) = tokio::join!(ask(), ask(), ask());
-        assert_eq!([slow(&first), slow(&second), slow(&third)], [Some(1); 3]);
-        assert_eq!((first.tick(), script.count("vital")), (2, 2), "the vitals are those of the last tick");
-        // Later, as long as it is at most one interval old, without any pass.
-        tokio::time::sleep(Duration::from_millis(950)).await;
-        assert_eq!((slow(&*ask().await), script.count("slow")), (Some(1), 1));
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        assert_eq!((slow(&*ask().await), script.count("slow")), (Some(2), 2));
-        // Vitals are whatever the last tick had.
-        let vitals = sampler.latest(Subjects::VITALS).await.unwrap();
-        assert_eq!((vital(&vitals), script.count("vital")), (Some(3), 3));
-    });
-}
-
-#[test]
-fn a_hundred_pollers_cost_one_reading_an_interval() {
-    on_paused_clock(async {
-        let script = Script::default();
-        let sampler = script.start(SECOND);
-        for poll in 0..1_000 {
-            let subjects = if poll % 2 == 0 { Subjects::SENSORS } else { Subjects::ALL_PROCESSES };
-            let frame = sampler.latest(subjects).await.unwrap();
-            assert!(frame.answers(subjects, Instant::now() - SECOND));
-            tokio::time::sleep(SECOND / 100).await;
-        }
-        for name in ["slow", "process"] {
-            assert!((10..=11).contains(&script.count(name)), "{name}: {}", script.count(name));
-        }
-        let reads = script.reads.lock().unwrap().clone();
-        let times: Vec<_> = reads.iter().filter(|(name, ..)| *name == "slow").map(|(_, at, _)| *at).collect();
-        assert!(times.windows(2).all(|pair| pair[1] - pair[0] > SECOND / 2), "{times:?}");
-    });
-}
-
-#[test]
-fn a_stream_and_a_poller_of_the_same_share_the_ticks_reading() {
-    on_paused_clock(async {
-        let script = Script::default();
-        let sampler = script.start(SECOND);
-        let mut watch = sampler.watch(Subjects::SENSORS);
-        for _ in 0..10 {
-            next(&mut watch).await;
-            tokio::time::sleep(SECOND / 3).await;
-            sampler.latest(Subjects::SENSORS).await.unwrap();
-        }
-        assert_eq!(script.count("slow"), script.count("vital"));
-    });
-}
-
-#[test]
-fn who_wants_more_of_a_source_gets_it_without_the_others_losing_theirs() {
-    on_paused_clock(async {
-        let script = Script::default();
-        let sampler = script.start(SECOND);
-        let mut watch = sampler.watch(Subjects::TOP_PROCESSES);
-        next(&mut watch).await;
-        tokio::time::sleep(SECOND / 2).await;
-        sampler.latest(Subjects::ALL_PROCESSES).await.unwrap();
-        let asked = || script.reads.lock().unwrap().iter().rfind(|read| read.0 == "process").unwrap().2;
-        assert_eq!(asked(), Subjects::ALL_PROCESSES);
-        // A poller is expected again: the next tick reads for it too.
-        next(&mut watch).await;
-        next(&mut watch).await;
-        let count = script.count("process");
-        assert_eq!(asked(), Subjects::ALL_PROCESSES);
-        tokio::time::sleep(SECOND / 2).await;
-        sampler.latest(Subjects::ALL_PROCESSES).await.unwrap();
-        assert_eq!(script.count("process"), count, "read once for both");
-        tokio::time::sleep(3 * SECOND).await;
-        assert_eq!(asked(), Subjects::TOP_PROCESSES, "it went away");
-    });
 }
 
 #[test]
@@ -288,18 +225,6 @@ fn a_reader_that_hangs_costs_its_own_numbers() {
         tokio::time::sleep(100 * SECOND).await;
         let frame = sampler.latest(Subjects::SENSORS).await.unwrap();
         assert!(slow(&frame) > Some(2) && error(&frame, "slow").is_none());
-    });
-}
-
-#[test]
-fn without_its_vitals_there_is_no_tick_and_requests_are_told() {
-    on_paused_clock(async {
-        let script = Script::default();
-        script.takes("tick", 1_000 * SECOND);
-        let sampler = script.start(SECOND);
-        assert_eq!(sampler.latest(Subjects::VITALS).await.err(), Some(StandsStill));
-        assert!(!sampler.is_alive());
-        assert_eq!(sampler.punctuality().ticks, 0);
     });
 }
 

@@ -1,0 +1,234 @@
+//! System Monitor: the parts of `stats`, and the report that its agents send.
+//!
+//! Called by the commands that print one part, and by the agent. Bytes and counters are whole numbers, per cent have one
+//! decimal. What is not known is `null`; no key is ever absent.
+
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use super::json_text;
+use super::number::{percent_one_decimal, whole};
+use super::rows::{Entries, Rows};
+use super::user::User;
+use crate::model::network::Interface;
+use crate::model::process::Process;
+use crate::model::storage::{Filesystem, by_device};
+use crate::model::{Answer, Snapshot, Subjects};
+
+/// `stats.cpu`.
+pub static CPU: Answer = part("cpu", Subjects::FREQUENCY, |snapshot| json_text(&cpu(snapshot)));
+
+/// `stats.memory`.
+pub static MEMORY: Answer = part("memory", Subjects::VITALS, |snapshot| json_text(&memory(snapshot)));
+
+/// `stats.disks`.
+pub static DISKS: Answer = part("disks", Subjects::FILESYSTEMS, |snapshot| json_text(&disks(snapshot)));
+
+/// `stats.processes`.
+pub static PROCESSES: Answer = part("processes", Subjects::ALL_PROCESSES, |snapshot| json_text(&processes(snapshot)));
+
+/// `stats.network`.
+pub static NETWORK: Answer = part("network", Subjects::INTERFACES, |snapshot| json_text(&network(snapshot)));
+
+/// What a snapshot must hold for [`report`].
+pub const REPORT_NEEDS: Subjects =
+    Subjects::FREQUENCY.with(Subjects::FILESYSTEMS).with(Subjects::ALL_PROCESSES).with(Subjects::INTERFACES);
+
+const fn part(name: &'static str, needs: Subjects, encode: fn(&Snapshot) -> String) -> Answer {
+    Answer { name, needs, encode }
+}
+
+/// Who reports, as it is configured.
+#[derive(Clone, Copy, Debug)]
+pub struct Sender<'a> {
+    /// Its own name: `Linux-` and 32 hexadecimal digits unless somebody chose another.
+    pub system_id: &'a str,
+    /// Where reports go.
+    pub url: &'a str,
+    /// Time between two reports.
+    pub interval: Duration,
+}
+
+/// The body of `send_stats`. Its `epoch` is the moment of the snapshot, so that a report that had to wait tells when its
+/// numbers were true.
+#[must_use]
+pub fn report(sender: &Sender<'_>, snapshot: &Snapshot) -> String {
+    json_text(&Report {
+        action: "send_stats",
+        system_id: sender.system_id,
+        url: sender.url,
+        interval: Seconds(sender.interval),
+        epoch: whole(snapshot.time_unix_seconds),
+        stats: Stats {
+            cpu: cpu(snapshot),
+            memory: memory(snapshot),
+            disks: disks(snapshot),
+            processes: processes(snapshot),
+            network: network(snapshot),
+        },
+    })
+}
+
+/// A report, keys in the order of the original.
+#[derive(Serialize)]
+struct Report<'a, S> {
+    action: &'static str,
+    system_id: &'a str,
+    url: &'a str,
+    interval: Seconds,
+    epoch: Option<u64>,
+    stats: S,
+}
+
+#[derive(Serialize)]
+struct Stats<D, P, N> {
+    cpu: Cpu,
+    memory: Memory,
+    disks: D,
+    processes: P,
+    network: N,
+}
+
+/// A whole number where it is one, as the original's configuration has it.
+struct Seconds(Duration);
+
+impl Serialize for Seconds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.subsec_nanos() == 0 {
+            serializer.serialize_u64(self.0.as_secs())
+        } else {
+            serializer.serialize_f64(self.0.as_secs_f64())
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Cpu {
+    count: Option<usize>,
+    percent_used: Option<f64>,
+    /// MHz, mean of the cores. A decimal number, though the document says otherwise.
+    frequency: Option<f64>,
+}
+
+fn cpu(snapshot: &Snapshot) -> Cpu {
+    let cpu = snapshot.cpu.as_ref();
+    Cpu {
+        // The reader knows the cores by their lines; where it knows none it knows nothing of them.
+        count: cpu.map(|cpu| cpu.cores.len()).filter(|count| *count > 0),
+        percent_used: cpu.and_then(crate::model::cpu::Cpu::busy_ratio).map(percent_one_decimal),
+        frequency: snapshot.cpu_frequency_mhz.map(|mhz| (mhz * 1000.0).round() / 1000.0),
+    }
+}
+
+#[derive(Serialize)]
+struct Memory {
+    total: Option<u64>,
+    available: Option<u64>,
+    percent_used: Option<f64>,
+    used: Option<u64>,
+    free: Option<u64>,
+}
+
+fn memory(snapshot: &Snapshot) -> Memory {
+    let memory = snapshot.memory.as_ref();
+    Memory {
+        total: memory.and_then(|memory| memory.total_bytes),
+        available: memory.and_then(|memory| memory.available_bytes),
+        percent_used: memory.and_then(|memory| memory.used_ratio).map(percent_one_decimal),
+        used: memory.and_then(|memory| memory.used_bytes),
+        free: memory.and_then(|memory| memory.free_bytes),
+    }
+}
+
+#[derive(Serialize)]
+struct Disk<'a> {
+    total: Option<u64>,
+    used: Option<u64>,
+    free: Option<u64>,
+    file_system: &'a str,
+    mount_point: &'a str,
+}
+
+/// By device. Of several mounts of one the original tells the last; here it is the one that `df` shows.
+fn disks(snapshot: &Snapshot) -> Option<impl Serialize> {
+    let mounts = by_device(snapshot.filesystems.as_deref()?);
+    Some(Entries(move || mounts.clone().into_iter().map(disk)))
+}
+
+fn disk(mount: &Filesystem) -> (&str, Disk<'_>) {
+    let row = Disk {
+        total: mount.usage.map(|usage| usage.total_bytes),
+        used: mount.usage.map(|usage| usage.used_bytes),
+        free: mount.usage.map(|usage| usage.available_bytes),
+        file_system: &mount.kind,
+        mount_point: &mount.mount_point,
+    };
+    (&mount.device, row)
+}
+
+#[derive(Serialize)]
+struct ProcessRow<'a> {
+    pid: u32,
+    username: Option<User<'a>>,
+    name: &'a str,
+}
+
+/// All processes by PID. `null` while not all were gathered.
+fn processes(snapshot: &Snapshot) -> Option<impl Serialize> {
+    let all = snapshot.processes.as_ref()?.all()?;
+    Some(Rows(move || all.iter().map(process)))
+}
+
+fn process(process: &Process) -> ProcessRow<'_> {
+    ProcessRow { pid: process.pid, username: User::of(process), name: &process.name }
+}
+
+#[derive(Serialize)]
+struct InterfaceRow {
+    ip: Option<Ipv4Addr>,
+    netmask: Option<Ipv4Addr>,
+    bytes_sent: u64,
+    bytes_recv: u64,
+}
+
+/// By name: the interfaces that have an IPv4 address, with the last of them, and those whose addresses are not known. Where
+/// none has one, not even the loopback, only those of IPv6 could be read: another machine's files do not tell the others.
+fn network(snapshot: &Snapshot) -> Option<impl Serialize> {
+    let interfaces = snapshot.interfaces.as_deref()?;
+    let are_known = interfaces.iter().any(|interface| last_ipv4(interface).is_some());
+    let is_told = move |interface: &&Interface| {
+        let addresses = interface.link.as_ref().and_then(|link| link.addresses.as_ref());
+        !are_known || addresses.is_none() || last_ipv4(interface).is_some()
+    };
+    Some(Entries(move || interfaces.iter().filter(is_told).map(interface)))
+}
+
+fn interface(interface: &Interface) -> (&str, InterfaceRow) {
+    let address = last_ipv4(interface);
+    let row = InterfaceRow {
+        ip: address.map(|(ip, _)| ip),
+        netmask: address.map(|(_, prefix_length)| netmask(prefix_length)),
+        bytes_sent: interface.sent.bytes,
+        bytes_recv: interface.received.bytes,
+    };
+    (&interface.name, row)
+}
+
+fn last_ipv4(interface: &Interface) -> Option<(Ipv4Addr, u8)> {
+    let addresses = interface.link.as_ref()?.addresses.as_ref()?;
+    addresses.iter().rev().find_map(|address| match address.ip {
+        IpAddr::V4(ip) => Some((ip, address.prefix_length)),
+        IpAddr::V6(_) => None,
+    })
+}
+
+/// `24` is `255.255.255.0`.
+fn netmask(prefix_length: u8) -> Ipv4Addr {
+    let host_bits = 32_u32.saturating_sub(prefix_length.into());
+    Ipv4Addr::from(u32::MAX.checked_shl(host_bits).unwrap_or(0))
+}

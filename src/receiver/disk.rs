@@ -1,0 +1,225 @@
+//! The receiver's file: the last report of each system as it came, what is known of the system, and the moments of its
+//! latest reports with the numbers that history may not have on the disk yet.
+//!
+//! redb, as for history: a commit is there or it is not, whatever is killed meanwhile. History has a file of its own, which
+//! is written later and in larger pieces; until then its numbers are here.
+//!
+//! ```text
+//! meta     version                                       of this layout
+//! systems  name -> what is known (JSON)                  every registered system that was heard of
+//! last     name -> report (snappy)                       as it came
+//! moments  number of the system, epoch -> sample (JSON)  empty where history has it, or never will
+//! ```
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use redb::{Builder, Database, ReadableDatabase, ReadableTable, Table, TableDefinition, TableError, WriteTransaction};
+
+use super::report::Sample;
+use super::system::System;
+
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+const SYSTEMS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("systems");
+const LAST: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("last");
+const MOMENTS: TableDefinition<'_, (u32, i64), &[u8]> = TableDefinition::new("moments");
+
+/// Version of the layout.
+const VERSION: u64 = 1;
+
+/// Memory that redb may use for pages. Its default is 1 GiB.
+const CACHE_BYTES: usize = 2 << 20;
+
+/// Why the file cannot be used now.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// What is in it is not ours, or damaged.
+    #[error("it is damaged ({0})")]
+    Damaged(String),
+    /// The system refuses: full, read-only, in use.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl<E: Into<redb::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        match error.into() {
+            redb::Error::DatabaseAlreadyOpen => Self::Refused("another process has it open".to_owned()),
+            error @ (redb::Error::PreviousIo | redb::Error::DatabaseClosed) => Self::Refused(error.to_string()),
+            redb::Error::Io(error) => match error.kind() {
+                std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof => Self::Damaged(error.to_string()),
+                _ => Self::Refused(error.to_string()),
+            },
+            error => Self::Damaged(error.to_string()),
+        }
+    }
+}
+
+/// Runs `work` on the database; an assertion of redb's that fails on overwritten pages is damage, and stops nobody.
+fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Failure::Damaged("reading it panicked".to_owned())))
+}
+
+/// A system as it stands in the file.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) system: System,
+    /// Its last report, as it came.
+    pub(super) last: Option<Vec<u8>>,
+    /// The moments of its latest reports, and the numbers of those that history may not have.
+    pub(super) moments: Vec<(i64, Option<Sample>)>,
+}
+
+/// Opens or makes the file.
+pub(super) fn open(path: &Path) -> Result<Database, Failure> {
+    guarded(|| {
+        let database = Builder::new().set_cache_size(CACHE_BYTES).create(path)?;
+        let version = match database.begin_read()?.open_table(META) {
+            Ok(meta) => meta.get("version")?.map(|version| version.value()),
+            Err(TableError::TableDoesNotExist(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        match version {
+            Some(VERSION) => {}
+            Some(other) => return Err(Failure::Damaged(format!("its layout has version {other}, not {VERSION}"))),
+            None => {
+                let write = database.begin_write()?;
+                write.open_table(META)?.insert("version", VERSION)?;
+                drop((write.open_table(SYSTEMS)?, write.open_table(LAST)?, write.open_table(MOMENTS)?));
+                write.commit()?;
+            }
+        }
+        Ok(database)
+    })
+}
+
+/// Moves a damaged file out of the way, and gives its new name.
+pub(super) fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
+    let seconds = super::now() as u64;
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".damaged-{seconds}"));
+    std::fs::rename(path, &name)?;
+    Ok(name.into())
+}
+
+/// Every system of the file, by name.
+pub(super) fn load(database: &Database) -> Result<BTreeMap<String, Kept>, Failure> {
+    guarded(|| {
+        let read = database.begin_read()?;
+        let (systems, last) = (read.open_table(SYSTEMS)?, read.open_table(LAST)?);
+        let moments = read.open_table(MOMENTS)?;
+        let mut all = BTreeMap::new();
+        for entry in systems.iter()? {
+            let (name, bytes) = entry?;
+            let system: System =
+                serde_json::from_slice(bytes.value()).map_err(|error| Failure::Damaged(error.to_string()))?;
+            let mut kept = Kept { last: None, moments: Vec::new(), system };
+            if let Some(packed) = last.get(name.value())? {
+                kept.last = Some(unpack(packed.value())?);
+            }
+            for entry in moments.range((kept.system.number, i64::MIN)..=(kept.system.number, i64::MAX))? {
+                let (key, bytes) = entry?;
+                kept.moments.push((key.value().1, serde_json::from_slice(bytes.value()).ok()));
+            }
+            kept.system.moments = u32::try_from(kept.moments.len()).unwrap_or(u32::MAX);
+            all.insert(name.value().to_owned(), kept);
+        }
+        Ok(all)
+    })
+}
+
+/// A system's last report, as it came.
+pub(super) fn last(database: &Database, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+    guarded(|| {
+        let packed = database.begin_read()?.open_table(LAST)?.get(name)?;
+        packed.map(|packed| unpack(packed.value())).transpose()
+    })
+}
+
+fn unpack(packed: &[u8]) -> Result<Vec<u8>, Failure> {
+    snap::raw::Decoder::new().decompress_vec(packed).map_err(|error| Failure::Damaged(error.to_string()))
+}
+
+/// A report as it is kept.
+pub(super) fn pack(report: &[u8]) -> Vec<u8> {
+    // It fails beyond 4 GiB only, which no report has.
+    snap::raw::Encoder::new().compress_vec(report).unwrap_or_default()
+}
+
+/// What one transaction changes.
+pub(super) struct Tables<'t> {
+    systems: Table<'t, &'static str, &'static [u8]>,
+    last: Table<'t, &'static str, &'static [u8]>,
+    moments: Table<'t, (u32, i64), &'static [u8]>,
+}
+
+impl Tables<'_> {
+    /// Runs `work` in one transaction: all that it changes is on the disk when this returns well, or nothing.
+    pub(super) fn change<T>(
+        database: &Database,
+        work: impl FnOnce(&mut Tables<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        guarded(|| {
+            let write: WriteTransaction = database.begin_write()?;
+            let done = {
+                let (systems, last) = (write.open_table(SYSTEMS)?, write.open_table(LAST)?);
+                let mut tables = Tables { systems, last, moments: write.open_table(MOMENTS)? };
+                work(&mut tables)?
+            };
+            write.commit()?;
+            Ok(done)
+        })
+    }
+
+    /// What is known of a system.
+    pub(super) fn put_system(&mut self, name: &str, system: &System) -> Result<(), Failure> {
+        let bytes = serde_json::to_vec(system).map_err(|error| Failure::Refused(error.to_string()))?;
+        self.systems.insert(name, bytes.as_slice())?;
+        Ok(())
+    }
+
+    /// A system's last report, packed.
+    pub(super) fn put_last(&mut self, name: &str, packed: &[u8]) -> Result<(), Failure> {
+        self.last.insert(name, packed)?;
+        Ok(())
+    }
+
+    /// Whether a system has reported this moment, as far as is still known.
+    pub(super) fn has_moment(&self, number: u32, epoch: i64) -> Result<bool, Failure> {
+        Ok(self.moments.get((number, epoch))?.is_some())
+    }
+
+    /// The oldest moment of a system that is still known.
+    pub(super) fn oldest_moment(&self, number: u32) -> Result<Option<i64>, Failure> {
+        let mut moments = self.moments.range((number, i64::MIN)..=(number, i64::MAX))?;
+        Ok(moments.next().transpose()?.map(|(key, _)| key.value().1))
+    }
+
+    /// A moment, with its numbers where history is to have them. False when it was there already.
+    pub(super) fn put_moment(&mut self, number: u32, epoch: i64, sample: Option<&Sample>) -> Result<bool, Failure> {
+        let bytes = sample.map(serde_json::to_vec).transpose().map_err(|error| Failure::Refused(error.to_string()))?;
+        let before = self.moments.insert((number, epoch), bytes.as_deref().unwrap_or_default())?;
+        Ok(before.is_none())
+    }
+
+    /// Forgets up to `count` of a system's oldest moments, none of `until` or later. How many went.
+    pub(super) fn forget_moments(&mut self, number: u32, count: u32, until: i64) -> Result<u32, Failure> {
+        let mut gone = Vec::new();
+        for entry in self.moments.range((number, i64::MIN)..(number, until))?.take(count as usize) {
+            gone.push(entry?.0.value());
+        }
+        for key in &gone {
+            self.moments.remove(key)?;
+        }
+        Ok(u32::try_from(gone.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Forgets a system.
+    pub(super) fn remove(&mut self, name: &str, number: u32) -> Result<(), Failure> {
+        self.systems.remove(name)?;
+        self.last.remove(name)?;
+        self.moments.retain_in((number, i64::MIN)..=(number, i64::MAX), |_, _| false)?;
+        Ok(())
+    }
+}
