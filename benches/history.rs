@@ -123,7 +123,7 @@ fn snapshot(time: i64, noise: &mut impl FnMut() -> f64) -> Snapshot {
     let interfaces = ["lo", "eth0", "eth1"].map(&mut interface).into();
     let mut disk = |name: &str| Disk {
         name: name.into(),
-        whole: true,
+        whole: Some(true),
         read_bytes_per_second: Some(noise() * 1e7),
         written_bytes_per_second: Some(noise() * 1e7),
         busy_ratio: Some(noise()),
@@ -144,8 +144,8 @@ fn snapshot(time: i64, noise: &mut impl FnMut() -> f64) -> Snapshot {
         kind: "ext4".to_owned(),
         options: "rw".to_owned(),
         also_at: Vec::new(),
-        major: 254,
-        minor: 1,
+        major: Some(254),
+        minor: Some(1),
         device_backed: true,
         stuck: false,
         usage: Some(FilesystemUsage { used_ratio: Some(used_ratio), ..FilesystemUsage::default() }),

@@ -90,7 +90,7 @@ fn snapshot(time: i64, step: i64) -> Snapshot {
     };
     let disk = |name: &str, rate: f64| Disk {
         name: name.into(),
-        whole: true,
+        whole: Some(true),
         read_bytes_per_second: Some(rate),
         written_bytes_per_second: Some(rate * 2.0),
         busy_ratio: Some(0.1 + 0.4 * day),
@@ -102,8 +102,8 @@ fn snapshot(time: i64, step: i64) -> Snapshot {
         kind: "ext4".to_owned(),
         options: "rw".to_owned(),
         also_at: Vec::new(),
-        major: 254,
-        minor: 1,
+        major: Some(254),
+        minor: Some(1),
         device_backed: true,
         stuck: false,
         usage: Some(FilesystemUsage { used_ratio: Some(used), ..FilesystemUsage::default() }),
@@ -143,6 +143,7 @@ fn snapshot(time: i64, step: i64) -> Snapshot {
                 temperature("Core 0", 36.0 + 24.0 * day),
             ],
             fans: Vec::new(),
+            batteries: Vec::new(),
         }),
         ..Snapshot::default()
     }

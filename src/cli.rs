@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 /// A headless system monitor server: open http://localhost:4500 after starting it.
 #[derive(Clone, Debug, Parser)]
@@ -133,6 +133,10 @@ pub struct Args {
     #[arg(long, value_name = "FORMAT", env = "PSMONITOR_LOG_FORMAT", value_parser = ["text", "json"], hide_possible_values = true)]
     pub log_format: Option<String>,
 
+    /// Who reads the machine: the files of Linux, or what the sysinfo library knows, which is less; the only one elsewhere
+    #[arg(long, value_name = "WHO", env = "PSMONITOR_COLLECTOR")]
+    pub collector: Option<Collector>,
+
     /// Where /proc of the watched machine is
     #[arg(long, value_name = "FOLDER", env = "PSMONITOR_PROCFS")]
     pub procfs: Option<PathBuf>,
@@ -161,6 +165,15 @@ pub enum Page {
     Zsh,
     /// Completions for fish.
     Fish,
+}
+
+/// Who reads the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Collector {
+    /// The files of Linux
+    Linux,
+    /// The sysinfo library
+    Portable,
 }
 
 /// What the program does instead of serving.

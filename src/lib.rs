@@ -3,12 +3,13 @@
 //! One small program that knows the machine it runs on and tells it to whoever is allowed to ask. The way of the data:
 //!
 //! ```text
-//! /proc /sys statvfs   one reader per subject, raw counters only         collect
-//!         |  Sample    raw, with its own monotonic and wall time
-//!    derive(prev, cur) pure: percentages, rates, top lists               model
+//! /proc /sys statvfs   one reader per source, raw counters only          collect
+//!         |  Reading   raw, with its moment and the reading before it, or why there is none
+//!      sampler         the one clock; keeps the newest reading of each source, reads once for everybody
+//!         |  Sample    the readings that hold now
+//!      derive          pure: percentages, rates, top lists               model
 //!         |  Snapshot  immutable
-//!      sampler         the one clock; samples once for everybody         sampler
-//!         |  Frame     Snapshot + every encoding made of it, once each
+//!         |  Frame     Snapshot + every encoding made of it, once each   sampler
 //!      dialects        pure: Snapshot -> one system's words              dialect
 //!         |
 //!      server         carries bytes; decides nothing about numbers      server

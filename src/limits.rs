@@ -19,7 +19,7 @@ pub const SEND_BUFFER_BYTES: usize = 128 * 1024;
 /// What the kernel may hold of a client before it is read: the longest body.
 pub const RECEIVE_BUFFER_BYTES: usize = 64 * 1024;
 
-/// So many connections from loopback count as one from elsewhere, when places are short.
+/// When places are short, this many connections from loopback count as one from elsewhere.
 pub const LOOPBACK_SHARE: usize = 4;
 
 /// What is bounded, and by how much. The one place for these numbers.

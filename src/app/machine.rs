@@ -1,6 +1,6 @@
 //! The machine that the server may ask about single processes: this one, through the readers of `collect`.
 
-use crate::collect::{Paths, limit, process};
+use crate::collect::{self, Paths, limit};
 use crate::model::Reading;
 use crate::server::machine::Machine;
 
@@ -20,11 +20,11 @@ impl Local {
 
 impl Machine for Local {
     fn process_name(&self, pid: u32) -> Reading<String> {
-        process::name(&self.paths, pid)
+        collect::process_name(&self.paths, pid)
     }
 
     fn command_line(&self, pid: u32) -> Reading<Vec<String>> {
-        process::command_line(&self.paths, pid)
+        collect::command_line(&self.paths, pid)
     }
 
     fn is_own(&self) -> bool {
@@ -32,6 +32,6 @@ impl Machine for Local {
     }
 
     fn descriptors(&self) -> (u64, usize) {
-        (limit::descriptor_limit(), process::descriptor_budget())
+        (limit::descriptor_limit(), collect::descriptor_budget(&self.paths))
     }
 }

@@ -2,10 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::collect::{Paths, address, link};
+use crate::collect::{self, Paths};
 use crate::config::Listen;
-use crate::model::Faults;
-use crate::model::network::{Link, RawAddresses};
+use crate::model::network::Link;
 
 /// Most addresses that are told; a host of containers has hundreds.
 const MOST: usize = 8;
@@ -37,14 +36,7 @@ pub fn outside(scheme: &str, addresses: &[SocketAddr]) -> Vec<String> {
     if !addresses.iter().any(|address| address.ip().is_unspecified()) {
         return Vec::new();
     }
-    let paths = Paths::host();
-    let links = |told: RawAddresses| {
-        let classes = link::Reader::new(&paths).read()?;
-        let mut told = told.by_name();
-        let link = |class| Link::of(class, told.remove(&*class.name));
-        Ok(classes.iter().filter_map(link).collect::<Vec<_>>())
-    };
-    match address::read(&paths, &mut Faults::default()).and_then(links) {
+    match collect::links(&Paths::host()) {
         Ok(links) => urls(scheme, addresses, &links),
         Err(error) => {
             log::debug!("this machine's addresses are unknown: {error}");

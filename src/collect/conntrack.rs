@@ -57,7 +57,7 @@ fn first_entries(text: &str) -> Option<u64> {
     u64::from_str_radix(lines.next()?.split_ascii_whitespace().nth(column)?, 16).ok()
 }
 
-/// A column is the sum over all CPUs: one of which a number is bad is unknown.
+/// A column is the sum over all CPUs. Where the number of one CPU is bad, the column is unknown.
 fn parse_statistics(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<Named>> {
     let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line));
     let (_, header) = lines.next().ok_or_else(|| parse_error(path, 0, "empty"))?;

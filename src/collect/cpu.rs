@@ -56,8 +56,8 @@ pub fn parse_stat(path: &Path, text: &str, faults: &mut Faults) -> Reading<RawCp
     parse_into(path, text, Vec::new(), faults)
 }
 
-/// More cores than any kernel is built for (`CONFIG_NR_CPUS` ends at 8192): a higher number is a number and what stands
-/// behind it with the blank lost.
+/// More cores than any kernel is built for (`CONFIG_NR_CPUS` ends at 8192): a higher number is two numbers that lost the blank
+/// between them.
 const MOST_CORES: u32 = 1 << 16;
 
 fn parse_into(path: &Path, text: &str, cores: Vec<(u32, RawCpuTicks)>, faults: &mut Faults) -> Reading<RawCpu> {

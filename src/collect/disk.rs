@@ -104,6 +104,7 @@ impl Line<'_> {
             serial: known.serial.clone(),
             label: known.label.clone(),
             whole: known.whole,
+            only_sectors: false,
         }
     }
 }
@@ -178,6 +179,7 @@ mod tests {
             serial: Some("S64ANS0T508214K".into()),
             label: None,
             whole: true,
+            only_sectors: false,
         };
         assert_eq!(disks[0], expected);
         assert_eq!((disks[1].whole, disks[1].serial.clone()), (false, None));

@@ -1,6 +1,6 @@
 //! Reading small kernel files: the errno policy, a file that is kept open, and helpers for parsers.
 //!
-//! Every reader uses these; none of them calls `std::fs` for itself.
+//! Used by nearly every reader, so that all of them tell a missing file from one that is denied or broken in the same way.
 
 use std::borrow::Cow;
 use std::fs::File;

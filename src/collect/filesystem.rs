@@ -1,8 +1,8 @@
 //! Every mount, from `/proc/PID/mountinfo`, with the use of its file system (statvfs(3)).
 //!
 //! A reader of our own because `sysinfo::Disks` waits for ever on one dead mount, and tells nothing at all when one mount
-//! point is not UTF-8. A device is asked at one of its mounts, on a thread of its own; file systems in memory answer at once and are asked here. Those of the network
-//! and of FUSE are not asked at all.
+//! point is not UTF-8. A device is asked at one of its mounts, on a thread of its own; file systems in memory answer at once
+//! and are asked on the thread of the reader. Those of the network and of FUSE are not asked, unless they name a device.
 //!
 //! The table is read again when the kernel announces a change of it; when a file system says that it is read-only where the
 //! table says that it is not, or the other way round (an error turned it so, or somebody in another name space); when a
@@ -184,7 +184,7 @@ impl Plan {
             device: mount.source.clone(),
             kind: mount.kind.clone(),
             options: mount.options.clone(),
-            major_minor: mount.major_minor,
+            major_minor: Some(mount.major_minor),
             device_backed: mount.is_device_backed(),
             also_at: self.shown.get(&index).cloned(),
         };
@@ -361,7 +361,7 @@ mod tests {
         ];
         assert_eq!(rows.iter().map(brief).collect::<Vec<_>>(), expected);
         assert!(rows.iter().all(|row| row.device_backed));
-        assert_eq!((rows[0].kind.as_str(), rows[0].major_minor), ("ext4", (253, 0)));
+        assert_eq!((rows[0].kind.as_str(), rows[0].major_minor), ("ext4", Some((253, 0))));
         assert_eq!(rows[0].options, "rw,relatime,errors=remount-ro");
         assert_eq!(
             rows[0].also_at.iter().flatten().map(|at| at.mount_point.as_str()).collect::<Vec<_>>(),

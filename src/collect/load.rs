@@ -40,8 +40,8 @@ pub fn parse_loadavg(path: &Path, text: &str, _: &mut Faults) -> Reading<Loadavg
             one,
             five,
             fifteen,
-            runnable: number(Some(runnable), "the number of runnable tasks")?,
-            total: number(Some(total), "the number of tasks")?,
+            runnable: Some(number(Some(runnable), "the number of runnable tasks")?),
+            total: Some(number(Some(total), "the number of tasks")?),
         };
         Ok(Loadavg { load, newest_pid: words.next().and_then(|word| word.parse().ok()) })
     })
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn a_laptop() {
         let text = include_str!("../../tests/fixtures/machine/proc/loadavg");
-        let load = RawLoad { one: 0.72, five: 0.58, fifteen: 0.44, runnable: 2, total: 1187 };
+        let load = RawLoad { one: 0.72, five: 0.58, fifteen: 0.44, runnable: Some(2), total: Some(1187) };
         assert_eq!(
             parse_loadavg(Path::new("loadavg"), text, &mut Faults::default()),
             Ok(Loadavg { load, newest_pid: Some(187_342) })
@@ -89,6 +89,6 @@ mod tests {
     #[test]
     fn this_machine_has_at_least_this_task() {
         let load = reader(&Paths::host()).read(&mut Faults::default()).unwrap().load;
-        assert!(load.runnable >= 1 && load.total >= load.runnable);
+        assert!(load.runnable >= Some(1) && load.total >= load.runnable);
     }
 }

@@ -1,6 +1,6 @@
 //! Traffic counters of the network interfaces, from `/proc/net/dev`.
 //!
-//! Called by [`super::Collector`] on every tick; it must stay cheap and must not ask the interfaces anything else
+//! Read at every tick, in the lane that the tick waits for; it must stay cheap and must not ask the interfaces anything else
 //! ([`super::link`] does). Not sysinfo: it has no drop and fifo counters, opens ten files of `/sys` per interface and
 //! cannot be pointed at another root.
 //!
@@ -140,7 +140,13 @@ fn parse(path: &Path, text: &str, names: &[Arc<str>], faults: &mut Faults) -> Re
         let mut sent = [0; 8];
         received.copy_from_slice(&columns[..8]);
         sent.copy_from_slice(&columns[8..]);
-        list.push(RawInterfaceCounters { name: kept.shared(name, list.len()), index: None, received, sent });
+        list.push(RawInterfaceCounters {
+            name: kept.shared(name, list.len()),
+            index: None,
+            received,
+            sent,
+            only_first: false,
+        });
         Ok(Taken::Value)
     })?;
     Ok(list)

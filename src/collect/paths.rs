@@ -4,8 +4,28 @@
 
 use std::path::{Path, PathBuf};
 
+#[cfg(target_os = "linux")]
 use super::Below;
 use crate::model::Machine;
+
+/// Which readers tell of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Those of the files of Linux.
+    #[cfg(target_os = "linux")]
+    Linux,
+    /// Those that ask the crate `sysinfo`. They know no roots.
+    Portable,
+}
+
+impl Readers {
+    /// The best ones for the system that this program was built for.
+    #[cfg(target_os = "linux")]
+    pub const BEST: Self = Self::Linux;
+    /// The best ones for the system that this program was built for.
+    #[cfg(not(target_os = "linux"))]
+    pub const BEST: Self = Self::Portable;
+}
 
 /// The roots that readers look under, and the machine's constants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +38,8 @@ pub struct Paths {
     pub rootfs: PathBuf,
     /// Page size and clock tick.
     pub machine: Machine,
+    /// Who reads.
+    pub readers: Readers,
 }
 
 impl Paths {
@@ -32,6 +54,7 @@ impl Paths {
                 page_bytes: rustix::param::page_size() as u64,
                 ticks_per_second: rustix::param::clock_ticks_per_second(),
             },
+            readers: Readers::BEST,
         }
     }
 
@@ -64,6 +87,7 @@ impl Paths {
     }
 
     /// A file below `/`, with or without its leading slash. Links are followed below it.
+    #[cfg(target_os = "linux")]
     #[must_use]
     pub fn root(&self, file: impl AsRef<Path>) -> Below {
         Below::new(&self.rootfs, file.as_ref())

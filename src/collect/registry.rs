@@ -1,27 +1,22 @@
-//! The table of readers: one row for each source of the machine, with how often it is read, in which lane, and for whom.
+//! The table of readers: what a row is, and which rows there are on this system.
 //!
 //! Called by [`crate::sampler`], which runs the rows on the blocking pool, and by [`super::Collector`], which runs them one
-//! after the other. Readers open nothing before they are asked. A new source is one file beside this one and one row here.
+//! after the other. Readers open nothing before they are asked. The rows themselves are `linux`'s and `portable`'s.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-use super::{
-    Paths, address, arp, clock, conntrack, cpu, cpufreq, cpuinfo, disk, dmi, entropy, filefd, filesystem, host, hwmon,
-    link, load, memory, netstat, network, os_release, own, power_supply, pressure, process, schedstat, selinux, socket,
-    sockstat, softnet, thermal, throttle, timex, udev, uname, uptime, vmstat, wireless,
-};
-use crate::model::hold;
-use crate::model::system::RawUptime;
+use super::Paths;
+use super::paths::Readers;
 use crate::model::{AnyReading, Faults, Gathered, ReadError, Reading, Subjects};
 
 /// How often facts that do not change are looked at again (a renamed host, an upgraded distribution).
-const FACTS_AGE: Duration = Duration::from_secs(300);
+pub(super) const FACTS_AGE: Duration = Duration::from_secs(300);
 
 /// How long the processes' files stay open after nobody wants them any more: a page that is reloaded finds them open, an
 /// idle server holds no descriptors.
-const PROCESSES_KEPT: Duration = Duration::from_secs(30);
+pub(super) const PROCESSES_KEPT: Duration = Duration::from_secs(30);
 
 /// How long whoever waits for a reader that may hang goes on waiting. Its numbers come late, or are null.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -123,6 +118,18 @@ impl Source {
         Self { name, serves, every, lane, deadline, partial: false, rests_after: None, read: Box::new(read) }
     }
 
+    /// Read at these times.
+    #[must_use]
+    pub fn when(self, every: Every) -> Self {
+        Self { every, ..self }
+    }
+
+    /// Dropped, with what it keeps, when nobody wanted it for so long.
+    #[must_use]
+    pub fn rests_after(self, time: Duration) -> Self {
+        Self { rests_after: Some(time), ..self }
+    }
+
     /// Read at every tick, in the lane that makes the tick.
     #[must_use]
     pub fn each_tick(self) -> Self {
@@ -157,7 +164,8 @@ impl Source {
 #[derive(Clone, Debug)]
 pub struct Registry {
     paths: Paths,
-    /// The PID given out last, or 0. Written by the reader of the load, read by that of the processes right after it.
+    /// Shared by two readers of Linux; kept here as readers are made anew one by one.
+    #[cfg(target_os = "linux")]
     newest_pid: Arc<AtomicU32>,
 }
 
@@ -165,154 +173,20 @@ impl Registry {
     /// Readers under `paths`.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
-        Self { paths: paths.clone(), newest_pid: Arc::default() }
+        Self {
+            paths: paths.clone(),
+            #[cfg(target_os = "linux")]
+            newest_pid: Arc::default(),
+        }
     }
 
     /// Every row. Opens nothing yet.
     #[must_use]
     pub fn sources(&self) -> Vec<Source> {
-        let (cpuinfo, os_release) = (cpuinfo::Reader::new(&self.paths), os_release::Reader::new(&self.paths));
-        let host = host::Reader::new(&self.paths, os_release.clone(), cpuinfo.clone());
-        let mut sources = self.ticks(host);
-        sources.extend(lanes(&self.paths, cpuinfo));
-        sources.extend(tables(&self.paths, os_release));
-        sources
+        match self.paths.readers {
+            #[cfg(target_os = "linux")]
+            Readers::Linux => super::linux::sources(&self.paths, &self.newest_pid),
+            Readers::Portable => super::portable::sources(),
+        }
     }
-
-    /// What makes the tick: the vitals, and in the same lane the processes and facts that do not change.
-    fn ticks(&self, mut host: host::Reader) -> Vec<Source> {
-        let paths = &self.paths;
-        let none = Subjects::VITALS;
-        let hertz = paths.machine.ticks_per_second;
-        let mut cpu = cpu::Reader::new(paths);
-        let mut memory = memory::reader(paths);
-        let mut vmstat = vmstat::reader(paths);
-        let mut load = load::reader(paths);
-        let mut pressure = pressure::Reader::new(paths);
-        let mut uptime = uptime::reader(paths);
-        let mut network = network::Reader::new(paths);
-        let mut disks = disk::Reader::new(paths);
-        let mut processes = process::Reader::new(paths);
-        let (newest, newest_pid) = (Arc::clone(&self.newest_pid), Arc::clone(&self.newest_pid));
-        let all = Subjects::ALL_PROCESSES.without(Subjects::TOP_PROCESSES);
-        vec![
-            Source::counters(
-                "cpu",
-                none,
-                move |told, now| hold::cpu(told, now, hertz),
-                move |_, faults| cpu.read(faults),
-            )
-            .each_tick(),
-            Source::new("memory", none, move |_, faults| memory.read(faults)).each_tick(),
-            Source::counters("vmstat", none, hold::vmstat, move |_, faults| vmstat.read(faults)).each_tick(),
-            Source::new("load", none, move |_, faults| {
-                let read = load.read(faults)?;
-                newest.store(read.newest_pid.unwrap_or(0), Ordering::Relaxed);
-                Ok(read.load)
-            })
-            .each_tick(),
-            Source::counters("pressure", none, hold::pressure, move |_, faults| pressure.read(faults)).each_tick(),
-            Source::new("uptime", none, move |_, faults| Ok(RawUptime { seconds: uptime.read(faults)? })).each_tick(),
-            Source::counters("network", none, |_, _| {}, move |_, faults| network.read(faults)).each_tick(),
-            Source::counters("disk", none, |_, _| {}, move |_, faults| disks.read(faults)).each_tick(),
-            Source { every: Every::Span(FACTS_AGE), ..Source::new("host", none, move |_, _| host.read()).in_tick() },
-            Source::counters(
-                "process",
-                Subjects::PROCESS_DETAILS,
-                |_, _| {},
-                move |asked, _| {
-                    // Taken, not looked at: between two ticks nothing tells of arrivals, and the list is read.
-                    let newest = newest_pid.swap(0, Ordering::Relaxed);
-                    processes.note_newest_pid((newest != 0).then_some(newest));
-                    let are_detailed = asked.contains(Subjects::PROCESS_DETAILS);
-                    if asked.intersects(all) { processes.read_all(are_detailed) } else { processes.read_top() }
-                },
-            )
-            .in_tick()
-            .partial(Some(PROCESSES_KEPT)),
-        ]
-    }
-}
-
-/// What may hang or takes its time, each in a lane of its own.
-fn lanes(paths: &Paths, cpuinfo: cpuinfo::Reader) -> Vec<Source> {
-    let mut clocks = cpufreq::Reader::new(paths, cpuinfo);
-    let mut links = link::Reader::new(paths);
-    let mut wireless = wireless::Reader::new(paths);
-    let mut filesystems = filesystem::Reader::new(paths);
-    let mut sockets = socket::Reader::new(paths);
-    let mut details = process::Details::new(paths);
-    let [of_address, of_hwmon, of_thermal, of_power] = [paths.clone(), paths.clone(), paths.clone(), paths.clone()];
-    [
-        Source::new("cpufreq", Subjects::FREQUENCY, move |_, _| clocks.read()),
-        Source::new("link", Subjects::INTERFACES, move |_, _| links.read()),
-        Source::new("wireless", Subjects::WIRELESS, move |_, faults| wireless.read(faults)),
-        Source::new("filesystem", Subjects::FILESYSTEMS, move |_, faults| filesystems.read(faults)),
-        Source::new("socket", Subjects::SOCKETS.with(Subjects::TABLES), move |asked, faults| {
-            sockets.read(asked.intersects(Subjects::SOCKETS), faults)
-        })
-        .partial(None),
-        Source::counters(
-            "process_details",
-            Subjects::PROCESS_DETAILS.without(Subjects::ALL_PROCESSES),
-            |_, _| {},
-            move |_, faults| details.read(faults),
-        ),
-        Source::new("address", Subjects::INTERFACES, move |_, faults| address::read(&of_address, faults)),
-        Source::new("hwmon", Subjects::SENSORS, move |_, _| hwmon::read(&of_hwmon)),
-        Source::new("thermal", Subjects::SENSORS, move |_, _| thermal::read(&of_thermal)),
-        Source::new("power_supply", Subjects::TABLES.with(Subjects::SENSORS), move |_, _| {
-            power_supply::read(&of_power)
-        }),
-    ]
-    .map(Source::may_hang)
-    .into()
-}
-
-/// What only `/metrics` tells, in one lane beside the tick's.
-fn tables(paths: &Paths, os_release: os_release::Reader) -> Vec<Source> {
-    let mut clock = clock::Reader::new(paths);
-    let mut conntrack = conntrack::Reader::new(paths);
-    let mut dmi = dmi::Reader::new(paths);
-    let mut entropy = entropy::Reader::new(paths);
-    let mut netstat = netstat::Reader::new(paths);
-    let mut own = own::Reader::new();
-    let (of_throttle, of_uname) = (paths.clone(), paths.clone());
-    let mut schedstat = schedstat::Reader::new(paths);
-    let mut selinux = selinux::Reader::new(paths);
-    let mut sockstat = sockstat::Reader::new(paths);
-    let mut udev = udev::Reader::new(paths);
-    let mut softnet = softnet::reader(paths);
-    let mut arp = arp::reader(paths);
-    let mut filefd = filefd::reader(paths);
-    let all = Subjects::TABLES;
-    vec![
-        Source::new("clock", all, move |_, _| clock.read()),
-        Source::new("conntrack", all, move |_, faults| conntrack.read(faults)),
-        Source::new("dmi", all, move |_, _| dmi.read()),
-        Source::new("entropy", all, move |_, _| entropy.read()),
-        Source::new("netstat", all, move |_, faults| netstat.read(faults)),
-        Source::new("os_release", all, move |_, _| os_release.read()),
-        Source::new("own", all, move |_, _| own.read()),
-        Source::new("throttle", all, move |_, _| throttle::read(&of_throttle)),
-        Source::counters(
-            "schedstat",
-            all,
-            |told: &Vec<_>, now: &mut Vec<_>| hold::schedstat(told, now),
-            move |_, faults| schedstat.read(faults),
-        ),
-        Source::new("selinux", all, move |_, _| selinux.read()),
-        Source::new("sockstat", all, move |_, faults| sockstat.read(faults)),
-        Source::new("timex", all, |_, _| timex::read()),
-        Source::new("udev", all, move |_, _| udev.read()),
-        Source::new("uname", all, move |_, _| uname::read(&of_uname)),
-        Source::counters(
-            "softnet",
-            all,
-            |told: &Vec<_>, now: &mut Vec<_>| hold::softnet(told, now),
-            move |_, faults| softnet.read(faults),
-        ),
-        Source::new("arp", all, move |_, faults| arp.read(faults)),
-        Source::new("filefd", all, move |_, faults| filefd.read(faults)),
-    ]
 }

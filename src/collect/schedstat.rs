@@ -9,7 +9,7 @@ use crate::collect::lines::{Taken, number, walk};
 use crate::model::cpu::SchedstatRow;
 use crate::model::{Faults, ReadError, Reading};
 
-/// Keeps the file open, and in mind when this machine has none: that does not change before the next boot.
+/// Keeps the file open, or remembers that this machine has none: that does not change before the next boot.
 #[derive(Debug)]
 pub struct Reader {
     file: FileReader<Vec<SchedstatRow>>,

@@ -156,10 +156,10 @@ pub fn statvfs(rootfs: &Path, path: &Path) -> io::Result<RawFilesystemUsage> {
     Ok(RawFilesystemUsage {
         block_bytes: numbers.f_frsize,
         blocks: numbers.f_blocks,
-        free: numbers.f_bfree,
+        free: Some(numbers.f_bfree),
         available: numbers.f_bavail,
-        inodes: numbers.f_files,
-        inodes_free: numbers.f_ffree,
+        inodes: Some(numbers.f_files),
+        inodes_free: Some(numbers.f_ffree),
         read_only: numbers.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
     })
 }
@@ -378,7 +378,7 @@ mod tests {
     #[test]
     fn this_machine_has_a_root() {
         let usage = statvfs(Path::new("/"), Path::new("/")).unwrap();
-        assert!(usage.block_bytes > 0 && usage.free <= usage.blocks && usage.available <= usage.free);
+        assert!(usage.block_bytes > 0 && usage.free <= Some(usage.blocks) && Some(usage.available) <= usage.free);
         assert!(statvfs(Path::new("/"), Path::new("/nowhere/at/all")).is_err());
     }
 

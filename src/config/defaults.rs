@@ -1,7 +1,10 @@
 //! What holds where nothing was typed: no flag, no variable. The one place for it, apart from the bounds in `limits` and
 //! the roots in `collect::Paths`, which are named here so that `--help` shows them too.
 
-use crate::collect::Paths;
+use clap::ValueEnum;
+
+use crate::cli::Collector;
+use crate::collect::{Paths, Readers};
 use crate::limits::Limits;
 use crate::model::exclude;
 
@@ -16,6 +19,13 @@ pub const INTERVAL: &str = "1s";
 
 /// `--socket-mode`: our user and our group.
 pub const SOCKET_MODE: &str = "0660";
+
+/// `--collector`: the best there is for this system.
+pub const COLLECTOR: Collector = match Readers::BEST {
+    #[cfg(target_os = "linux")]
+    Readers::Linux => Collector::Linux,
+    Readers::Portable => Collector::Portable,
+};
 
 /// Most threads that serve, where `--workers` does not say how many.
 const MOST_WORKERS: usize = 4;
@@ -40,6 +50,7 @@ pub(super) fn text(flag: &str) -> Option<String> {
         "fs_types_exclude" => exclude::FS_TYPES.to_owned(),
         "interfaces_exclude" => String::new(),
         "log_format" => "text".to_owned(),
+        "collector" => COLLECTOR.to_possible_value()?.get_name().to_owned(),
         "procfs" => paths.procfs.display().to_string(),
         "sysfs" => paths.sysfs.display().to_string(),
         "rootfs" => paths.rootfs.display().to_string(),

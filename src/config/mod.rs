@@ -35,8 +35,8 @@ pub use time::parse_time;
 pub use typed::{LIVE, Refusal, Typed, command, typed};
 
 use crate::auth::{Secret, Sources};
-use crate::cli::Args;
-use crate::collect::Paths;
+use crate::cli::{Args, Collector};
+use crate::collect::{Paths, Readers};
 use crate::error::StartupError;
 use crate::limits::Limits;
 use crate::model::exclude::Exclusions;
@@ -45,8 +45,7 @@ use listen::{parse_listen, resolve};
 use names::{parse_host, parse_origins};
 use proxy::{parse_base_path, parse_trusted};
 
-/// Shortest and longest `--interval`.
-/// Bounds of what is sampled, and of what a stream may ask for.
+/// Shortest and longest `--interval`, and what a stream may ask for.
 pub const INTERVALS: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
 
 /// Everything the server needs to know.
@@ -214,16 +213,38 @@ impl Config {
     }
 }
 
-/// Where the machine's files are.
+/// Who reads the machine. The portable readers know no roots but those of this machine.
+fn readers(args: &Args) -> Result<Readers, StartupError> {
+    let roots = [("--procfs", &args.procfs), ("--sysfs", &args.sysfs), ("--rootfs", &args.rootfs)];
+    match args.collector.unwrap_or(defaults::COLLECTOR) {
+        #[cfg(target_os = "linux")]
+        Collector::Linux => Ok(Readers::Linux),
+        #[cfg(not(target_os = "linux"))]
+        Collector::Linux => {
+            Err(complaint("--collector", "linux", "this program was not built for Linux; leave it out"))
+        }
+        Collector::Portable => match roots.iter().find_map(|(flag, root)| Some((flag, root.as_ref()?))) {
+            None => Ok(Readers::Portable),
+            Some((flag, root)) => {
+                let reason = "the portable collector reads this machine only; leave it out, or say --collector linux";
+                Err(complaint(flag, &root.display().to_string(), reason))
+            }
+        },
+    }
+}
+
+/// Who reads the machine, and where its files are.
 ///
 /// # Errors
-/// The name of a folder that is not there.
+/// A folder that is not there, or one that the collector does not know.
 pub fn paths(args: &Args) -> Result<Paths, StartupError> {
     let host = Paths::host();
+    let readers = readers(args)?;
     let paths = Paths {
         procfs: args.procfs.clone().unwrap_or(host.procfs),
         sysfs: args.sysfs.clone().unwrap_or(host.sysfs),
         rootfs: args.rootfs.clone().unwrap_or(host.rootfs),
+        readers,
         ..host
     };
     for (flag, folder) in [("--sysfs", &paths.sysfs), ("--rootfs", &paths.rootfs)] {
@@ -412,6 +433,16 @@ mod tests {
         assert_eq!(error.exit_code(), 2);
         for ways in [&["--token-file", "t"][..], &["--users-file", "u"], &["--no-auth"]] {
             assert!(config(&[&["--listen", "0.0.0.0:0"], ways].concat()).is_ok(), "{ways:?}");
+        }
+    }
+
+    #[test]
+    fn the_collector_is_chosen_and_the_portable_one_knows_no_roots() {
+        assert_eq!(config(&[]).unwrap().paths.readers, Readers::BEST);
+        assert_eq!(config(&["--collector", "portable"]).unwrap().paths.readers, Readers::Portable);
+        for flag in ["--procfs", "--sysfs", "--rootfs"] {
+            let text = config(&["--collector", "portable", flag, "/"]).unwrap_err().to_string();
+            assert!(text.starts_with(&format!("{flag} /: ")) && text.contains("--collector linux"), "{text}");
         }
     }
 

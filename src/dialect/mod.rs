@@ -21,7 +21,7 @@ mod user;
 
 use serde::Serialize;
 
-/// JSON text of a value that has only text keys, which nothing of ours fails to give; if it did, that would be the answer.
+/// JSON text of a value whose keys are all text, which cannot fail. If it did, the error would be the answer.
 pub fn json_text(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|error| {
         log::error!("an answer could not be encoded: {error}");

@@ -33,7 +33,7 @@ struct Row<'a> {
     id: u32,
     process_name: Cow<'a, str>,
     total_processor_time: Option<f64>,
-    threads_count: u32,
+    threads_count: Option<u32>,
     physical_memory_usage: Option<u64>,
     user_processor_time: Option<f64>,
     privileged_processor_time: Option<f64>,
@@ -63,13 +63,14 @@ fn row(process: &Process) -> Row<'_> {
     } else {
         Cow::Borrowed(&*process.name)
     };
-    let user = steps(process.cpu_user_seconds);
-    let privileged = steps(process.cpu_system_seconds);
+    let user = process.cpu_user_seconds.and_then(steps);
+    let privileged = process.cpu_system_seconds.and_then(steps);
+    // Added as whole steps, so that the sum is the nearest number to the true one.
+    let sum = user.zip(privileged).map(|(user, privileged)| user + privileged);
     Row {
         id: process.pid,
         process_name: name,
-        // Added as whole steps, so that the sum is the nearest number to the true one.
-        total_processor_time: user.zip(privileged).map(|(user, privileged)| milliseconds(user + privileged)),
+        total_processor_time: sum.or_else(|| steps(process.cpu_seconds?)).map(milliseconds),
         threads_count: process.threads,
         physical_memory_usage: process.memory.map(|memory| memory.resident_bytes),
         user_processor_time: user.map(milliseconds),
@@ -131,7 +132,7 @@ mod tests {
         assert_eq!(text(&processes(&partial)), r#"{"Processes":null}"#, "the ten largest are not all");
         let mut unread = process(9, "gone");
         unread.memory = None;
-        unread.cpu_user_seconds = f64::NAN;
+        unread.cpu_user_seconds = Some(f64::NAN);
         let rows = rows(vec![unread]);
         assert_eq!(rows[0]["PhysicalMemoryUsage"], Value::Null);
         assert_eq!(rows[0]["TotalProcessorTime"], Value::Null);
@@ -154,8 +155,8 @@ mod tests {
         let list = (0..1000_u32)
             .map(|n| {
                 let mut process = process(n + 1, "worker");
-                process.cpu_user_seconds = f64::from(n * 7919) / 100.0;
-                process.cpu_system_seconds = f64::from(n * 104_729 % 1000) / 100.0;
+                process.cpu_user_seconds = Some(f64::from(n * 7919) / 100.0);
+                process.cpu_system_seconds = Some(f64::from(n * 104_729 % 1000) / 100.0);
                 process
             })
             .collect();

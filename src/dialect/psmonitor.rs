@@ -163,7 +163,7 @@ struct ProcessRow<'a> {
     username: Option<Cow<'a, str>>,
     mem: Option<f64>,
     /// rss, vms, shared, text, lib, data, dirty; bytes.
-    memory_info: Option<[u64; 7]>,
+    memory_info: Option<[Option<u64>; 7]>,
 }
 
 /// The ten largest by resident memory, largest first.
@@ -181,8 +181,8 @@ fn process(process: &Process) -> ProcessRow<'_> {
         mem: process.memory.map(|m| round(mebibytes(m.resident_bytes), 2)),
         memory_info: process.memory.map(|m| {
             [
-                m.resident_bytes,
-                m.virtual_bytes,
+                Some(m.resident_bytes),
+                Some(m.virtual_bytes),
                 m.shared_bytes,
                 m.text_bytes,
                 m.library_bytes,
@@ -242,7 +242,7 @@ struct StatisticsRow {
     pk_received: u64,
     error_in: u64,
     error_out: u64,
-    dropout: u64,
+    dropout: Option<u64>,
 }
 
 impl Serialize for Statistics<'_> {

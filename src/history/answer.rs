@@ -75,7 +75,7 @@ impl Steps {
         self.first + self.length(self.count)
     }
 
-    /// Seconds of so many steps.
+    /// How long that many steps are, seconds.
     fn length(&self, steps: usize) -> i64 {
         self.seconds.saturating_mul(i64::try_from(steps).unwrap_or(i64::MAX))
     }

@@ -42,9 +42,9 @@ impl Held {
     }
 }
 
-/// Loop devices and RAM disks repeat what the disks below them do.
+/// Loop devices and RAM disks repeat what the disks below them do, partitions what their disk does.
 fn is_remembered(disk: &&Disk) -> bool {
-    disk.whole && !disk.name.starts_with("loop") && !disk.name.starts_with("ram")
+    disk.whole != Some(false) && !disk.name.starts_with("loop") && !disk.name.starts_with("ram")
 }
 
 impl Catalogue {

@@ -33,14 +33,14 @@ pub(super) fn snapshot(time: f64) -> Snapshot {
     let time_of = |busy| CpuTime {
         busy_ratio: Some(busy),
         ratios: Some(Modes { user: 0.15, system: 0.1, iowait: 0.05, idle: 0.7, ..Modes::default() }),
-        seconds: Modes::default(),
+        seconds: Some(Modes::default()),
     };
     let core = |core, busy| Core { core, time: time_of(busy), ..Core::default() };
     let stall = |ratio| Stall { avg10_ratio: ratio, ..Stall::default() };
     let traffic = |rate| Traffic { bytes_per_second: Some(rate), ..Traffic::default() };
     let disk = |name: &str, whole| Disk {
         name: name.into(),
-        whole,
+        whole: Some(whole),
         read_bytes_per_second: Some(512.0),
         written_bytes_per_second: Some(1024.0),
         busy_ratio: Some(0.75),
@@ -81,8 +81,8 @@ pub(super) fn snapshot(time: f64) -> Snapshot {
             kind: "ext4".to_owned(),
             options: "rw".to_owned(),
             also_at: Vec::new(),
-            major: 254,
-            minor: 1,
+            major: Some(254),
+            minor: Some(1),
             device_backed: true,
             stuck: false,
             usage: Some(FilesystemUsage { used_ratio: Some(0.5), ..FilesystemUsage::default() }),

@@ -12,9 +12,9 @@ pub struct RawLoad {
     /// The same over 15 minutes.
     pub fifteen: f64,
     /// Runnable scheduling entities now.
-    pub runnable: u64,
+    pub runnable: Option<u64>,
     /// Scheduling entities that exist.
-    pub total: u64,
+    pub total: Option<u64>,
 }
 
 /// Load averages.

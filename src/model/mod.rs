@@ -1,7 +1,7 @@
 //! What is known about the machine: raw counters in, derived numbers out.
 //!
 //! One module a subject; each holds what the readers of [`crate::collect`] left behind (`Raw...`), what it means, and the
-//! function that makes the one of the other. [`derive()`] turns a [`Sample`] into one immutable [`Snapshot`], which is all
+//! function that turns the one into the other. [`derive()`] turns a [`Sample`] into one immutable [`Snapshot`], which is all
 //! that a dialect ever sees. Nothing here reads a clock or a file.
 //!
 //! A number carries its unit in its name; a ratio is 0 to 1 unless its text says otherwise. `None` (JSON `null`) means
@@ -19,6 +19,7 @@ pub mod load;
 pub mod memory;
 pub mod network;
 pub mod own;
+pub mod portable;
 pub mod pressure;
 pub mod process;
 mod reading;
@@ -147,7 +148,7 @@ pub fn derive(sample: &Sample) -> Snapshot {
     let chips = readings.value::<Vec<HwmonChip>>().map_or(&[][..], |chips| chips);
     let supplies = readings.value::<Vec<PowerSupply>>().map(|supplies| &supplies[..]);
     let sensors = hardware::sensors(chips, readings.value::<Thermal>().map(|thermal| &**thermal), supplies);
-    Snapshot {
+    let mut snapshot = Snapshot {
         time_unix_seconds: sample.unix_seconds,
         interval_seconds: cpu.as_ref().and_then(|pair| pair.seconds),
         host: readings.value::<RawHost>().cloned(),
@@ -173,5 +174,7 @@ pub fn derive(sample: &Sample) -> Snapshot {
         averages: Averages::default(),
         readers: sample.runs.clone(),
         readings: readings.clone(),
-    }
+    };
+    portable::complete(&mut snapshot, sample, &clocks);
+    snapshot
 }

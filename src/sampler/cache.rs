@@ -263,7 +263,7 @@ impl Slot {
     fn holds(&self, wanted: &Wanted, interval: Duration) -> Duration {
         let is_wanted = || wanted.wants.iter().any(|(subjects, _)| subjects.intersects(self.serves));
         match self.every {
-            // Deriving thousands of them again for frames that nobody wants them in costs more than it is worth.
+            // The processes: deriving thousands of rows for frames in which nobody wants them costs more than it is worth.
             _ if self.rests_after.is_some() && !is_wanted() => interval,
             Every::Span(span) => span.saturating_mul(2).max(HOLDS),
             Every::Tick | Every::Asked => interval.saturating_mul(3).max(HOLDS),

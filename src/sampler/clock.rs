@@ -86,8 +86,8 @@ impl Clock {
                     self.cache.give_up();
                     self.tell_waiting();
                 }
-                // Where the next tick is due already, its timer just not run out, whoever asks is answered by the tick, or
-                // asks again after it.
+                // When the next tick is due and only its timer has not fired yet, there is no pass for this request: the tick
+                // answers it, or it asks again after the tick.
                 () = self.shared.wake.notified() => if !self.is_due() { self.between().await },
             }
         }

@@ -82,7 +82,7 @@ impl Host {
     pub(super) fn new(stored: Vec<Series>, newest: Option<&Row>, has_file: bool, interval: f64) -> Self {
         let series = SeriesList::new(stored);
         let ten = newest.map(|row| Slot::resume(row, &series)).unwrap_or_default();
-        // A row says which ten seconds its last sample lay in, not where: the first of them cannot be later.
+        // A row tells the ten seconds in which its last sample lay, but not the second: their begin is never too late.
         let clock = Clock::after(newest.map(|row| (row.slot * DISK[0].step) as f64));
         Self {
             series,

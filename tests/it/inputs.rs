@@ -1,12 +1,11 @@
 //! What routes make of wrong parameters and methods, and that every listener serves every route.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::busy::eventually;
 use crate::machine::Machine;
 use crate::support::{self, Server};
 
@@ -265,34 +264,28 @@ fn answers_come_at_every_moment() {
 
 #[test]
 fn every_listener_serves_every_route() {
-    eventually(|| {
-        // Somebody else may take a free port before the server does.
-        let free = || TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
-        let addresses: [SocketAddr; 3] = [free(), free(), free()];
-        let mut args = Machine::original().args();
-        for address in &addresses {
-            args.extend(["--listen".to_owned(), address.to_string()]);
+    let mut args = Machine::original().args();
+    args.extend(["--listen", "127.0.0.1:0"].repeat(3).iter().map(ToString::to_string));
+    let mut server = Server::launch(&mut support::program(&args));
+    let addresses = [vec![server.address()], server.further_addresses()].concat();
+    assert_eq!(addresses.len(), 3);
+    for address in addresses.iter().copied() {
+        for (path, _) in ROUTES {
+            assert_eq!(support::request(address, "GET", path, &[], b"").status, 200, "{address} {path}");
         }
-        let mut server = Server::launch(&mut support::program(&args));
-        assert_eq!(server.address(), addresses[0]);
-        for address in addresses {
-            for (path, _) in ROUTES {
-                assert_eq!(support::request(address, "GET", path, &[], b"").status, 200, "{address} {path}");
-            }
-            let once = support::request(address, "GET", "/api/processes", &[("Accept", "application/json")], b"");
-            assert_eq!(once.json()["Processes"].as_array().map(Vec::len), Some(18), "{address}");
-            let mut psiod = support::Socket::open(address, "/", &[]).expect("an upgrade");
-            psiod.send(r#"{"type":"command","data":{"name":"host.getstats"}}"#);
-            assert_eq!(psiod.json()["data"]["hostname"], "laptop");
-            // A worker made on one listener is good on all of them.
-            let worker = support::request(addresses[1], "POST", "/", &[], b"").json();
-            let path = format!("/connect?id={}", worker["id"].as_str().expect("an id"));
-            let mut stream = support::Socket::open(address, &path, &[]).expect("an upgrade");
-            assert_eq!(stream.text(), "connected to monitor, transmitting data...");
-            assert_eq!(stream.json()["cpu"]["temp"], 47.0);
-        }
-        server.assert_well();
-    });
+        let once = support::request(address, "GET", "/api/processes", &[("Accept", "application/json")], b"");
+        assert_eq!(once.json()["Processes"].as_array().map(Vec::len), Some(18), "{address}");
+        let mut psiod = support::Socket::open(address, "/", &[]).expect("an upgrade");
+        psiod.send(r#"{"type":"command","data":{"name":"host.getstats"}}"#);
+        assert_eq!(psiod.json()["data"]["hostname"], "laptop");
+        // A worker made on one listener is good on all of them.
+        let worker = support::request(addresses[1], "POST", "/", &[], b"").json();
+        let path = format!("/connect?id={}", worker["id"].as_str().expect("an id"));
+        let mut stream = support::Socket::open(address, &path, &[]).expect("an upgrade");
+        assert_eq!(stream.text(), "connected to monitor, transmitting data...");
+        assert_eq!(stream.json()["cpu"]["temp"], 47.0);
+    }
+    server.assert_well();
 }
 
 #[test]

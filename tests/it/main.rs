@@ -30,6 +30,7 @@
 //! | `once`     | each source is read once a tick, whoever asks; one that hangs costs its own numbers                   |
 //! | `proxy`    | behind a proxy: the real client, the outer address, the path below which we stand                    |
 //! | `service`  | what systemd is told, sockets that it passes, UNIX sockets, the log for the journal                  |
+//! | `portable` | both collectors tell the same of this machine at the same moment                                 |
 //! | `socket`   | no tests: WebSockets for the others                                                                 |
 //! | `sockets`  | twenty thousand sockets, and nobody waits for their list                                             |
 //! | `spoilt`   | one bad line of a kernel file costs its own values; what odd kernels and containers write             |
@@ -52,8 +53,8 @@ mod crowd;
 mod elsewhere;
 mod events;
 mod fixtures;
-mod growth;
 mod glances;
+mod growth;
 mod guard;
 mod inputs;
 mod kill;
@@ -66,6 +67,7 @@ mod names;
 mod once;
 mod pings;
 mod pipeline;
+mod portable;
 mod proxy;
 mod service;
 mod socket;

@@ -25,7 +25,7 @@ pub struct Server {
     address: SocketAddr,
     log: Arc<Mutex<String>>,
     log_reader: Option<JoinHandle<()>>,
-    _stdout: BufReader<ChildStdout>,
+    stdout: BufReader<ChildStdout>,
 }
 
 /// The program with `args`, with nothing of the environment that could change what it does.
@@ -122,12 +122,20 @@ impl Server {
             panic!("the server has told no address but {line:?}; its log:\n{}", log.lock().expect("the log"));
         };
         let stdout = reader.join().expect("the reader of stdout");
-        Self { child, address, log, log_reader: Some(log_reader), _stdout: stdout }
+        Self { child, address, log, log_reader: Some(log_reader), stdout }
     }
 
     /// Where it listens first.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens besides, as its second line says. To be asked once, of a server that has more than one address.
+    pub fn further_addresses(&mut self) -> Vec<SocketAddr> {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).expect("a second line");
+        let addresses = line.split_whitespace().filter_map(|word| word.strip_prefix("http://"));
+        addresses.map(|address| address.trim_end_matches('/').parse().expect("an address")).collect()
     }
 
     /// Its process.

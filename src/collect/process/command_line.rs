@@ -7,10 +7,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::naming;
 use super::parse::{parse_group, parse_stat};
 use crate::collect::Paths;
 use crate::collect::file::{parse_error, read_error, text_of};
+use crate::collect::naming;
 use crate::model::redact::MOST_BYTES;
 use crate::model::{ReadError, Reading};
 

@@ -9,7 +9,6 @@ pub mod command_line;
 mod details;
 mod kept;
 pub(super) mod list;
-mod naming;
 pub(super) mod parse;
 mod table;
 #[cfg(test)]
@@ -26,9 +25,9 @@ pub use command_line::{command_line, name};
 pub use details::Details;
 pub use kept::descriptor_budget;
 
-use super::Paths;
 use super::file::{parse_error, read_error};
 use super::user::Users;
+use super::{Paths, naming};
 use crate::model::process::TOP;
 use crate::model::process::{RawProcess, RawProcessStat, RawProcesses};
 use crate::model::{ReadError, Reading};

@@ -20,6 +20,7 @@ fn under(root: &Path) -> Paths {
         sysfs: root.join("sys"),
         rootfs: root.join("rootfs"),
         machine: Machine { page_bytes: 4096, ticks_per_second: 100 },
+        ..Paths::host()
     }
 }
 

@@ -151,6 +151,7 @@ mod tests {
             sysfs: root.join("sys"),
             rootfs: root.join("rootfs"),
             machine: Machine { page_bytes: 4096, ticks_per_second: 100 },
+            ..Paths::host()
         }
     }
 

@@ -16,10 +16,10 @@ pub struct ProcessRow<'a> {
     name: &'a str,
     cpu_times: Either<CpuTimes>,
     cpu_percent: f64,
-    nice: i32,
+    nice: Option<i32>,
     io_counters: [u64; 5],
     gids: Either<Groups>,
-    num_threads: u32,
+    num_threads: Option<u32>,
     pid: u32,
     status: &'static str,
     memory_percent: Option<f64>,
@@ -32,8 +32,8 @@ pub struct ProcessRow<'a> {
 
 #[derive(Serialize)]
 struct CpuTimes {
-    user: f64,
-    system: f64,
+    user: Option<f64>,
+    system: Option<f64>,
     children_user: Option<f64>,
     children_system: Option<f64>,
     iowait: Option<f64>,
@@ -67,7 +67,7 @@ trait Values {
 
 impl Values for CpuTimes {
     fn values(&self) -> impl Serialize {
-        [Some(self.user), Some(self.system), self.children_user, self.children_system, self.iowait]
+        [self.user, self.system, self.children_user, self.children_system, self.iowait]
     }
 }
 
@@ -141,11 +141,11 @@ fn row(
     let info = MemoryInfo {
         rss: memory.map(|memory| memory.resident_bytes),
         vms: memory.map(|memory| memory.virtual_bytes),
-        shared: memory.map(|memory| memory.shared_bytes),
-        text: memory.map(|memory| memory.text_bytes),
-        lib: memory.map(|memory| memory.library_bytes),
-        data: memory.map(|memory| memory.data_bytes),
-        dirty: memory.map(|memory| memory.dirty_bytes),
+        shared: memory.and_then(|memory| memory.shared_bytes),
+        text: memory.and_then(|memory| memory.text_bytes),
+        lib: memory.and_then(|memory| memory.library_bytes),
+        data: memory.and_then(|memory| memory.data_bytes),
+        dirty: memory.and_then(|memory| memory.dirty_bytes),
     };
     ProcessRow {
         name: &process.name,

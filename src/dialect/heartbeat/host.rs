@@ -52,7 +52,7 @@ pub fn platform(snapshot: &Snapshot) -> impl Serialize + '_ {
         uptime: snapshot.uptime_seconds.and_then(whole),
         boot_time: boot_time(snapshot),
         procs: snapshot.processes.as_ref().map(|processes| processes.count),
-        os: "linux",
+        os: SYSTEM,
         platform: host.and_then(|host| host.distribution_id.as_deref()),
         platform_family: host.and_then(family),
         platform_version: host.and_then(|host| host.distribution_version.as_deref()),
@@ -98,6 +98,9 @@ fn host_id(host: &HostFacts) -> Option<String> {
     }
     Some([&id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]].join("-").to_ascii_lowercase())
 }
+
+/// The system as Go calls it, whose names the original passes on.
+const SYSTEM: &str = if cfg!(target_os = "macos") { "darwin" } else { std::env::consts::OS };
 
 #[derive(Serialize)]
 struct CpuModelAnswer<T> {

@@ -1,7 +1,8 @@
 //! Heartbeat: the answers of its `/api/*` routes, with the keys of gopsutil v3 that the original passes on.
 //!
 //! The rows below are what the server carries, each encoded once a frame at most; the functions return views to serialize.
-//! `/api/process` is no row: it is about one process, and not the same for everybody. What is unknown is `null`; the object of `/api/diskio` is then empty.
+//! `/api/process` is no row: it is about one process, and not the same for everybody. What is unknown is `null`; while the disks
+//! are, the object of `/api/diskio` is empty.
 
 mod disk;
 mod host;
@@ -83,8 +84,8 @@ struct MemoryUsage {
     free: Option<u64>,
     active: Option<u64>,
     inactive: Option<u64>,
-    /// Memory that macOS never pages out. The original says 0 on Linux.
-    wired: u64,
+    /// Memory that macOS never pages out. The original says 0 on Linux; elsewhere it is unknown.
+    wired: Option<u64>,
 }
 
 /// `/api/memory`: bytes now, and used bytes over the last minutes. Bytes stay whole numbers, as clients parse them.
@@ -101,7 +102,7 @@ fn memory(snapshot: &Snapshot) -> impl Serialize + use<> {
             free: now.and_then(|memory| memory.free_bytes),
             active: now.and_then(|memory| memory.active_bytes),
             inactive: now.and_then(|memory| memory.inactive_bytes),
-            wired: 0,
+            wired: cfg!(target_os = "linux").then_some(0),
         },
         averages: Usage {
             current_usage: now.and_then(|memory| memory.used_bytes),

@@ -43,10 +43,10 @@ struct Counters<'a> {
     packets_recv: u64,
     errin: u64,
     errout: u64,
-    dropin: u64,
-    dropout: u64,
-    fifoin: u64,
-    fifoout: u64,
+    dropin: Option<u64>,
+    dropout: Option<u64>,
+    fifoin: Option<u64>,
+    fifoout: Option<u64>,
 }
 
 fn counters(interface: &Interface) -> Counters<'_> {

@@ -74,7 +74,7 @@ fn numbers_that_are_none_become_null() {
             Some(Cpu { total: Some(CpuTime { busy_ratio: Some(odd), ..CpuTime::default() }), ..Cpu::default() });
         snapshot.averages.cpu.five = Some(odd);
         snapshot.averages.memory.five = Some(odd);
-        snapshot.disks = Some(vec![Disk { name: Arc::from("vda"), read_seconds: odd, ..Disk::default() }]);
+        snapshot.disks = Some(vec![Disk { name: Arc::from("vda"), read_seconds: Some(odd), ..Disk::default() }]);
         for (_, answer) in answers(&snapshot) {
             assert_finite(&answer);
         }

@@ -12,7 +12,7 @@ pub fn cpu(writer: &mut Writer, snapshot: &Snapshot) {
     let help = "Seconds that the CPU spent in each mode.";
     let mut family = writer.family("node_cpu_seconds_total", Kind::Counter, help);
     for (cpu, core) in &numbers {
-        for (mode, seconds) in modes(&core.time.seconds) {
+        for (mode, seconds) in core.time.seconds.iter().flat_map(modes) {
             family.sample(&[("cpu", cpu), ("mode", mode)], seconds);
         }
     }
@@ -20,7 +20,7 @@ pub fn cpu(writer: &mut Writer, snapshot: &Snapshot) {
     let help = "Seconds that the CPU ran guests, by the mode in which they are counted too.";
     let mut family = writer.family("node_cpu_guest_seconds_total", Kind::Counter, help);
     for (cpu, core) in &numbers {
-        let seconds = &core.time.seconds;
+        let Some(seconds) = &core.time.seconds else { continue };
         family.sample(&[("cpu", cpu), ("mode", "nice")], seconds.guest_nice);
         family.sample(&[("cpu", cpu), ("mode", "user")], seconds.guest);
     }
@@ -52,8 +52,8 @@ fn modes(seconds: &Modes) -> [(&'static str, f64); 8] {
     ]
 }
 
-/// Two parts of one counter, to the microsecond: the last bits of the sum hang on how it is parted, and a counter that loses
-/// one of them has been reset for those who scrape it.
+/// Two parts of one counter, to the microsecond: the last bits of the sum depend on how the counter is divided between the two,
+/// and whoever scrapes it takes the smallest fall for a reset.
 fn sum(one: f64, other: f64) -> f64 {
     ((one + other) * 1e6).round() / 1e6
 }

@@ -10,30 +10,30 @@ pub fn netdev(writer: &mut Writer, snapshot: &Snapshot) {
     let is_told = |writer: &Writer, name: &str| name != LOOPBACK && !writer.exclusions().has_interface(name);
     let interfaces = snapshot.interfaces.iter().flatten();
     let interfaces: Vec<&Interface> = interfaces.filter(|interface| is_told(writer, &interface.name)).collect();
-    type Pick = fn(&Interface) -> u64;
+    type Pick = fn(&Interface) -> Option<u64>;
     let families: [(&str, &str, Pick); 16] = [
-        ("receive_bytes", "Bytes received.", |i| i.received.bytes),
+        ("receive_bytes", "Bytes received.", |i| Some(i.received.bytes)),
         ("receive_compressed", "Compressed packets received.", |i| i.received.compressed),
         ("receive_drop", "Received packets that were dropped.", |i| i.received.dropped),
-        ("receive_errs", "Errors while receiving.", |i| i.received.errors),
+        ("receive_errs", "Errors while receiving.", |i| Some(i.received.errors)),
         ("receive_fifo", "FIFO errors while receiving.", |i| i.received.fifo),
         ("receive_frame", "Framing errors while receiving.", |i| i.received.frame_or_collisions),
         ("receive_multicast", "Multicast packets received.", |i| i.received.multicast_or_carrier),
-        ("receive_packets", "Packets received.", |i| i.received.packets),
-        ("transmit_bytes", "Bytes sent.", |i| i.sent.bytes),
+        ("receive_packets", "Packets received.", |i| Some(i.received.packets)),
+        ("transmit_bytes", "Bytes sent.", |i| Some(i.sent.bytes)),
         ("transmit_carrier", "Losses of the carrier while sending.", |i| i.sent.multicast_or_carrier),
         ("transmit_colls", "Collisions while sending.", |i| i.sent.frame_or_collisions),
         ("transmit_compressed", "Compressed packets sent.", |i| i.sent.compressed),
         ("transmit_drop", "Packets dropped instead of sent.", |i| i.sent.dropped),
-        ("transmit_errs", "Errors while sending.", |i| i.sent.errors),
+        ("transmit_errs", "Errors while sending.", |i| Some(i.sent.errors)),
         ("transmit_fifo", "FIFO errors while sending.", |i| i.sent.fifo),
-        ("transmit_packets", "Packets sent.", |i| i.sent.packets),
+        ("transmit_packets", "Packets sent.", |i| Some(i.sent.packets)),
     ];
     for (name, help, pick) in families {
         let name = format!("node_network_{name}_total");
         let mut family = writer.family(&name, Kind::Counter, help);
         for interface in &interfaces {
-            family.sample(&[("device", &interface.name)], pick(interface));
+            family.maybe(&[("device", &interface.name)], pick(interface));
         }
     }
     let classes = snapshot.raw::<Vec<NetClass>>().into_iter().flatten();

@@ -41,7 +41,7 @@ fn process(writer: &mut Writer, snapshot: &Snapshot) {
     writer.gauge("process_open_fds", "Descriptors that this program has open.", open);
     writer.gauge("process_resident_memory_bytes", "Resident memory of this program.", resident);
     let boot = snapshot.cpu.as_ref().and_then(|cpu| cpu.boot_time_unix_seconds);
-    // One to come is none: in a container the boot time may be the container's (lxcfs).
+    // A start in the future is unknown: in a container the boot time may be the container's (lxcfs).
     let start = boot.map(|boot| boot as f64 + process.start_seconds_after_boot);
     let start = start.filter(|start| *start <= snapshot.time_unix_seconds);
     writer.gauge("process_start_time_seconds", "Start of this program, seconds since 1970.", start);

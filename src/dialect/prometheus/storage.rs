@@ -19,15 +19,17 @@ pub fn diskstats(writer: &mut Writer, snapshot: &Snapshot) {
         ("discards_merged", "Discards merged.", |d| d.discards_merged.map(Into::into)),
         ("flush_requests_time_seconds", "Seconds spent flushing.", |d| d.flush_seconds.map(Into::into)),
         ("flush_requests", "Flushes completed.", |d| d.flushes.map(Into::into)),
-        ("io_time_seconds", "Seconds with I/O in progress.", |d| Some(d.busy_seconds.into())),
-        ("io_time_weighted_seconds", "Seconds of I/O, weighted by their number.", |d| Some(d.weighted_seconds.into())),
+        ("io_time_seconds", "Seconds with I/O in progress.", |d| d.busy_seconds.map(Into::into)),
+        ("io_time_weighted_seconds", "Seconds of I/O, weighted by their number.", |d| {
+            d.weighted_seconds.map(Into::into)
+        }),
         ("read_bytes", "Bytes read.", |d| Some(d.read_bytes.into())),
-        ("read_time_seconds", "Seconds spent reading.", |d| Some(d.read_seconds.into())),
-        ("reads_completed", "Reads completed.", |d| Some(d.reads.into())),
-        ("reads_merged", "Reads merged.", |d| Some(d.reads_merged.into())),
-        ("write_time_seconds", "Seconds spent writing.", |d| Some(d.write_seconds.into())),
-        ("writes_completed", "Writes completed.", |d| Some(d.writes.into())),
-        ("writes_merged", "Writes merged.", |d| Some(d.writes_merged.into())),
+        ("read_time_seconds", "Seconds spent reading.", |d| d.read_seconds.map(Into::into)),
+        ("reads_completed", "Reads completed.", |d| d.reads.map(Into::into)),
+        ("reads_merged", "Reads merged.", |d| d.reads_merged.map(Into::into)),
+        ("write_time_seconds", "Seconds spent writing.", |d| d.write_seconds.map(Into::into)),
+        ("writes_completed", "Writes completed.", |d| d.writes.map(Into::into)),
+        ("writes_merged", "Writes merged.", |d| d.writes_merged.map(Into::into)),
         ("written_bytes", "Bytes written.", |d| Some(d.written_bytes.into())),
     ];
     for (name, help, pick) in counters {
@@ -39,11 +41,11 @@ pub fn diskstats(writer: &mut Writer, snapshot: &Snapshot) {
     }
     let mut family = writer.family("node_disk_io_now", Kind::Gauge, "I/Os in progress now.");
     for disk in &disks {
-        family.sample(&[("device", &disk.name)], disk.in_progress);
+        family.maybe(&[("device", &disk.name)], disk.in_progress);
     }
     let devices = snapshot.raw::<Vec<UdevDevice>>().map_or(&[][..], Vec::as_slice);
     let by_number: HashMap<(u32, u32), &UdevDevice> = devices.iter().map(|udev| (udev.major_minor, udev)).collect();
-    let known = |disk: &Disk| by_number.get(&(disk.major, disk.minor)).copied();
+    let known = |disk: &Disk| by_number.get(&disk.major.zip(disk.minor)?).copied();
     let disks: Vec<(&Disk, Option<&UdevDevice>)> = disks.into_iter().map(|disk| (disk, known(disk))).collect();
     udev(writer, &disks);
 }
@@ -55,13 +57,15 @@ fn udev(writer: &mut Writer, disks: &[(&Disk, Option<&UdevDevice>)]) {
     fn key<'u>(udev: Option<&'u UdevDevice>, name: &str) -> &'u str {
         udev.and_then(|udev| udev.get(name)).unwrap_or_default()
     }
+    // An empty label is none.
+    let number = |number: Option<u32>| number.map_or_else(String::new, |number| number.to_string());
     let mut family = writer.family("node_disk_info", Kind::Gauge, "Number, model and serial number, in labels.");
     for (disk, udev) in disks {
         let serials = ["SCSI_IDENT_SERIAL", "ID_SERIAL_SHORT"].map(|name| key(*udev, name));
         let labels = [
             ("device", &*disk.name),
-            ("major", &disk.major.to_string()),
-            ("minor", &disk.minor.to_string()),
+            ("major", &number(disk.major)),
+            ("minor", &number(disk.minor)),
             ("model", key(*udev, "ID_MODEL")),
             ("path", key(*udev, "ID_PATH")),
             ("revision", key(*udev, "ID_REVISION")),
@@ -151,9 +155,9 @@ pub fn filesystem(writer: &mut Writer, snapshot: &Snapshot) {
     };
     family("node_filesystem_avail_bytes", "Free to unprivileged users.", &|u| Some(u?.available_bytes));
     family("node_filesystem_device_error", "Whether its numbers are unknown.", &|u| Some(u64::from(u.is_none())));
-    family("node_filesystem_files", "Inodes.", &|u| Some(u?.inodes_total));
-    family("node_filesystem_files_free", "Free inodes.", &|u| Some(u?.inodes_free));
-    family("node_filesystem_free_bytes", "Free, with what is reserved for root.", &|u| Some(u?.free_bytes));
+    family("node_filesystem_files", "Inodes.", &|u| u?.inodes_total);
+    family("node_filesystem_files_free", "Free inodes.", &|u| u?.inodes_free);
+    family("node_filesystem_free_bytes", "Free, with what is reserved for root.", &|u| u?.free_bytes);
     family("node_filesystem_readonly", "Whether it is read-only.", &|u| Some(u64::from(u?.read_only)));
     family("node_filesystem_size_bytes", "Size.", &|u| Some(u?.total_bytes));
 }

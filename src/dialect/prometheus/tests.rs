@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::writer::{Head, Labels, Sink, Value};
 use super::*;
 use crate::collect::{Collector, Paths};
-use crate::model::cpu::Cpu;
+use crate::model::cpu::{Core, Cpu, CpuTime, Modes};
 use crate::model::hardware::{HwmonChip, HwmonSensor, PowerSupply};
 use crate::model::network::Interface;
 use crate::model::storage::Disk;
@@ -45,9 +45,11 @@ fn snapshot() -> Snapshot {
         numbers: vec![("energy_now", 12_500_000)],
         texts: vec![("status", "Full".to_owned())],
     }]));
+    let time = CpuTime { seconds: Some(Modes::default()), ..CpuTime::default() };
+    let core = Core { time, ..Core::default() };
     Snapshot {
         time_unix_seconds: 1.5,
-        cpu: Some(Cpu { cores: vec![Default::default()], context_switches: Some(7), ..Cpu::default() }),
+        cpu: Some(Cpu { cores: vec![core], context_switches: Some(7), ..Cpu::default() }),
         disks: Some(vec![Disk { name: "vda".into(), ..Disk::default() }]),
         interfaces: Some(vec![
             Interface { name: "lo".into(), ..Interface::default() },

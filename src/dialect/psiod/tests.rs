@@ -255,7 +255,7 @@ fn the_memory_stands_in_both_places() {
 fn numbers_that_are_none_become_null() {
     let mut snapshot = snapshot();
     for process in &mut snapshot.processes.as_mut().unwrap().list {
-        process.cpu_user_seconds = f64::NAN;
+        process.cpu_user_seconds = Some(f64::NAN);
         process.cpu_ratio = Some(f64::INFINITY);
         process.memory_ratio = Some(f64::NAN);
         process.state = ProcessState::Unknown;

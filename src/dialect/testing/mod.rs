@@ -90,7 +90,7 @@ fn cpu() -> Cpu {
     let time = |busy: f64| CpuTime {
         busy_ratio: Some(busy),
         ratios: Some(Modes { user: busy * 0.75, system: busy * 0.25, idle: 1.0 - busy, ..Modes::default() }),
-        seconds: Modes { user: 310.5, system: 88.25, idle: 3100.0, iowait: 4.5, ..Modes::default() },
+        seconds: Some(Modes { user: 310.5, system: 88.25, idle: 3100.0, iowait: 4.5, ..Modes::default() }),
     };
     let core = |core: u32, busy: f64| Core {
         core,
@@ -149,20 +149,21 @@ fn swap() -> Swap {
 fn disk(name: &str, whole: bool) -> Disk {
     Disk {
         name: Arc::from(name),
-        major: 254,
-        minor: u32::from(!whole),
-        whole,
+        major: Some(254),
+        minor: Some(u32::from(!whole)),
+        whole: Some(whole),
         serial: whole.then(|| Arc::from("ABCD1234XYZ")),
-        reads: 36_205,
-        reads_merged: 8_815,
+        reads: Some(36_205),
+        reads_merged: Some(8_815),
         read_bytes: 2_568_193_024,
-        read_seconds: 15.506,
-        writes: 49_779,
-        writes_merged: 123_029,
+        read_seconds: Some(15.506),
+        writes: Some(49_779),
+        writes_merged: Some(123_029),
         written_bytes: 6_006_722_560,
-        write_seconds: 64.427,
-        busy_seconds: 12.06,
-        weighted_seconds: 81.48,
+        write_seconds: Some(64.427),
+        in_progress: Some(0),
+        busy_seconds: Some(12.06),
+        weighted_seconds: Some(81.48),
         reads_per_second: Some(1.0),
         writes_per_second: Some(4.0),
         read_time_ratio: Some(0.0),
@@ -180,8 +181,8 @@ fn filesystems() -> Vec<Filesystem> {
         kind: kind.into(),
         options: "rw,relatime".into(),
         also_at: Vec::new(),
-        major: 254,
-        minor: 1,
+        major: Some(254),
+        minor: Some(1),
         device_backed,
         stuck: usage.is_none(),
         usage,
@@ -190,24 +191,43 @@ fn filesystems() -> Vec<Filesystem> {
         total_bytes: 270_553_174_016,
         used_bytes: 16_684_195_840,
         available_bytes: 80_888_553_472,
-        free_bytes: 253_868_978_176,
+        free_bytes: Some(253_868_978_176),
         used_ratio: ratio(16_684_195_840, 16_684_195_840 + 80_888_553_472),
-        inodes_total: 16_777_216,
-        inodes_free: 16_279_165,
-        inodes_used: 498_051,
+        inodes_total: Some(16_777_216),
+        inodes_free: Some(16_279_165),
+        inodes_used: Some(498_051),
         inodes_used_ratio: ratio(498_051, 16_777_216),
         read_only: false,
     };
+    let zero = Some(0);
+    let nothing = FilesystemUsage {
+        free_bytes: zero,
+        inodes_total: zero,
+        inodes_free: zero,
+        inodes_used: zero,
+        ..FilesystemUsage::default()
+    };
     vec![
         mount("/dev/vda1", "/", "ext4", true, Some(root)),
-        mount("tmpfs", "/run", "tmpfs", false, Some(FilesystemUsage::default())),
+        mount("tmpfs", "/run", "tmpfs", false, Some(nothing)),
         mount("/dev/vda1", "/etc/hosts", "ext4", true, Some(root)),
         mount("/dev/vdb1", "/srv/a \"b\"", "xfs", true, None),
     ]
 }
 
 fn traffic(bytes: u64) -> Traffic {
-    Traffic { bytes, packets: bytes / 100, bytes_per_second: Some(2_097_152.0), ..Traffic::default() }
+    let none = Some(0);
+    Traffic {
+        bytes,
+        packets: bytes / 100,
+        dropped: none,
+        fifo: none,
+        frame_or_collisions: none,
+        compressed: none,
+        multicast_or_carrier: none,
+        bytes_per_second: Some(2_097_152.0),
+        ..Traffic::default()
+    }
 }
 
 fn loopback() -> Interface {
@@ -238,8 +258,8 @@ fn ethernet() -> Interface {
         duplex: Some("full".into()),
         addresses: Some(vec![address("192.0.2.2", 24), address("fd00::2", 64), address("fe80::fc:ff:fe00:1", 64)]),
     };
-    let received = Traffic { errors: 1, dropped: 2, fifo: 3, ..traffic(804_438_487) };
-    let sent = Traffic { errors: 4, dropped: 5, fifo: 6, ..traffic(3_122_919) };
+    let received = Traffic { errors: 1, dropped: Some(2), fifo: Some(3), ..traffic(804_438_487) };
+    let sent = Traffic { errors: 4, dropped: Some(5), fifo: Some(6), ..traffic(3_122_919) };
     Interface { name: Arc::from("eth0"), received, sent, link: Some(link) }
 }
 
@@ -252,24 +272,26 @@ pub(crate) fn process(pid: u32, name: &str) -> Process {
     let resident_bytes = u64::from(pid) * 4096;
     Process {
         pid,
-        parent_pid: 1,
+        parent_pid: Some(1),
         name: Arc::from(name),
         state: ProcessState::Sleeping,
         uid: Some(0),
         user: Some(Arc::from("root")),
-        threads: 1,
-        nice: 0,
+        threads: Some(1),
+        nice: Some(0),
         start_time_unix_seconds: Some(1_795_222_431.25),
-        cpu_user_seconds: f64::from(pid % 1000) / 100.0,
-        cpu_system_seconds: 0.29,
+        cpu_user_seconds: Some(f64::from(pid % 1000) / 100.0),
+        cpu_system_seconds: Some(0.29),
+        cpu_seconds: None,
         cpu_ratio: Some(0.012_34),
         memory: Some(ProcessMemory {
             resident_bytes,
             virtual_bytes: resident_bytes * 10,
-            shared_bytes: resident_bytes / 2,
-            text_bytes: 65_536,
-            data_bytes: resident_bytes * 2,
-            ..ProcessMemory::default()
+            shared_bytes: Some(resident_bytes / 2),
+            text_bytes: Some(65_536),
+            library_bytes: Some(0),
+            data_bytes: Some(resident_bytes * 2),
+            dirty_bytes: Some(0),
         }),
         memory_ratio: ratio(resident_bytes, MEMORY_BYTES),
         io: None,
@@ -282,22 +304,22 @@ pub(crate) fn process(pid: u32, name: &str) -> Process {
 
 fn processes() -> Processes {
     let list = vec![
-        Process { state: ProcessState::Idle, nice: -20, ..process(2, "kthreadd") },
+        Process { state: ProcessState::Idle, nice: Some(-20), ..process(2, "kthreadd") },
         Process {
             state: ProcessState::Running,
-            threads: 12,
+            threads: Some(12),
             cpu_ratio: Some(1.857_1),
             ..process(42, "worker \"a\"\n")
         },
         Process { uid: Some(33), user: Some(Arc::from("www-data")), ..process(30_466, "nginx") },
-        Process { uid: Some(4711), user: None, nice: 19, ..process(32_534, "heartbeat-server") },
+        Process { uid: Some(4711), user: None, nice: Some(19), ..process(32_534, "heartbeat-server") },
         Process { state: ProcessState::Zombie, memory: None, memory_ratio: None, ..process(40_000, "") },
         Process { uid: None, user: None, cpu_ratio: None, ..process(40_001, "nginx") },
         Process { state: ProcessState::DiskSleep, ..process(40_002, "naïve-\u{fffd}") },
     ];
     let mut states = ProcessStates::default();
     list.iter().for_each(|process| states.add(process.state));
-    let threads = Some(list.iter().map(|process| u64::from(process.threads)).sum());
+    let threads = list.iter().map(|process| process.threads.map(u64::from)).sum();
     let (visibility, count) = (Visibility::All, list.len());
     Processes { visibility, count, complete: true, list, states: Some(states), threads }
 }

@@ -110,7 +110,7 @@ pub struct CpuTime {
     /// Share of each mode of the last interval, 0 to 1.
     pub ratios: Option<Modes>,
     /// Seconds in each mode since boot.
-    pub seconds: Modes,
+    pub seconds: Option<Modes>,
 }
 
 /// CPU.
@@ -198,7 +198,7 @@ pub(super) fn derive(pair: &Pair<'_, RawCpu>, frequency: &[Frequency], machine: 
 
 fn cpu_time(previous: Option<&RawCpuTicks>, current: &RawCpuTicks, machine: Machine) -> CpuTime {
     let now = current.parts();
-    let seconds = Modes::from_parts(now.map(|ticks| ticks as f64 / machine.ticks_per_second as f64));
+    let seconds = Some(Modes::from_parts(now.map(|ticks| ticks as f64 / machine.ticks_per_second as f64)));
     let Some(before) = previous.map(RawCpuTicks::parts) else {
         return CpuTime { seconds, ..CpuTime::default() };
     };
@@ -274,7 +274,8 @@ mod tests {
     fn a_first_reading_has_seconds_and_no_shares() {
         let time = cpu_time(None, &ticks(250, 50, 0), MACHINE);
         assert_eq!((time.busy_ratio, time.ratios), (None, None));
-        assert_eq!((time.seconds.user, time.seconds.idle), (2.5, 0.5));
+        let seconds = time.seconds.unwrap();
+        assert_eq!((seconds.user, seconds.idle), (2.5, 0.5));
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub struct RawInterfaceCounters {
     pub received: [u64; 8],
     /// Transmit columns in the file's order: bytes, packets, errs, drop, fifo, colls, carrier, compressed.
     pub sent: [u64; 8],
+    /// Only the first three columns of both are known: the portable reader.
+    pub only_first: bool,
 }
 
 /// One address of an interface.
@@ -123,15 +125,15 @@ pub struct Traffic {
     /// Errors.
     pub errors: u64,
     /// Packets dropped.
-    pub dropped: u64,
+    pub dropped: Option<u64>,
     /// FIFO errors.
-    pub fifo: u64,
+    pub fifo: Option<u64>,
     /// Framing errors (receive) or collisions (send).
-    pub frame_or_collisions: u64,
+    pub frame_or_collisions: Option<u64>,
     /// Compressed packets.
-    pub compressed: u64,
+    pub compressed: Option<u64>,
     /// Multicast packets (receive) or carrier losses (send).
-    pub multicast_or_carrier: u64,
+    pub multicast_or_carrier: Option<u64>,
     /// Bytes a second.
     pub bytes_per_second: Option<f64>,
     /// Packets a second.
@@ -167,15 +169,15 @@ pub(in crate::model) fn derive(
     pair: &Pair<'_, Vec<RawInterfaceCounters>>,
     links: Option<(&[NetClass], Option<&RawAddresses>)>,
 ) -> Vec<Interface> {
-    let traffic = |now: &[u64; 8], before: Option<&[u64; 8]>| Traffic {
+    let traffic = |now: &[u64; 8], before: Option<&[u64; 8]>, only_first: bool| Traffic {
         bytes: now[0],
         packets: now[1],
         errors: now[2],
-        dropped: now[3],
-        fifo: now[4],
-        frame_or_collisions: now[5],
-        compressed: now[6],
-        multicast_or_carrier: now[7],
+        dropped: (!only_first).then_some(now[3]),
+        fifo: (!only_first).then_some(now[4]),
+        frame_or_collisions: (!only_first).then_some(now[5]),
+        compressed: (!only_first).then_some(now[6]),
+        multicast_or_carrier: (!only_first).then_some(now[7]),
         bytes_per_second: pair.per_second(before.map(|b| b[0]), now[0]),
         packets_per_second: pair.per_second(before.map(|b| b[1]), now[1]),
     };
@@ -195,8 +197,8 @@ pub(in crate::model) fn derive(
         });
         Interface {
             name: Arc::clone(&now.name),
-            received: traffic(&now.received, before.map(|b| &b.received)),
-            sent: traffic(&now.sent, before.map(|b| &b.sent)),
+            received: traffic(&now.received, before.map(|b| &b.received), now.only_first),
+            sent: traffic(&now.sent, before.map(|b| &b.sent), now.only_first),
             link,
         }
     };
@@ -274,7 +276,13 @@ mod tests {
 
     fn counters(name: &str, index: Option<u32>, received: u64, sent: u64) -> RawInterfaceCounters {
         let columns = |bytes| [bytes, bytes / 10, 3, 4, 5, 6, 7, 8];
-        RawInterfaceCounters { name: name.into(), index, received: columns(received), sent: columns(sent) }
+        RawInterfaceCounters {
+            name: name.into(),
+            index,
+            received: columns(received),
+            sent: columns(sent),
+            only_first: false,
+        }
     }
 
     /// Bytes a second received and sent, of each interface.
@@ -297,17 +305,25 @@ mod tests {
             bytes: 3_000,
             packets: 300,
             errors: 3,
-            dropped: 4,
-            fifo: 5,
-            frame_or_collisions: 6,
-            compressed: 7,
-            multicast_or_carrier: 8,
+            dropped: Some(4),
+            fifo: Some(5),
+            frame_or_collisions: Some(6),
+            compressed: Some(7),
+            multicast_or_carrier: Some(8),
             bytes_per_second: Some(1_000.0),
             packets_per_second: Some(100.0),
         };
         assert_eq!(interface.received, received);
         assert_eq!((interface.sent.bytes, interface.sent.bytes_per_second), (500, Some(0.0)));
         assert_eq!(interface.link, None);
+    }
+
+    #[test]
+    fn of_an_interface_that_is_half_known_the_rest_is_unknown() {
+        let now = RawInterfaceCounters { only_first: true, ..counters("a", Some(2), 3_000, 500) };
+        let received = derive(&Pair { previous: None, current: &vec![now], seconds: None }, None).remove(0).received;
+        let known = Traffic { bytes: 3_000, packets: 300, errors: 3, ..Traffic::default() };
+        assert_eq!((received, received.dropped), (known, None));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::model::memory::RawMeminfo;
 use crate::model::{Pair, Sample};
 
 /// Readings further apart than this say nothing about now: a process's use of the CPU is then unknown, as at the first.
-const LONGEST_SPAN_SECONDS: f64 = 60.0;
+pub(in crate::model) const LONGEST_SPAN_SECONDS: f64 = 60.0;
 
 /// Details that were read further from the table than this are of another moment: a PID may be another process's.
 const SAME_MOMENT: Duration = Duration::from_secs(1);
@@ -86,7 +86,7 @@ fn derive_table(pair: &Pair<'_, RawProcesses>, current: &Sample) -> Processes {
         let mut states = ProcessStates::default();
         processes.list.iter().for_each(|process| states.add(process.state));
         processes.states = Some(states);
-        processes.threads = Some(processes.list.iter().map(|process| u64::from(process.threads)).sum());
+        processes.threads = processes.list.iter().map(|process| process.threads.map(u64::from)).sum();
     }
     if !raw.complete {
         processes.list = processes.largest().into_iter().cloned().collect();
@@ -116,25 +116,26 @@ impl Scale {
             ProcessMemory {
                 resident_bytes: resident,
                 virtual_bytes: size,
-                shared_bytes: shared,
-                text_bytes: text,
-                library_bytes: library,
-                data_bytes: data,
-                dirty_bytes: dirty,
+                shared_bytes: Some(shared),
+                text_bytes: Some(text),
+                library_bytes: Some(library),
+                data_bytes: Some(data),
+                dirty_bytes: Some(dirty),
             }
         });
         Process {
             pid: raw.pid,
-            parent_pid: stat.parent,
+            parent_pid: Some(stat.parent),
             name: Arc::clone(&stat.name),
             state: state_of(stat.state),
             uid: raw.uid,
             user: raw.user.clone(),
-            threads: stat.threads,
-            nice: stat.nice,
+            threads: Some(stat.threads),
+            nice: Some(stat.nice),
             start_time_unix_seconds: self.start_time(stat),
-            cpu_user_seconds: stat.user_ticks as f64 / self.ticks_per_second,
-            cpu_system_seconds: stat.system_ticks as f64 / self.ticks_per_second,
+            cpu_user_seconds: Some(stat.user_ticks as f64 / self.ticks_per_second),
+            cpu_system_seconds: Some(stat.system_ticks as f64 / self.ticks_per_second),
+            cpu_seconds: None,
             cpu_ratio: self.cpu_ratio(stat, before),
             memory,
             io: None,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-pub(super) use derive::derive;
+pub(super) use derive::{LONGEST_SPAN_SECONDS, derive};
 
 /// The process table.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -223,7 +223,7 @@ pub struct Process {
     /// PID.
     pub pid: u32,
     /// Parent's PID.
-    pub parent_pid: u32,
+    pub parent_pid: Option<u32>,
     /// Name; may be empty. Nothing of a command line's arguments, at most 255 bytes, no control characters.
     pub name: Arc<str>,
     /// State.
@@ -233,15 +233,18 @@ pub struct Process {
     /// Real user's name; `None` when the system knows none.
     pub user: Option<Arc<str>>,
     /// Threads.
-    pub threads: u32,
+    pub threads: Option<u32>,
     /// Niceness, -20 to 19.
-    pub nice: i32,
+    pub nice: Option<i32>,
     /// Wall clock of its start, seconds since 1970.
     pub start_time_unix_seconds: Option<f64>,
     /// CPU seconds in user mode since its start.
-    pub cpu_user_seconds: f64,
+    pub cpu_user_seconds: Option<f64>,
     /// CPU seconds in kernel mode since its start.
-    pub cpu_system_seconds: f64,
+    pub cpu_system_seconds: Option<f64>,
+    /// CPU seconds in both modes, where the parts are not known. The sum of the parts is never told besides them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_seconds: Option<f64>,
     /// Share of one core since the sample before; may pass 1. `None` at the first sample.
     pub cpu_ratio: Option<f64>,
     /// Memory. `None` when it could not be read.
@@ -285,13 +288,13 @@ pub struct ProcessMemory {
     /// Address space.
     pub virtual_bytes: u64,
     /// Resident pages that are backed by files or shared memory.
-    pub shared_bytes: u64,
+    pub shared_bytes: Option<u64>,
     /// Code.
-    pub text_bytes: u64,
+    pub text_bytes: Option<u64>,
     /// 0 since Linux 2.6.
-    pub library_bytes: u64,
+    pub library_bytes: Option<u64>,
     /// Data and stack.
-    pub data_bytes: u64,
+    pub data_bytes: Option<u64>,
     /// 0 since Linux 2.6.
-    pub dirty_bytes: u64,
+    pub dirty_bytes: Option<u64>,
 }

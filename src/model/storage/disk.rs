@@ -34,6 +34,8 @@ pub struct RawDisk {
     pub label: Option<Arc<str>>,
     /// Whether it is a whole device (listed in `/sys/block`), not a partition.
     pub whole: bool,
+    /// Of the numbers only the sectors are known, and neither device number nor kind: the portable reader.
+    pub only_sectors: bool,
 }
 
 /// What udev knows about one block device: the `E:` lines of `/run/udev/data/bMAJOR:MINOR` that are of use.
@@ -59,37 +61,37 @@ pub struct Disk {
     /// Name, as under `/dev`.
     pub name: Arc<str>,
     /// Device number.
-    pub major: u32,
+    pub major: Option<u32>,
     /// Device number.
-    pub minor: u32,
+    pub minor: Option<u32>,
     /// Whole device (true) or partition.
-    pub whole: bool,
+    pub whole: Option<bool>,
     /// Serial number.
     pub serial: Option<Arc<str>>,
     /// Device-mapper name.
     pub label: Option<Arc<str>>,
     /// Reads completed.
-    pub reads: u64,
+    pub reads: Option<u64>,
     /// Reads merged.
-    pub reads_merged: u64,
+    pub reads_merged: Option<u64>,
     /// Bytes read.
     pub read_bytes: u64,
     /// Seconds spent reading.
-    pub read_seconds: f64,
+    pub read_seconds: Option<f64>,
     /// Writes completed.
-    pub writes: u64,
+    pub writes: Option<u64>,
     /// Writes merged.
-    pub writes_merged: u64,
+    pub writes_merged: Option<u64>,
     /// Bytes written.
     pub written_bytes: u64,
     /// Seconds spent writing.
-    pub write_seconds: f64,
+    pub write_seconds: Option<f64>,
     /// I/Os in progress.
-    pub in_progress: u64,
+    pub in_progress: Option<u64>,
     /// Seconds with I/O in progress.
-    pub busy_seconds: f64,
+    pub busy_seconds: Option<f64>,
     /// Seconds of I/O weighted by their number.
-    pub weighted_seconds: f64,
+    pub weighted_seconds: Option<f64>,
     /// Discards completed, since Linux 4.18.
     pub discards: Option<u64>,
     /// Discards merged.
@@ -135,24 +137,28 @@ fn disk(pair: &Pair<'_, Vec<RawDisk>>, before: Option<&RawDisk>, now: &RawDisk) 
     let before = before.filter(|b| b.name == now.name && b.reads[2] <= now.reads[2] && b.writes[2] <= now.writes[2]);
     let rate = |pick: fn(&RawDisk) -> u64| pair.per_second(before.map(pick), pick(now));
     let seconds = |milliseconds: u64| milliseconds as f64 / 1000.0;
+    let is_told = !now.only_sectors;
+    let count = |count: u64| is_told.then_some(count);
+    let time = |milliseconds: u64| is_told.then(|| seconds(milliseconds));
+    let told_rate = |pick: fn(&RawDisk) -> u64| rate(pick).filter(|_| is_told);
     Disk {
         name: Arc::clone(&now.name),
-        major: now.major_minor.0,
-        minor: now.major_minor.1,
-        whole: now.whole,
+        major: is_told.then_some(now.major_minor.0),
+        minor: is_told.then_some(now.major_minor.1),
+        whole: is_told.then_some(now.whole),
         serial: now.serial.clone(),
         label: now.label.clone(),
-        reads: now.reads[0],
-        reads_merged: now.reads[1],
+        reads: count(now.reads[0]),
+        reads_merged: count(now.reads[1]),
         read_bytes: now.reads[2].saturating_mul(SECTOR_BYTES),
-        read_seconds: seconds(now.reads[3]),
-        writes: now.writes[0],
-        writes_merged: now.writes[1],
+        read_seconds: time(now.reads[3]),
+        writes: count(now.writes[0]),
+        writes_merged: count(now.writes[1]),
         written_bytes: now.writes[2].saturating_mul(SECTOR_BYTES),
-        write_seconds: seconds(now.writes[3]),
-        in_progress: now.in_progress,
-        busy_seconds: seconds(now.busy_milliseconds),
-        weighted_seconds: seconds(now.weighted_milliseconds),
+        write_seconds: time(now.writes[3]),
+        in_progress: count(now.in_progress),
+        busy_seconds: time(now.busy_milliseconds),
+        weighted_seconds: time(now.weighted_milliseconds),
         discards: now.discards.map(|d| d[0]),
         discards_merged: now.discards.map(|d| d[1]),
         discarded_bytes: now.discards.map(|d| d[2].saturating_mul(SECTOR_BYTES)),
@@ -161,11 +167,11 @@ fn disk(pair: &Pair<'_, Vec<RawDisk>>, before: Option<&RawDisk>, now: &RawDisk) 
         flush_seconds: now.flushes.map(|f| seconds(f[1])),
         read_bytes_per_second: rate(|d| d.reads[2]).map(|sectors| sectors * SECTOR_BYTES as f64),
         written_bytes_per_second: rate(|d| d.writes[2]).map(|sectors| sectors * SECTOR_BYTES as f64),
-        reads_per_second: rate(|d| d.reads[0]),
-        writes_per_second: rate(|d| d.writes[0]),
-        read_time_ratio: rate(|d| d.reads[3]).map(|milliseconds| milliseconds / 1000.0),
-        write_time_ratio: rate(|d| d.writes[3]).map(|milliseconds| milliseconds / 1000.0),
-        busy_ratio: rate(|d| d.busy_milliseconds).map(|milliseconds| (milliseconds / 1000.0).min(1.0)),
+        reads_per_second: told_rate(|d| d.reads[0]),
+        writes_per_second: told_rate(|d| d.writes[0]),
+        read_time_ratio: told_rate(|d| d.reads[3]).map(|milliseconds| milliseconds / 1000.0),
+        write_time_ratio: told_rate(|d| d.writes[3]).map(|milliseconds| milliseconds / 1000.0),
+        busy_ratio: told_rate(|d| d.busy_milliseconds).map(|milliseconds| (milliseconds / 1000.0).min(1.0)),
     }
 }
 
@@ -193,8 +199,9 @@ mod tests {
     #[test]
     fn sectors_become_bytes_and_differences_rates() {
         let disk = one(Some(raw("sda", 0, 800, 1_000)), raw("sda", 0, 1_600, 2_000), 2.0);
-        assert_eq!((disk.major, disk.minor, disk.reads, disk.read_bytes), (8, 0, 200, 1_600 * 512));
-        assert_eq!((disk.read_seconds, disk.busy_seconds), (0.5, 2.0));
+        assert_eq!((disk.major, disk.minor), (Some(8), Some(0)));
+        assert_eq!((disk.reads, disk.read_bytes), (Some(200), 1_600 * 512));
+        assert_eq!((disk.read_seconds, disk.busy_seconds), (Some(0.5), Some(2.0)));
         assert_eq!((disk.reads_per_second, disk.read_bytes_per_second), (Some(50.0), Some(400.0 * 512.0)));
         assert_eq!((disk.writes_per_second, disk.busy_ratio), (Some(0.0), Some(0.5)));
         assert_eq!((disk.discards, disk.flushes), (None, None));
@@ -205,6 +212,17 @@ mod tests {
         let now = RawDisk { reads: [200, 1, 1_600, 6_500], ..raw("sda", 0, 1_600, 2_000) };
         let disk = one(Some(raw("sda", 0, 800, 1_000)), now, 2.0);
         assert_eq!((disk.read_time_ratio, disk.write_time_ratio), (Some(3.0), Some(0.0)));
+    }
+
+    #[test]
+    fn of_a_disk_of_which_only_the_sectors_are_known_all_else_is_unknown() {
+        let only = |sectors| RawDisk { only_sectors: true, ..raw("sda", 0, sectors, 0) };
+        let disk = one(Some(only(800)), only(1_600), 2.0);
+        assert_eq!((disk.read_bytes, disk.read_bytes_per_second), (1_600 * 512, Some(400.0 * 512.0)));
+        let told = serde_json::to_value(&disk).unwrap();
+        let known: Vec<_> = told.as_object().unwrap().iter().filter(|(_, value)| !value.is_null()).collect();
+        let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["name", "read_bytes", "read_bytes_per_second", "written_bytes", "written_bytes_per_second"]);
     }
 
     #[test]

@@ -22,14 +22,14 @@ pub struct RawFilesystemUsage {
     pub block_bytes: u64,
     /// `f_blocks`.
     pub blocks: u64,
-    /// `f_bfree`.
-    pub free: u64,
+    /// `f_bfree`. `None`: only what an unprivileged user may have is known.
+    pub free: Option<u64>,
     /// `f_bavail`: free to an unprivileged user.
     pub available: u64,
     /// `f_files`.
-    pub inodes: u64,
+    pub inodes: Option<u64>,
     /// `f_ffree`.
-    pub inodes_free: u64,
+    pub inodes_free: Option<u64>,
     /// `ST_RDONLY` of `f_flag`.
     pub read_only: bool,
 }
@@ -46,7 +46,7 @@ pub struct RawMount {
     /// Options, as the mount table lists them.
     pub options: String,
     /// Device number of the file system.
-    pub major_minor: (u32, u32),
+    pub major_minor: Option<(u32, u32)>,
     /// Whether a block device stands behind it.
     pub device_backed: bool,
     /// Where the device or a part of it is mounted besides. `None`: this is such a place, or no device stands behind it.
@@ -79,9 +79,9 @@ pub struct Filesystem {
     /// Where the device or a part of it is mounted besides.
     pub also_at: Vec<MountPlace>,
     /// Device number of the file system.
-    pub major: u32,
+    pub major: Option<u32>,
     /// Device number of the file system.
-    pub minor: u32,
+    pub minor: Option<u32>,
     /// Whether a block device stands behind it.
     pub device_backed: bool,
     /// True while its numbers are unknown because it does not answer.
@@ -95,20 +95,20 @@ pub struct Filesystem {
 pub struct FilesystemUsage {
     /// `f_blocks` x `f_frsize`.
     pub total_bytes: u64,
-    /// (`f_blocks` - `f_bfree`) x `f_frsize`.
+    /// (`f_blocks` - `f_bfree`) x `f_frsize`. Where `f_bfree` is unknown, what is reserved for root counts as used.
     pub used_bytes: u64,
     /// `f_bavail` x `f_frsize`: free to an unprivileged user.
     pub available_bytes: u64,
     /// `f_bfree` x `f_frsize`: free, with what is reserved for root.
-    pub free_bytes: u64,
+    pub free_bytes: Option<u64>,
     /// used / (used + available), as `df` prints it. `None` when both are 0.
     pub used_ratio: Option<f64>,
     /// Inodes. 0 for a file system that makes them as needed.
-    pub inodes_total: u64,
+    pub inodes_total: Option<u64>,
     /// Free inodes.
-    pub inodes_free: u64,
+    pub inodes_free: Option<u64>,
     /// Inodes in use.
-    pub inodes_used: u64,
+    pub inodes_used: Option<u64>,
     /// used / total. `None` when the total is 0.
     pub inodes_used_ratio: Option<f64>,
     /// Mounted, or fallen back to, read-only.
@@ -124,8 +124,8 @@ pub(in crate::model) fn derive(raw: &RawMount) -> Option<Filesystem> {
         kind: raw.kind.clone(),
         options: raw.options.clone(),
         also_at,
-        major: raw.major_minor.0,
-        minor: raw.major_minor.1,
+        major: raw.major_minor.map(|(major, _)| major),
+        minor: raw.major_minor.map(|(_, minor)| minor),
         device_backed: raw.device_backed,
         stuck: matches!(raw.usage, Some(Err(ReadError::Stuck { .. }))),
         usage: raw.usage.as_ref().and_then(|usage| usage.as_ref().ok()).copied().map(|usage| {
@@ -137,19 +137,19 @@ pub(in crate::model) fn derive(raw: &RawMount) -> Option<Filesystem> {
 
 impl From<RawFilesystemUsage> for FilesystemUsage {
     fn from(raw: RawFilesystemUsage) -> Self {
-        let used_bytes = raw.blocks.saturating_sub(raw.free).saturating_mul(raw.block_bytes);
+        let used_bytes = raw.blocks.saturating_sub(raw.free.unwrap_or(raw.available)).saturating_mul(raw.block_bytes);
         let available_bytes = raw.available.saturating_mul(raw.block_bytes);
-        let inodes_used = raw.inodes.saturating_sub(raw.inodes_free);
+        let inodes_used = raw.inodes.zip(raw.inodes_free).map(|(all, free)| all.saturating_sub(free));
         Self {
             total_bytes: raw.blocks.saturating_mul(raw.block_bytes),
             used_bytes,
             available_bytes,
-            free_bytes: raw.free.saturating_mul(raw.block_bytes),
+            free_bytes: raw.free.map(|free| free.saturating_mul(raw.block_bytes)),
             used_ratio: ratio(used_bytes, used_bytes.saturating_add(available_bytes)),
             inodes_total: raw.inodes,
             inodes_free: raw.inodes_free,
             inodes_used,
-            inodes_used_ratio: ratio(inodes_used, raw.inodes),
+            inodes_used_ratio: inodes_used.zip(raw.inodes).and_then(|(used, all)| ratio(used, all)),
             read_only: raw.read_only,
         }
     }
@@ -181,16 +181,20 @@ mod tests {
         let raw = RawFilesystemUsage {
             block_bytes: 10,
             blocks: 100,
-            free: 40,
+            free: Some(40),
             available: 20,
-            inodes: 50,
-            inodes_free: 10,
+            inodes: Some(50),
+            inodes_free: Some(10),
             read_only: true,
         };
         let usage = FilesystemUsage::from(raw);
-        assert_eq!((usage.total_bytes, usage.used_bytes, usage.free_bytes), (1_000, 600, 400));
+        assert_eq!((usage.total_bytes, usage.used_bytes, usage.free_bytes), (1_000, 600, Some(400)));
         assert_eq!((usage.available_bytes, usage.used_ratio), (200, Some(0.75)));
-        assert_eq!((usage.inodes_used, usage.inodes_used_ratio, usage.read_only), (40, Some(0.8), true));
+        assert_eq!((usage.inodes_used, usage.inodes_used_ratio, usage.read_only), (Some(40), Some(0.8), true));
+        let unknown = RawFilesystemUsage { free: None, inodes: None, inodes_free: None, ..raw };
+        let usage = FilesystemUsage::from(unknown);
+        assert_eq!((usage.used_bytes, usage.used_ratio, usage.free_bytes), (800, Some(0.8), None));
+        assert_eq!((usage.inodes_total, usage.inodes_used, usage.inodes_used_ratio), (None, None, None));
     }
 
     #[test]
@@ -200,14 +204,14 @@ mod tests {
         let odd = RawFilesystemUsage {
             block_bytes: u64::MAX,
             blocks: 2,
-            free: 1,
+            free: Some(1),
             available: u64::MAX,
-            inodes: 1,
-            inodes_free: 2,
+            inodes: Some(1),
+            inodes_free: Some(2),
             read_only: false,
         };
         let usage = FilesystemUsage::from(odd);
         assert_eq!((usage.total_bytes, usage.used_bytes, usage.available_bytes), (u64::MAX, u64::MAX, u64::MAX));
-        assert_eq!((usage.inodes_used, usage.used_ratio), (0, Some(1.0)));
+        assert_eq!((usage.inodes_used, usage.used_ratio), (Some(0), Some(1.0)));
     }
 }

@@ -36,7 +36,7 @@ const FAREWELL_LIMIT: Duration = Duration::from_secs(2);
 /// How often idle connections are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// In so many sweeps bytes may wait behind an answer that is on its way.
+/// How many sweeps in a row may find bytes waiting behind an answer that is on its way; then the connection ends.
 const UNWANTED_SWEEPS: u32 = 2;
 
 /// Descriptors of listeners, threads, the log and whatever a reader opens for a moment.
@@ -78,7 +78,7 @@ pub struct Connection {
     /// Whether that body was whole when it was answered, so that only the client can hold it up.
     is_whole: Cell<bool>,
     stalled_time: Duration,
-    /// In how many sweeps one after the other bytes waited that nobody will read before the answer ends.
+    /// How many sweeps in a row found bytes that nobody will read before the answer ends.
     unwanted: Cell<u32>,
     /// Whether the kernel would not take what was written last.
     is_blocked: Cell<bool>,

@@ -18,10 +18,10 @@ pub struct Seat {
     pub idle_since: Option<Instant>,
 }
 
-/// Idle connections by how long they are, with their positions.
+/// Idle connections with their positions, the one that has been idle for longest on top.
 type OldestFirst = BinaryHeap<Reverse<(Instant, usize)>>;
 
-/// Of `room` places so many may be taken before idle connections leave. The rest is for those who come meanwhile.
+/// How many of `room` places may be taken before idle connections have to leave. The rest is for those who come meanwhile.
 #[must_use]
 pub fn comfortable(room: usize) -> usize {
     (room - room / 8).max(1)

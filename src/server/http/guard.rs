@@ -34,7 +34,7 @@ const CORS_MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 /// Headers of ours that a foreign page may read.
 const CORS_EXPOSE: HeaderValue = HeaderValue::from_static("Retry-After, WWW-Authenticate");
 
-/// The log's name of the line that each answer makes.
+/// The target under which the log has a line for each answer.
 const ACCESS_LOG: &str = "psmonitor::access";
 
 /// What a page of another origin is told that does not say which it is.

@@ -19,7 +19,7 @@ use crate::error::StartupError;
 /// time is over.
 pub const HANDSHAKES_AT_ONCE: usize = 1024;
 
-/// The certificate of now.
+/// The certificate that is good now.
 #[derive(Debug)]
 pub struct Certificates {
     files: TlsFiles,
@@ -65,7 +65,7 @@ impl ResolvesServerCert for Certificates {
     }
 }
 
-/// Both files as one thing that can sign.
+/// The chain of one file with the key of the other, to sign handshakes with.
 fn read(files: &TlsFiles) -> Result<CertifiedKey, StartupError> {
     let of_cert = |what: &str| file::complaint("--tls-cert", &files.cert, what);
     let of_key = |what: &str| file::complaint("--tls-key", &files.key, what);

@@ -32,9 +32,13 @@ impl Transport {
     /// The kernel does this for TCP alone.
     pub fn prepare(&self, user_timeout: Duration) {
         let Self::Tcp(stream) = self else { return };
+        #[cfg(target_os = "linux")]
         if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, user_timeout.as_millis() as u32) {
             log::debug!("TCP_USER_TIMEOUT: {error}");
         }
+        // Elsewhere there is no such option: a silent client ends with the writes that time out.
+        #[cfg(not(target_os = "linux"))]
+        let _ = user_timeout;
         let _ = stream.set_nodelay(true);
     }
 

@@ -7,7 +7,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use actix_ws::CloseCode;
 use bytestring::ByteString;
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
 
 use crate::auth::{Auth, Identity, Secret};
@@ -153,14 +153,13 @@ fn end_process(pid: i64, signal: words::Signal, psiod: &Psiod, client: &Client) 
     let target = i32::try_from(pid).ok().filter(|pid| *pid > 1 && !is_ours).and_then(Pid::from_raw);
     let Some(target) = target else { return Err(format!("process {pid} is never ended")) };
     let who = identity.name();
-    let process = pidfd_open(target, PidfdFlags::empty()).map_err(|error| match error {
-        Errno::SRCH | Errno::INVAL | Errno::NOENT => format!("there is no process {pid}; process.getall lists them"),
-        error => format!("process {pid} cannot be ended: {error}"),
-    })?;
-    match pidfd_send_signal(process, kernels(signal)) {
+    match deliver(target, kernels(signal)) {
         Ok(()) => {
             log::warn!("process.kill: SIG{} to {pid}, asked by {} ({who})", signal.name(), client.address);
             Ok(())
+        }
+        Err(Errno::SRCH | Errno::INVAL | Errno::NOENT) => {
+            Err(format!("there is no process {pid}; process.getall lists them"))
         }
         Err(error) => {
             log::warn!("process.kill: {pid} refused by the kernel ({error}), asked by {} ({who})", client.address);
@@ -196,6 +195,20 @@ pub async fn kill(
         Ok(_) => Err(wrong()),
         Err(refusal) => Err(ApiError::BadRequest(refusal.message)),
     }
+}
+
+/// Through a descriptor of the process (Linux 5.3), since kill(2) of Linux takes the number of any thread for its process, our
+/// own threads' for us.
+#[cfg(target_os = "linux")]
+fn deliver(target: Pid, signal: Signal) -> Result<(), Errno> {
+    use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
+    pidfd_send_signal(pidfd_open(target, PidfdFlags::empty())?, signal)
+}
+
+/// Elsewhere the number of a thread is none of a process.
+#[cfg(not(target_os = "linux"))]
+fn deliver(target: Pid, signal: Signal) -> Result<(), Errno> {
+    rustix::process::kill_process(target, signal)
 }
 
 /// The kernel's number of a signal.

@@ -1,7 +1,7 @@
 //! The name of a process, from what the kernel kept of it and from its command line.
 //!
-//! Called by the process table and for single processes. Pure. A process chooses both texts freely (prctl(2),
-//! setproctitle(3)), and many write their whole command line, passwords and all, into one string. A name is shown to
+//! Called by the process tables of both collectors, and for single processes. Pure. A process chooses both texts freely
+//! (prctl(2), setproctitle(3)), and many write their whole command line, passwords and all, into one string. A name is shown to
 //! whoever may see processes, so no argument may get into it: only the rest of a file's name that the kernel cut is ever
 //! taken from a command line.
 
@@ -28,8 +28,8 @@ pub(super) fn of(comm: &[u8], command_line: &[u8]) -> String {
 ///
 /// The folders before it hold no blank and the rest neither: behind a blank begins an argument, if all was written into one
 /// string. Only `comm` itself vouches for a blank: of `/usr/lib/plex/Plex New Transcoder` the kernel kept `Plex New Transc`.
-/// There the rest must reach the end of the first argument. A `comm` with blanks that begins the one and only string is a
-/// title as well, set twice, and its first word is the name.
+/// There the rest must reach the end of the first argument. Where the command line is one string that begins with
+/// `comm`, blanks and all, the process has written both as a title: the first word is its name.
 fn completed<'a>(comm: &'a [u8], command_line: &'a [u8]) -> &'a [u8] {
     let end = command_line.iter().position(|byte| *byte == 0).unwrap_or(command_line.len());
     let (first, others) = command_line.split_at(end);

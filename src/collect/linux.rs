@@ -1,0 +1,157 @@
+//! The rows of Linux: one for each source of the kernel's, with how often it is read, in which lane, and for whom.
+//!
+//! Called by [`super::registry`]. A new source is one file beside this one and one row here.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::registry::{Every, FACTS_AGE, PROCESSES_KEPT, Source};
+use super::{
+    Paths, address, arp, clock, conntrack, cpu, cpufreq, cpuinfo, disk, dmi, entropy, filefd, filesystem, host, hwmon,
+    link, load, memory, netstat, network, os_release, own, power_supply, pressure, process, schedstat, selinux, socket,
+    sockstat, softnet, thermal, throttle, timex, udev, uname, uptime, vmstat, wireless,
+};
+use crate::model::system::RawUptime;
+use crate::model::{Subjects, hold};
+
+/// Every row. Opens nothing yet. `newest_pid` holds the PID that was given out last, or 0: written by the reader of the load,
+/// read by that of the processes right after it, also when one of the two was made anew.
+pub(super) fn sources(paths: &Paths, newest_pid: &Arc<AtomicU32>) -> Vec<Source> {
+    let (cpuinfo, os_release) = (cpuinfo::Reader::new(paths), os_release::Reader::new(paths));
+    let host = host::Reader::new(paths, os_release.clone(), cpuinfo.clone());
+    let mut sources = ticks(paths, host, newest_pid);
+    sources.extend(lanes(paths, cpuinfo));
+    sources.extend(tables(paths, os_release));
+    sources
+}
+
+/// What makes the tick: the vitals, and in the same lane the processes and facts that do not change.
+fn ticks(paths: &Paths, mut host: host::Reader, newest_pid: &Arc<AtomicU32>) -> Vec<Source> {
+    let none = Subjects::VITALS;
+    let hertz = paths.machine.ticks_per_second;
+    let mut cpu = cpu::Reader::new(paths);
+    let mut memory = memory::reader(paths);
+    let mut vmstat = vmstat::reader(paths);
+    let mut load = load::reader(paths);
+    let mut pressure = pressure::Reader::new(paths);
+    let mut uptime = uptime::reader(paths);
+    let mut network = network::Reader::new(paths);
+    let mut disks = disk::Reader::new(paths);
+    let mut processes = process::Reader::new(paths);
+    let (newest, newest_pid) = (Arc::clone(newest_pid), Arc::clone(newest_pid));
+    let all = Subjects::ALL_PROCESSES.without(Subjects::TOP_PROCESSES);
+    vec![
+        Source::counters("cpu", none, move |told, now| hold::cpu(told, now, hertz), move |_, faults| cpu.read(faults))
+            .each_tick(),
+        Source::new("memory", none, move |_, faults| memory.read(faults)).each_tick(),
+        Source::counters("vmstat", none, hold::vmstat, move |_, faults| vmstat.read(faults)).each_tick(),
+        Source::new("load", none, move |_, faults| {
+            let read = load.read(faults)?;
+            newest.store(read.newest_pid.unwrap_or(0), Ordering::Relaxed);
+            Ok(read.load)
+        })
+        .each_tick(),
+        Source::counters("pressure", none, hold::pressure, move |_, faults| pressure.read(faults)).each_tick(),
+        Source::new("uptime", none, move |_, faults| Ok(RawUptime { seconds: uptime.read(faults)? })).each_tick(),
+        Source::counters("network", none, |_, _| {}, move |_, faults| network.read(faults)).each_tick(),
+        Source::counters("disk", none, |_, _| {}, move |_, faults| disks.read(faults)).each_tick(),
+        Source::new("host", none, move |_, _| host.read()).in_tick().when(Every::Span(FACTS_AGE)),
+        Source::counters(
+            "process",
+            Subjects::PROCESS_DETAILS,
+            |_, _| {},
+            move |asked, _| {
+                // Taken, not looked at: between two ticks nothing tells of arrivals, and the list is read.
+                let newest = newest_pid.swap(0, Ordering::Relaxed);
+                processes.note_newest_pid((newest != 0).then_some(newest));
+                let are_detailed = asked.contains(Subjects::PROCESS_DETAILS);
+                if asked.intersects(all) { processes.read_all(are_detailed) } else { processes.read_top() }
+            },
+        )
+        .in_tick()
+        .partial(Some(PROCESSES_KEPT)),
+    ]
+}
+
+/// What may hang or takes its time, each in a lane of its own.
+fn lanes(paths: &Paths, cpuinfo: cpuinfo::Reader) -> Vec<Source> {
+    let mut clocks = cpufreq::Reader::new(paths, cpuinfo);
+    let mut links = link::Reader::new(paths);
+    let mut wireless = wireless::Reader::new(paths);
+    let mut filesystems = filesystem::Reader::new(paths);
+    let mut sockets = socket::Reader::new(paths);
+    let mut details = process::Details::new(paths);
+    let [of_address, of_hwmon, of_thermal, of_power] = [paths.clone(), paths.clone(), paths.clone(), paths.clone()];
+    [
+        Source::new("cpufreq", Subjects::FREQUENCY, move |_, _| clocks.read()),
+        Source::new("link", Subjects::INTERFACES, move |_, _| links.read()),
+        Source::new("wireless", Subjects::WIRELESS, move |_, faults| wireless.read(faults)),
+        Source::new("filesystem", Subjects::FILESYSTEMS, move |_, faults| filesystems.read(faults)),
+        Source::new("socket", Subjects::SOCKETS.with(Subjects::TABLES), move |asked, faults| {
+            sockets.read(asked.intersects(Subjects::SOCKETS), faults)
+        })
+        .partial(None),
+        Source::counters(
+            "process_details",
+            Subjects::PROCESS_DETAILS.without(Subjects::ALL_PROCESSES),
+            |_, _| {},
+            move |_, faults| details.read(faults),
+        ),
+        Source::new("address", Subjects::INTERFACES, move |_, faults| address::read(&of_address, faults)),
+        Source::new("hwmon", Subjects::SENSORS, move |_, _| hwmon::read(&of_hwmon)),
+        Source::new("thermal", Subjects::SENSORS, move |_, _| thermal::read(&of_thermal)),
+        Source::new("power_supply", Subjects::TABLES.with(Subjects::SENSORS), move |_, _| {
+            power_supply::read(&of_power)
+        }),
+    ]
+    .map(Source::may_hang)
+    .into()
+}
+
+/// What only `/metrics` tells, in one lane beside the tick's.
+fn tables(paths: &Paths, os_release: os_release::Reader) -> Vec<Source> {
+    let mut clock = clock::Reader::new(paths);
+    let mut conntrack = conntrack::Reader::new(paths);
+    let mut dmi = dmi::Reader::new(paths);
+    let mut entropy = entropy::Reader::new(paths);
+    let mut netstat = netstat::Reader::new(paths);
+    let mut own = own::Reader::new();
+    let (of_throttle, of_uname) = (paths.clone(), paths.clone());
+    let mut schedstat = schedstat::Reader::new(paths);
+    let mut selinux = selinux::Reader::new(paths);
+    let mut sockstat = sockstat::Reader::new(paths);
+    let mut udev = udev::Reader::new(paths);
+    let mut softnet = softnet::reader(paths);
+    let mut arp = arp::reader(paths);
+    let mut filefd = filefd::reader(paths);
+    let all = Subjects::TABLES;
+    vec![
+        Source::new("clock", all, move |_, _| clock.read()),
+        Source::new("conntrack", all, move |_, faults| conntrack.read(faults)),
+        Source::new("dmi", all, move |_, _| dmi.read()),
+        Source::new("entropy", all, move |_, _| entropy.read()),
+        Source::new("netstat", all, move |_, faults| netstat.read(faults)),
+        Source::new("os_release", all, move |_, _| os_release.read()),
+        Source::new("own", all, move |_, _| own.read()),
+        Source::new("throttle", all, move |_, _| throttle::read(&of_throttle)),
+        Source::counters(
+            "schedstat",
+            all,
+            |told: &Vec<_>, now: &mut Vec<_>| hold::schedstat(told, now),
+            move |_, faults| schedstat.read(faults),
+        ),
+        Source::new("selinux", all, move |_, _| selinux.read()),
+        Source::new("sockstat", all, move |_, faults| sockstat.read(faults)),
+        Source::new("timex", all, |_, _| timex::read()),
+        Source::new("udev", all, move |_, _| udev.read()),
+        Source::new("uname", all, move |_, _| uname::read(&of_uname)),
+        Source::counters(
+            "softnet",
+            all,
+            |told: &Vec<_>, now: &mut Vec<_>| hold::softnet(told, now),
+            move |_, faults| softnet.read(faults),
+        ),
+        Source::new("arp", all, move |_, faults| arp.read(faults)),
+        Source::new("filefd", all, move |_, faults| filefd.read(faults)),
+    ]
+}
