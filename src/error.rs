@@ -44,6 +44,12 @@ pub enum StartupError {
     /// The reports of other machines cannot be kept where they should be.
     #[error("--receive: {0}")]
     Receiver(#[from] crate::receiver::OpenError),
+    /// Nothing can be sent to others.
+    #[error("agent: {0}")]
+    Agent(#[from] crate::agent::AgentError),
+    /// A receiver was asked, and something is wrong with it.
+    #[error("{0}")]
+    Check(String),
     /// Anything else of the system.
     #[error("{what}: {source}")]
     Io {
@@ -72,7 +78,13 @@ impl StartupError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Setting { .. } | Self::Resolve { .. } => 2,
-            Self::Listen { .. } | Self::Unreadable(_) | Self::History(_) | Self::Receiver(_) | Self::Io { .. } => 1,
+            Self::Listen { .. }
+            | Self::Unreadable(_)
+            | Self::History(_)
+            | Self::Receiver(_)
+            | Self::Agent(_)
+            | Self::Check(_)
+            | Self::Io { .. } => 1,
         }
     }
 }

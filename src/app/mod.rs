@@ -2,6 +2,7 @@
 //! and stop. Run by `main`; what tests start is this. The one place that sees all parts, and it must do nothing else.
 
 mod machine;
+mod push;
 mod reload;
 mod show;
 mod trim;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
+use crate::agent::thread::Pusher;
 use crate::collect::{self, limit};
 use crate::config::{Config, Typed};
 use crate::error::StartupError;
@@ -23,6 +25,7 @@ use crate::receiver::Receiver;
 use crate::sampler::{Sampler, Settings};
 use crate::server::{self, Server};
 use machine::Local;
+pub use push::{ask, background};
 pub use show::show;
 
 /// What the history remembers besides the vitals, and how often it is read when nobody watches.
@@ -38,6 +41,9 @@ struct App {
     server: Server,
     history: Arc<History>,
     receiver: Option<Arc<Receiver>>,
+    pusher: Option<Arc<Pusher>>,
+    /// What gathers what is sent.
+    pushing: Vec<JoinHandle<()>>,
     clock: JoinHandle<()>,
 }
 
@@ -55,7 +61,7 @@ pub fn check(typed: &Typed) -> Result<(), StartupError> {
 /// Runs until a signal says to stop: SIGTERM and SIGINT stop, SIGHUP reads files again. Must be called inside an actix system.
 pub async fn run(typed: &Typed, config: &Config) -> Result<(), StartupError> {
     limit::raise_descriptor_limit();
-    let (mut terminate, mut interrupt) = (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
+    let mut signals = Signals::new()?;
     let mut hangup = listen_for(SignalKind::hangup())?;
     let app = App::start(config).map_err(|error| typed.locate(error))?;
     let mut running = reload::Running::new(typed.clone(), config.clone(), app.server.reloader());
@@ -65,17 +71,35 @@ pub async fn run(typed: &Typed, config: &Config) -> Result<(), StartupError> {
         }
     });
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        () = signals.stop() => {}
         () = trim::keep_trimming() => {}
     }
     log::info!("stopping");
     tokio::select! {
         () = app.stop() => {}
-        _ = terminate.recv() => log::warn!("told twice, stopping at once"),
-        _ = interrupt.recv() => log::warn!("told twice, stopping at once"),
+        () = signals.stop() => log::warn!("told twice, stopping at once"),
     }
     Ok(())
+}
+
+/// The signals that stop the program.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, StartupError> {
+        Ok(Self { terminate: listen_for(SignalKind::terminate())?, interrupt: listen_for(SignalKind::interrupt())? })
+    }
+
+    /// Until one of them comes.
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 fn listen_for(kind: SignalKind) -> Result<Signal, StartupError> {
@@ -89,8 +113,10 @@ impl App {
         let bound = server::bind(config)?;
         let history = Arc::new(History::open(config.data_dir.as_deref(), config.interval)?);
         log::info!("{}", history.describe());
-        let receiver =
-            config.receiver.clone().map(|settings| Receiver::open(settings, None)).transpose()?.map(Arc::new);
+        let pusher = push::open(config)?;
+        let receiver = config.receiver.clone();
+        let receiver = receiver.map(|settings| Receiver::open(settings, push::forward(config, pusher.as_ref())));
+        let receiver = receiver.transpose()?.map(Arc::new);
         receiver.iter().for_each(|receiver| log::info!("{}", receiver.describe()));
         let recorder = Arc::clone(&history);
         let (sampler, clock) = Sampler::new(Settings {
@@ -102,7 +128,15 @@ impl App {
         let clock = actix_rt::spawn(clock);
         let addresses = bound.addresses();
         let machine = Arc::new(Local::new(config.paths.clone()));
-        let server = bound.serve(config, sampler, Arc::clone(&history), receiver.clone(), machine)?;
+        let server = bound.serve(
+            config,
+            sampler.clone(),
+            Arc::clone(&history),
+            receiver.clone(),
+            push::counts(pusher.as_ref()),
+            machine,
+        )?;
+        let pushing = pusher.as_ref().map(|pusher| push::start(config, pusher, &sampler, server.stats()));
         let scheme = if config.tls.is_some() { "https" } else { "http" };
         // Where nobody reads this there is nobody to tell.
         let mut out = std::io::stdout();
@@ -115,13 +149,15 @@ impl App {
         if !outside.is_empty() {
             let _ = writeln!(out, "from other machines: {}", outside.join(" "));
         }
-        Ok(Self { server, history, receiver, clock })
+        Ok(Self { server, history, receiver, pusher, pushing: pushing.unwrap_or_default(), clock })
     }
 
     /// Stops the clients' side first, then the sampler, and closes the history last, so that a slow disk delays nobody.
     async fn stop(self) {
         let deadline = Instant::now() + STOP_LIMIT;
         self.history.flush();
+        self.pushing.iter().for_each(JoinHandle::abort);
+        self.pusher.iter().for_each(|pusher| pusher.stop());
         self.server.stop().await;
         self.clock.abort();
         let close = move || {

@@ -29,6 +29,7 @@ use crate::config::Config;
 use crate::error::StartupError;
 use crate::history::History;
 use crate::limits::Limits;
+use crate::model::own::OwnStats;
 use crate::receiver::Receiver;
 use crate::sampler::Sampler;
 use crate::worker::Registry;
@@ -36,6 +37,7 @@ use http::guard::{Doors, Policy};
 use http::tls::Certificates;
 use http::{connection, listener};
 use machine::Machine;
+pub use routes::PushCounts;
 use routes::{HistoryQueries, ProcessReads, Psiod, Reports};
 use stream::Streams;
 
@@ -124,6 +126,7 @@ impl Bound {
         sampler: Sampler,
         history: Arc<History>,
         receiver: Option<Arc<Receiver>>,
+        pushed: PushCounts,
         machine: Arc<dyn Machine>,
     ) -> Result<Server, StartupError> {
         let Self { auth, certificates, listeners } = self;
@@ -160,7 +163,7 @@ impl Bound {
             auth,
             machine,
             processes: Data::new(ProcessReads::default()),
-            reports: Data::new(Reports::new(receiver)),
+            reports: Data::new(Reports::new(receiver, pushed)),
         };
         let server = serve::run(listeners, &shared, certificates.as_ref(), config.workers, room)?;
         Ok(Server {
@@ -178,6 +181,12 @@ impl Server {
     #[must_use]
     pub fn reloader(&self) -> Reloader {
         self.reloader.clone()
+    }
+
+    /// What tells the server's own counters, for who writes metrics elsewhere.
+    pub fn stats(&self) -> impl Fn() -> OwnStats + Send + Sync + use<> {
+        let shared = self.reloader.shared.clone();
+        move || routes::own_stats(&shared.sampler, &shared.workers, &shared.streams.gate, &shared.reports)
     }
 
     /// Stops: every stream is told and closed, requests are answered to their end, at most for a few seconds. The sampler

@@ -22,12 +22,14 @@
 //! | `matrix`   | every file of the machine missing, empty and garbage: its fields are null, nothing else changes     |
 //! | `names`    | what processes call themselves and were started with: no secret, no flood, nobody held up             |
 //! | `once`     | each source is read once a tick, whoever asks; one that hangs costs its own numbers                   |
+//! | `push`     | reports that arrive whatever the receiver does, once and in order; nobody is dialled who is not named |
 //! | `socket`   | no tests: WebSockets for the others                                                                 |
 //! | `sockets`  | twenty thousand sockets, and nobody waits for their list                                             |
 //! | `spoilt`   | one bad line of a kernel file costs its own values; what odd kernels and containers write             |
 //! | `statistics` | `psmonitor cpu` and its like: JSON, in place, until nobody reads                                 |
 //! | `strangers` | pages that hide where they are from; characters that move the terminal of the log's reader     |
 //! | `stop`     | signals: close codes, exit code, time                                                                |
+//! | `systems`  | the receiver: what agents are answered, kill -9 under load, a full disk                              |
 //! | `support`  | no tests: starts and ends servers; HTTP and event streams for the others                            |
 //! | `wire`     | no tests: raw frames, half requests, and what the kernel says of the server's process               |
 
@@ -52,6 +54,7 @@ mod matrix;
 mod names;
 mod once;
 mod pipeline;
+mod push;
 mod socket;
 mod sockets;
 mod spoilt;
@@ -59,4 +62,5 @@ mod statistics;
 mod stop;
 mod strangers;
 mod support;
+mod systems;
 mod wire;
