@@ -137,6 +137,91 @@ pub struct Args {
     #[arg(long, value_name = "WHO", env = "PSMONITOR_COLLECTOR")]
     pub collector: Option<Collector>,
 
+    /// With --receive: a system that may report; repeatable
+    #[arg(long, value_name = "NAME", env = "PSMONITOR_REGISTER_SYSTEM", value_delimiter = ',')]
+    pub register_system: Option<Vec<String>>,
+
+    /// With --receive: most systems
+    #[arg(long, value_name = "N", env = "PSMONITOR_MAX_SYSTEMS")]
+    pub max_systems: Option<usize>,
+
+    /// With --receive: after so long a silence a system that registered itself is forgotten (hours, as 720h)
+    #[arg(long, value_name = "TIME", env = "PSMONITOR_FORGET_AFTER")]
+    pub forget_after: Option<String>,
+
+    /// With --receive: most MiB that the last reports of all systems may take on the disk
+    #[arg(long, value_name = "MIB", env = "PSMONITOR_RECEIVER_MIB")]
+    pub receiver_mib: Option<u64>,
+
+    /// Report this machine to a receiver, another psmonitor or a System Monitor server, at this http or https address
+    #[arg(long, value_name = "URL", env = "PSMONITOR_AGENT_URL")]
+    pub agent_url: Option<String>,
+
+    /// Time between two reports: seconds, or a number with s, m or h
+    #[arg(long, value_name = "TIME", env = "PSMONITOR_AGENT_INTERVAL")]
+    pub agent_interval: Option<String>,
+
+    /// This machine's name at the receiver; made of its machine-id where none is given
+    #[arg(long, value_name = "NAME", env = "PSMONITOR_AGENT_SYSTEM_ID")]
+    pub agent_system_id: Option<String>,
+
+    /// File with the token that the receiver asks for
+    #[arg(long, value_name = "FILE", env = "PSMONITOR_AGENT_TOKEN_FILE")]
+    pub agent_token_file: Option<PathBuf>,
+
+    /// File with certificates in PEM to trust at the receiver, instead of the system's
+    #[arg(long, value_name = "FILE", env = "PSMONITOR_AGENT_CA_FILE")]
+    pub agent_ca_file: Option<PathBuf>,
+
+    /// With --receive and --agent-url: pass the reports of other systems on, too
+    #[arg(long, env = "PSMONITOR_AGENT_FORWARD", value_name = "YES", value_parser = BoolishValueParser::new(),
+          num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    pub agent_forward: Option<bool>,
+
+    /// Send this machine's metrics, and those of received systems, by Prometheus remote write to this address
+    #[arg(long, value_name = "URL", env = "PSMONITOR_REMOTE_WRITE_URL")]
+    pub remote_write_url: Option<String>,
+
+    /// Time between two sets of samples: seconds, or a number with s, m or h
+    #[arg(long, value_name = "TIME", env = "PSMONITOR_REMOTE_WRITE_INTERVAL")]
+    pub remote_write_interval: Option<String>,
+
+    /// File with the token for remote write
+    #[arg(long, value_name = "FILE", env = "PSMONITOR_REMOTE_WRITE_TOKEN_FILE")]
+    pub remote_write_token_file: Option<PathBuf>,
+
+    /// File with certificates in PEM to trust for remote write, instead of the system's
+    #[arg(long, value_name = "FILE", env = "PSMONITOR_REMOTE_WRITE_CA_FILE")]
+    pub remote_write_ca_file: Option<PathBuf>,
+
+    /// Collector to send, as in collect[] of /metrics; repeatable; all where none is named
+    #[arg(long, value_name = "NAME", env = "PSMONITOR_REMOTE_WRITE_COLLECT", value_delimiter = ',')]
+    pub remote_write_collect: Option<Vec<String>>,
+
+    /// Name of a series to send, with * for anything, as node_cpu_*; repeatable; all where none is named
+    #[arg(long, value_name = "PATTERN", env = "PSMONITOR_REMOTE_WRITE_SERIES", value_delimiter = ',')]
+    pub remote_write_series: Option<Vec<String>>,
+
+    /// Label `job` of every sample
+    #[arg(long, value_name = "NAME", env = "PSMONITOR_REMOTE_WRITE_JOB")]
+    pub remote_write_job: Option<String>,
+
+    /// Label `instance` of every sample; the machine's host name where none is given
+    #[arg(long, value_name = "NAME", env = "PSMONITOR_REMOTE_WRITE_INSTANCE")]
+    pub remote_write_instance: Option<String>,
+
+    /// A further label of every sample, as site=berlin; repeatable
+    #[arg(long, value_name = "NAME=VALUE", env = "PSMONITOR_REMOTE_WRITE_LABEL", value_delimiter = ',')]
+    pub remote_write_label: Option<Vec<String>>,
+
+    /// Most MiB that wait on the disk for a receiver that is away, for the agent and for remote write each
+    #[arg(long, value_name = "MIB", env = "PSMONITOR_SPOOL_MIB")]
+    pub spool_mib: Option<u64>,
+
+    /// How long what waits for a receiver is worth sending (hours, as 168h)
+    #[arg(long, value_name = "TIME", env = "PSMONITOR_SPOOL_AGE")]
+    pub spool_age: Option<String>,
+
     /// Where /proc of the watched machine is
     #[arg(long, value_name = "FOLDER", env = "PSMONITOR_PROCFS")]
     pub procfs: Option<PathBuf>,
@@ -195,6 +280,61 @@ pub enum Command {
     /// Print a new name for a machine that reports to a System Monitor server
     #[command(alias = "generate_system_id")]
     GenerateSystemId,
+
+    /// Report this machine to a receiver without serving anything; --config may name a System Monitor config.json
+    Background(Background),
+
+    /// Ask whether there is a receiver at the address that reports go to
+    #[command(alias = "check_url")]
+    CheckUrl(Receiver),
+
+    /// Ask a receiver whether it knows this machine's name
+    #[command(alias = "check_system_id")]
+    CheckSystemId(Named),
+}
+
+/// A receiver. What is not given stands in the settings of the agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct Receiver {
+    /// Where reports go, http or https
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+
+    /// File with the token that the receiver asks for
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+
+    /// File with certificates in PEM to trust instead of the system's
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// A receiver, and this machine's name there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct Named {
+    /// The receiver
+    #[command(flatten)]
+    pub receiver: Receiver,
+
+    /// This machine's name there
+    #[arg(long, value_name = "NAME")]
+    pub system_id: Option<String>,
+}
+
+/// How to report.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct Background {
+    /// Where, and as whom
+    #[command(flatten)]
+    pub named: Named,
+
+    /// Time between two reports: seconds, or a number with s, m or h
+    #[arg(long, value_name = "TIME")]
+    pub interval: Option<String>,
+
+    /// Folder for what waits while the receiver is away; without it that is kept in memory
+    #[arg(long, value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
 }
 
 /// Statistics that are printed without a server.

@@ -60,6 +60,12 @@ pub enum StartupError {
         /// What it said, or that it said nothing.
         reason: String,
     },
+    /// Nothing can be sent to others.
+    #[error("agent: {0}")]
+    Agent(#[from] crate::agent::AgentError),
+    /// A receiver was asked, and something is wrong with it.
+    #[error("{0}")]
+    Check(String),
     /// Anything else of the system.
     #[error("{what}: {source}")]
     Io {
@@ -94,6 +100,8 @@ impl StartupError {
             | Self::History(_)
             | Self::Receiver(_)
             | Self::Down { .. }
+            | Self::Agent(_)
+            | Self::Check(_)
             | Self::Io { .. } => 1,
         }
     }

@@ -17,15 +17,17 @@
 //!
 //! [`app`] puts the parts together and is the only one that sees them all. Beside that way stand [`history`], which
 //! remembers every snapshot in [`timeseries`]; [`receiver`], which keeps what other machines report about themselves;
+//! [`agent`], which reports to others and is the only room that dials out;
 //! [`command`], what is printed without a server; [`auth`], who somebody is; [`worker`], who waits for a stream; [`cli`] and
 //! [`config`], what was typed and what it means; [`limits`], what is bounded; [`logging`], the lines on stderr; [`origin`],
 //! host names and origins as text;
 //! [`error`], what goes wrong at start.
 //!
 //! Imports run one way: `server -> dialect -> model`, `sampler -> collect -> model` and `server -> history -> model,
-//! timeseries`. Only [`collect`] reads the machine; only [`server`] knows HTTP, and it reads nothing but what [`app`] hands
+//! timeseries`. Only [`collect`] reads the machine; only [`server`] serves HTTP, and it reads nothing but what [`app`] hands
 //! it; a dialect has no clock and does no I/O. A test below holds the code to it.
 
+pub mod agent;
 pub mod app;
 pub mod auth;
 pub mod cli;
@@ -52,7 +54,7 @@ mod tests {
 
     /// Each room of the house and the rooms that it may import from, which stand above it. What a test imports does not
     /// count: it may build its input with whatever makes it.
-    const ROOMS: [(&str, &[&str]); 19] = [
+    const ROOMS: [(&str, &[&str]); 20] = [
         ("model", &[]),
         ("origin", &[]),
         ("worker", &[]),
@@ -65,10 +67,11 @@ mod tests {
         ("history", &["model", "timeseries"]),
         ("dialect", &["model"]),
         ("receiver", &["history", "model", "timeseries"]),
+        ("agent", &["dialect", "model"]),
         ("sampler", &["collect", "model"]),
-        ("error", &["history", "model", "receiver"]),
+        ("error", &["agent", "history", "model", "receiver"]),
         ("auth", &["error"]),
-        ("config", &["auth", "cli", "collect", "error", "limits", "model", "origin", "receiver"]),
+        ("config", &["agent", "auth", "cli", "collect", "error", "limits", "model", "origin", "receiver"]),
         (
             "server",
             &[
@@ -77,7 +80,13 @@ mod tests {
             ],
         ),
         ("command", &["auth", "cli", "config", "dialect", "error", "model", "terminal"]),
-        ("app", &["cli", "collect", "command", "config", "error", "history", "model", "receiver", "sampler", "server"]),
+        (
+            "app",
+            &[
+                "agent", "cli", "collect", "command", "config", "dialect", "error", "history", "model", "receiver",
+                "sampler", "server", "terminal",
+            ],
+        ),
     ];
 
     fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -30,6 +30,11 @@ fn main() -> ExitCode {
         Some(Command::CheckConfig) => app::check(&typed),
         Some(Command::Status(wanted)) => command::status::status(&typed, wanted),
         Some(Command::GenerateSystemId) => command::generate_system_id(),
+        Some(Command::Background(given)) => system.block_on(app::background(&typed, given)),
+        Some(Command::CheckUrl(receiver)) => {
+            app::ask(&typed, &cli::Named { receiver: receiver.clone(), system_id: None }, false)
+        }
+        Some(Command::CheckSystemId(receiver)) => app::ask(&typed, receiver, true),
         Some(Command::Statistics(wanted)) => app::show(&typed, wanted),
         None => Config::from_typed(&typed)
             .and_then(|config| config.with_passed(&typed, passed?))

@@ -3,6 +3,7 @@
 
 mod machine;
 mod notify;
+mod push;
 mod reload;
 mod show;
 mod trim;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
+use crate::agent::thread::Pusher;
 use crate::collect::{self, limit};
 use crate::config::{Config, Listen, Typed};
 use crate::error::StartupError;
@@ -25,6 +27,7 @@ use crate::receiver::Receiver;
 use crate::sampler::{Sampler, Settings};
 use crate::server::{self, Server};
 use machine::Local;
+pub use push::{ask, background};
 pub use show::show;
 
 /// What the history remembers besides the vitals, and how often it is read when nobody watches.
@@ -41,6 +44,9 @@ struct App {
     sampler: Sampler,
     history: Arc<History>,
     receiver: Option<Arc<Receiver>>,
+    pusher: Option<Arc<Pusher>>,
+    /// What gathers what is sent.
+    pushing: Vec<JoinHandle<()>>,
     clock: JoinHandle<()>,
 }
 
@@ -59,7 +65,7 @@ pub fn check(typed: &Typed) -> Result<(), StartupError> {
 pub async fn run(typed: &Typed, config: &Config) -> Result<(), StartupError> {
     trim::give_back_large_at_once();
     limit::raise_descriptor_limit();
-    let (mut terminate, mut interrupt) = (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
+    let mut signals = Signals::new()?;
     let mut hangup = listen_for(SignalKind::hangup())?;
     let app = App::start(config).map_err(|error| typed.locate(error))?;
     let mut running = reload::Running::new(typed.clone(), config.clone(), app.server.reloader());
@@ -72,18 +78,36 @@ pub async fn run(typed: &Typed, config: &Config) -> Result<(), StartupError> {
     });
     actix_rt::spawn(notify::keep_telling(app.sampler.clone(), app.server.gate()));
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        () = signals.stop() => {}
         () = trim::keep_trimming() => {}
     }
     log::info!("stopping");
     notify::stopping();
     tokio::select! {
         () = app.stop() => {}
-        _ = terminate.recv() => log::warn!("told twice, stopping at once"),
-        _ = interrupt.recv() => log::warn!("told twice, stopping at once"),
+        () = signals.stop() => log::warn!("told twice, stopping at once"),
     }
     Ok(())
+}
+
+/// The signals that stop the program.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, StartupError> {
+        Ok(Self { terminate: listen_for(SignalKind::terminate())?, interrupt: listen_for(SignalKind::interrupt())? })
+    }
+
+    /// Until one of them comes.
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 fn listen_for(kind: SignalKind) -> Result<Signal, StartupError> {
@@ -123,8 +147,10 @@ impl App {
         let bound = server::bind(config)?;
         let history = Arc::new(History::open(config.data_dir.as_deref(), config.interval)?);
         log::info!("{}", history.describe());
-        let receiver =
-            config.receiver.clone().map(|settings| Receiver::open(settings, None)).transpose()?.map(Arc::new);
+        let pusher = push::open(config)?;
+        let receiver = config.receiver.clone();
+        let receiver = receiver.map(|settings| Receiver::open(settings, push::forward(config, pusher.as_ref())));
+        let receiver = receiver.transpose()?.map(Arc::new);
         receiver.iter().for_each(|receiver| log::info!("{}", receiver.describe()));
         let recorder = Arc::clone(&history);
         let (sampler, clock) = Sampler::new(Settings {
@@ -136,15 +162,25 @@ impl App {
         let clock = actix_rt::spawn(clock);
         let addresses = bound.addresses();
         let machine = Arc::new(Local::new(config.paths.clone()));
-        let server = bound.serve(config, sampler.clone(), Arc::clone(&history), receiver.clone(), machine)?;
+        let server = bound.serve(
+            config,
+            sampler.clone(),
+            Arc::clone(&history),
+            receiver.clone(),
+            push::counts(pusher.as_ref()),
+            machine,
+        )?;
+        let pushing = pusher.as_ref().map(|pusher| push::start(config, pusher, &sampler, server.stats()));
         tell(config, &addresses);
-        Ok(Self { server, sampler, history, receiver, clock })
+        Ok(Self { server, sampler, history, receiver, pusher, pushing: pushing.unwrap_or_default(), clock })
     }
 
     /// Stops the clients' side first, then the sampler, and closes the history last, so that a slow disk delays nobody.
     async fn stop(self) {
         let deadline = Instant::now() + STOP_LIMIT;
         self.history.flush();
+        self.pushing.iter().for_each(JoinHandle::abort);
+        self.pusher.iter().for_each(|pusher| pusher.stop());
         self.server.stop().await;
         self.clock.abort();
         let close = move || {

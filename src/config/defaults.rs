@@ -27,6 +27,33 @@ pub const COLLECTOR: Collector = match Readers::BEST {
     Readers::Portable => Collector::Portable,
 };
 
+/// `--max-systems`.
+pub const MOST_SYSTEMS: usize = 1_024;
+
+/// `--forget-after`: 30 days.
+pub const FORGET_AFTER: &str = "720h";
+
+/// `--receiver-mib`.
+pub const RECEIVER_MIB: u64 = 1_024;
+
+/// Most reports a second of one system. No setting: who sends more has none to send.
+pub const REPORTS_PER_SECOND: u32 = 20;
+
+/// `--agent-interval`: System Monitor's.
+pub const AGENT_INTERVAL: &str = "60s";
+
+/// `--remote-write-interval`.
+pub const REMOTE_WRITE_INTERVAL: &str = "15s";
+
+/// `--remote-write-job`.
+pub const REMOTE_WRITE_JOB: &str = "psmonitor";
+
+/// `--spool-mib`.
+pub const SPOOL_MIB: u64 = 64;
+
+/// `--spool-age`: a week.
+pub const SPOOL_AGE: &str = "168h";
+
 /// Most threads that serve, where `--workers` does not say how many.
 const MOST_WORKERS: usize = 4;
 
@@ -51,6 +78,14 @@ pub(super) fn text(flag: &str) -> Option<String> {
         "interfaces_exclude" => String::new(),
         "log_format" => "text".to_owned(),
         "collector" => COLLECTOR.to_possible_value()?.get_name().to_owned(),
+        "max_systems" => MOST_SYSTEMS.to_string(),
+        "forget_after" => FORGET_AFTER.to_owned(),
+        "receiver_mib" => RECEIVER_MIB.to_string(),
+        "agent_interval" => AGENT_INTERVAL.to_owned(),
+        "remote_write_interval" => REMOTE_WRITE_INTERVAL.to_owned(),
+        "remote_write_job" => REMOTE_WRITE_JOB.to_owned(),
+        "spool_mib" => SPOOL_MIB.to_string(),
+        "spool_age" => SPOOL_AGE.to_owned(),
         "procfs" => paths.procfs.display().to_string(),
         "sysfs" => paths.sysfs.display().to_string(),
         "rootfs" => paths.rootfs.display().to_string(),

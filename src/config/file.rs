@@ -96,12 +96,14 @@ impl Document<'_> {
             let whole = strsim::normalized_damerau_levenshtein(&written(&whole), known);
             // The right key at the wrong place.
             let key = known.rsplit('.').next().unwrap_or(known);
-            whole.max(strsim::normalized_damerau_levenshtein(&written(name), key))
+            // Of keys that stand in several tables, the one in the right place.
+            (whole.max(strsim::normalized_damerau_levenshtein(&written(name), key)), whole)
         };
         let tables = self.settings.iter().filter_map(|setting| setting.table).map(ToOwned::to_owned);
         let known = self.settings.iter().map(Setting::path).chain(tables);
-        let best = known.map(|known| (alike(&known), known)).max_by(|(a, _), (b, _)| a.total_cmp(b));
-        match best.filter(|(alike, _)| *alike >= ALIKE) {
+        let best = known.map(|known| (alike(&known), known));
+        let best = best.max_by(|((a, whole), _), ((b, other), _)| a.total_cmp(b).then(whole.total_cmp(other)));
+        match best.filter(|((alike, _), _)| *alike >= ALIKE) {
             Some((_, known)) => format!("there is no setting {whole:?}; did you mean {known:?}?"),
             None => format!("there is no setting {whole:?}; `psmonitor check-config` prints all that there are"),
         }
@@ -203,7 +205,7 @@ mod tests {
             ("prot = 80", 1, "did you mean \"port\"?"),
             ("\n\nmax_connections = 5", 3, "did you mean \"max-connections\"?"),
             ("Interval = \"1s\"", 1, "did you mean \"interval\"?"),
-            ("frobnicate = 1", 1, "check-config"),
+            ("xyzzy = 1", 1, "check-config"),
             ("[server]\nport = 1", 1, "there is no setting \"server\""),
             ("a = 1\na = 2", 2, "duplicate key"),
             ("port = ", 1, "no TOML"),

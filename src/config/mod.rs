@@ -9,6 +9,7 @@
 //! subject) has a row in `settings::IN_TABLES`, which says table, key and flag. What a running server can take over at SIGHUP
 //! has a row in [`LIVE`]. `packaging/psmonitor.toml` is made of the flags' texts: `UPDATE_GOLDEN=1 cargo test --lib config`.
 
+mod agent;
 pub mod defaults;
 mod file;
 mod listen;
@@ -27,6 +28,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use agent::{Standalone, standalone};
 pub use listen::Listen;
 pub use names::AllowOrigins;
 pub use proxy::TrustedProxy;
@@ -40,7 +42,6 @@ use crate::collect::{Paths, Readers};
 use crate::error::StartupError;
 use crate::limits::Limits;
 use crate::model::exclude::Exclusions;
-use crate::receiver::Settings;
 use listen::{parse_listen, resolve};
 use names::{parse_host, parse_origins};
 use proxy::{parse_base_path, parse_trusted};
@@ -80,7 +81,13 @@ pub struct Config {
     /// Whether psiod's `process.kill` works for those who hold a token.
     pub allow_kill: bool,
     /// What the receiver is to do; `None` where this server is none.
-    pub receiver: Option<Settings>,
+    pub receiver: Option<crate::receiver::Settings>,
+    /// What is reported to others; `None`: nothing.
+    pub agent: Option<crate::agent::Settings>,
+    /// What is sent by remote write; `None`: nothing.
+    pub remote_write: Option<crate::agent::RemoteWrite>,
+    /// What may wait to be sent.
+    pub spool: crate::agent::Bounds,
     /// What `/metrics` leaves out.
     pub exclusions: Exclusions,
     /// Where the machine's files are.
@@ -135,7 +142,10 @@ impl Config {
             tls: tls_files(args)?,
             no_auth: args.no_auth.unwrap_or(false),
             allow_kill: args.allow_kill.unwrap_or(false),
-            receiver: receiver::settings(args.receive, args.auto_register, args.data_dir.as_deref())?,
+            receiver: receiver::settings(args)?,
+            agent: agent::settings(args)?,
+            remote_write: agent::remote_write(args)?,
+            spool: agent::spool(args)?,
             listen,
             interval,
             limits,

@@ -10,7 +10,29 @@ use clap::{Arg, Command};
 use super::defaults;
 
 /// Flags whose key stands in a table: table, key, flag. Every other key stands at the top and has the flag's name.
-const IN_TABLES: &[(&str, &str, &str)] = &[];
+const IN_TABLES: &[(&str, &str, &str)] = &[
+    ("receiver", "enabled", "receive"),
+    ("receiver", "auto-register", "auto-register"),
+    ("receiver", "systems", "register-system"),
+    ("receiver", "max-systems", "max-systems"),
+    ("receiver", "forget-after", "forget-after"),
+    ("receiver", "disk-mib", "receiver-mib"),
+    ("agent", "url", "agent-url"),
+    ("agent", "interval", "agent-interval"),
+    ("agent", "system-id", "agent-system-id"),
+    ("agent", "token-file", "agent-token-file"),
+    ("agent", "ca-file", "agent-ca-file"),
+    ("agent", "forward", "agent-forward"),
+    ("remote-write", "url", "remote-write-url"),
+    ("remote-write", "interval", "remote-write-interval"),
+    ("remote-write", "token-file", "remote-write-token-file"),
+    ("remote-write", "ca-file", "remote-write-ca-file"),
+    ("remote-write", "collect", "remote-write-collect"),
+    ("remote-write", "series", "remote-write-series"),
+    ("remote-write", "job", "remote-write-job"),
+    ("remote-write", "instance", "remote-write-instance"),
+    ("remote-write", "external-labels", "remote-write-label"),
+];
 
 /// Flags that are no settings.
 const NO_SETTINGS: [&str; 4] = ["config", "generate", "help", "version"];

@@ -117,8 +117,9 @@ fn typed_from(arguments: Vec<std::ffi::OsString>, usual_file: &Path) -> Result<T
 /// The file to read. One that was named must be there. The usual one is for the server: a user who may not read it can
 /// still run the other commands.
 fn file_of(args: &Args, usual_file: &Path) -> Option<PathBuf> {
-    if args.config.is_some() {
-        return args.config.clone();
+    if let Some(path) = &args.config {
+        // System Monitor's own, which is none of ours: `agent` reads it.
+        return Some(path.clone()).filter(|path| !is_foreign(args, path));
     }
     let is_for_server = matches!(args.command, None | Some(Command::CheckConfig));
     match std::fs::File::open(usual_file) {
@@ -127,6 +128,12 @@ fn file_of(args: &Args, usual_file: &Path) -> Option<PathBuf> {
         // Reading it says what is wrong.
         Err(_) => is_for_server.then(|| usual_file.to_owned()),
     }
+}
+
+/// Whether a file is System Monitor's `config.json`, for the commands that take one.
+pub(super) fn is_foreign(args: &Args, path: &Path) -> bool {
+    let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    is_json && matches!(args.command, Some(Command::Background(_) | Command::CheckUrl(_) | Command::CheckSystemId(_)))
 }
 
 fn rows(settings: Vec<Setting>, matches: &ArgMatches, entries: &[Entry]) -> Vec<Row> {

@@ -32,6 +32,27 @@ pub struct OwnStats {
     pub workers_waiting: u64,
     /// The machines that report to this one.
     pub received: Vec<ReceivedSystem>,
+    /// What this program sends of its own accord: one entry a destination.
+    pub pushed: Vec<Pushed>,
+}
+
+/// What was sent to one destination, and what waits to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pushed {
+    /// `agent` or `remote_write`.
+    pub name: &'static str,
+    /// Reports or requests that were confirmed.
+    pub sent: u64,
+    /// Those that were refused for good and dropped.
+    pub refused: u64,
+    /// Tries that failed.
+    pub failed_tries: u64,
+    /// Those that were dropped unsent, for age or want of room.
+    pub dropped: u64,
+    /// Those that wait.
+    pub waiting: u64,
+    /// Their bytes, packed.
+    pub waiting_bytes: u64,
 }
 
 /// This process, from `/proc/self/stat` and its limits.

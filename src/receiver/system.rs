@@ -100,12 +100,14 @@ impl System {
         self.last_seen.is_some_and(|last| arrived - last >= period / 2.0)
     }
 
-    /// It was heard of: a report came at `arrived`, and was sent at `sent` by its own clock.
-    pub fn heard(&mut self, report: &Report, arrived: f64, sent: Option<f64>) {
+    /// It was heard of: a report came at `arrived`, and was sent at `sent` by its own clock. Where that is not told, one that
+    /// goes on was sent when it was made.
+    pub fn heard(&mut self, report: &Report, arrived: f64, sent: Option<f64>, goes_on: bool) {
         self.last_seen = Some(arrived);
         self.is_resting = false;
         self.interval = report.interval;
-        self.clock_offset = Some(sent.unwrap_or(report.epoch as f64) - arrived);
+        let sent = sent.or(goes_on.then_some(report.epoch as f64));
+        self.clock_offset = sent.map(|sent| sent - arrived).or(self.clock_offset);
     }
 
     /// A report was stored behind all others.
@@ -170,7 +172,7 @@ mod tests {
             Place::Before => system.filled_in(epoch, arrived),
             Place::Repeated => {}
         }
-        system.heard(&report(epoch), arrived, None);
+        system.heard(&report(epoch), arrived, None, place == Place::Newest);
         place
     }
 

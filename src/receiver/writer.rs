@@ -133,13 +133,16 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     path: PathBuf,
     forward: Option<Forward>,
-    failed_at: Option<Instant>,
+    /// Whether the last write failed, which is told once.
+    is_failing: bool,
+    /// When a file that could not be written is tried again.
+    retry_at: Option<Instant>,
     swept_at: Instant,
 }
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, path: PathBuf, forward: Option<Forward>) -> Self {
-        Self { shared, path, forward, failed_at: None, swept_at: Instant::now() }
+        Self { shared, path, forward, is_failing: false, retry_at: None, swept_at: Instant::now() }
     }
 
     /// Stores what comes until it is told to end.
@@ -179,9 +182,10 @@ impl Writer {
         if let Some(database) = lock(&self.shared.database).clone() {
             return Ok(database);
         }
-        if self.failed_at.is_some_and(|at| at.elapsed() < REOPEN) {
+        if self.retry_at.is_some_and(|at| Instant::now() < at) {
             return Err(Failure::Refused("the disk does not take it".to_owned()));
         }
+        self.retry_at = Some(Instant::now() + REOPEN);
         let opened = match disk::open(&self.path) {
             Err(failure @ Failure::Damaged(_)) => {
                 let aside = disk::set_aside(&self.path).map_err(|error| Failure::Refused(error.to_string()))?;
@@ -194,7 +198,7 @@ impl Writer {
             }
             opened => opened,
         };
-        let database = Arc::new(opened.inspect_err(|_| self.failed_at = Some(Instant::now()))?);
+        let database = Arc::new(opened?);
         *lock(&self.shared.database) = Some(Arc::clone(&database));
         Ok(database)
     }
@@ -205,6 +209,7 @@ impl Writer {
             if decided.is_err() {
                 // redb takes nothing more once a write has failed; it is opened again.
                 drop(database);
+                self.retry_at = Some(Instant::now() + REOPEN);
                 *lock(&self.shared.database) = None;
             }
             decided
@@ -212,7 +217,7 @@ impl Writer {
         let decided = match decided {
             Ok(decided) => decided,
             Err(failure) => {
-                if self.failed_at.replace(Instant::now()).is_none() {
+                if !std::mem::replace(&mut self.is_failing, true) {
                     log::error!("receiver: {} is not written: {failure}; reports are refused", self.path.display());
                 }
                 for incoming in reports {
@@ -221,7 +226,7 @@ impl Writer {
                 return;
             }
         };
-        if self.failed_at.take().is_some() {
+        if std::mem::take(&mut self.is_failing) {
             log::info!("receiver: {} is written again", self.path.display());
         }
         for (name, system) in &decided.systems {
@@ -329,7 +334,7 @@ impl Writer {
             Place::Before if !tables.has_moment(number, epoch)? => {
                 let oldest = tables.oldest_moment(number)?;
                 if system.moments >= KEPT_MOMENTS && oldest.is_some_and(|oldest| epoch < oldest) {
-                    system.heard(report, *arrived, *sent);
+                    system.heard(report, *arrived, *sent, false);
                     return Ok(Err(Refused::TooOld(KEPT_MOMENTS)));
                 }
                 system.moments += u32::from(tables.put_moment(number, epoch, None)?);
@@ -337,11 +342,11 @@ impl Writer {
             }
             Place::Repeated | Place::Before => {
                 system.repeated += 1;
-                system.heard(report, *arrived, *sent);
+                system.heard(report, *arrived, *sent, false);
                 return Ok(Ok(Taken::Stored));
             }
         }
-        system.heard(report, *arrived, *sent);
+        system.heard(report, *arrived, *sent, system.newest == Some(epoch));
         self.forget_moments(tables, name, system)?;
         tables.put_system(name, system)?;
         Ok(Ok(Taken::Stored))

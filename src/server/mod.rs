@@ -30,6 +30,7 @@ use crate::error::StartupError;
 use crate::history::History;
 use crate::limits::Limits;
 use crate::model::exclude::Exclusions;
+use crate::model::own::OwnStats;
 use crate::receiver::Receiver;
 use crate::sampler::Sampler;
 use crate::worker::Registry;
@@ -38,6 +39,7 @@ use http::listener::{Listener, SocketFile};
 use http::tls::Certificates;
 use http::{connection, listener};
 use machine::Machine;
+pub use routes::PushCounts;
 use routes::{HistoryQueries, ProcessReads, Psiod, Reports};
 use stream::Streams;
 
@@ -141,6 +143,7 @@ impl Bound {
         sampler: Sampler,
         history: Arc<History>,
         receiver: Option<Arc<Receiver>>,
+        pushed: PushCounts,
         machine: Arc<dyn Machine>,
     ) -> Result<Server, StartupError> {
         let Self { auth, certificates, listeners, files } = self;
@@ -178,7 +181,7 @@ impl Bound {
             auth,
             machine,
             processes: Data::new(ProcessReads::default()),
-            reports: Data::new(Reports::new(receiver)),
+            reports: Data::new(Reports::new(receiver, pushed)),
             exclusions: Data::new(config.exclusions.clone()),
         };
         let server = serve::run(listeners, &shared, certificates.as_ref(), config.workers, room)?;
@@ -204,6 +207,12 @@ impl Server {
     #[must_use]
     pub fn reloader(&self) -> Reloader {
         self.reloader.clone()
+    }
+
+    /// What tells the server's own counters, for who writes metrics elsewhere.
+    pub fn stats(&self) -> impl Fn() -> OwnStats + Send + Sync + use<> {
+        let shared = self.reloader.shared.clone();
+        move || routes::own_stats(&shared.sampler, &shared.workers, &shared.streams.gate, &shared.reports)
     }
 
     /// Stops: every stream is told and closed, requests are answered to their end, at most for a few seconds. The sampler

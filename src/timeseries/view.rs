@@ -61,7 +61,8 @@ impl View {
 
     /// Calls `each` with the points of `ids` (sorted) in the seconds that are `wanted`, and with the length of their slots:
     /// those of one series and one block at a time, in order. What the memory knows it gives by seconds, from the first
-    /// whole slot of `tier` on; what is older comes from that tier.
+    /// whole slot of `tier` on; what is older comes from that tier. After a restart the slot in which memory begins may not
+    /// be on the disk yet: memory gives what it has of that one then.
     pub fn read(
         &self,
         tier: Tier,
@@ -75,8 +76,15 @@ impl View {
             memory_from = self.memory_oldest.map_or(i64::MAX, |oldest| next_multiple(oldest, tier.step));
             let end = wanted.end.min(memory_from);
             let slots = wanted.start.div_euclid(tier.step)..end.div_euclid(tier.step);
+            let mut newest = i64::MIN;
             if let Some(reader) = &self.reader {
-                let _ = self.readable(reader.read(number, slots, ids, |id, points| each(id, tier.step, points)));
+                let _ = self.readable(reader.read(number, slots, ids, |id, points| {
+                    newest = points.last().map_or(newest, |(slot, _)| newest.max(*slot));
+                    each(id, tier.step, points);
+                }));
+            }
+            if let Some(oldest) = self.memory_oldest.filter(|oldest| newest < oldest.div_euclid(tier.step)) {
+                memory_from = oldest;
             }
         }
         let seconds = wanted.start.max(memory_from)..wanted.end;

@@ -165,7 +165,7 @@ def schemas_within(value, pointer=""):
 def test_every_object_lists_its_keys_and_no_other_may_come(document):
     """So that a key that is renamed, added or forgotten in the program is noticed here."""
     # Clients may send more than is asked for; psiod's answer to one command has two keys more.
-    exempt = {named("Credentials"), named("PsiodCommand"), named("PsiodCommand") + "/properties/data", named("PsiodResponse")}
+    exempt = {named("Credentials"), named("PsiodCommand"), named("PsiodCommand") + "/properties/data", named("PsiodResponse"), named("AgentRequest")}
     found = dict(schemas_within(document["components"], "/components"))
     assert len(found) > 50 and found.keys() >= OPTIONAL.keys()
     for pointer, schema in found.items():
@@ -198,6 +198,28 @@ def test_every_number_of_the_snapshot_has_a_unit(document):
     assert bare == []
 
 
+def test_a_receiver_answers_as_described(document, tmp_path):
+    report = json.loads((ROOT / "tests" / "fixtures" / "system-monitor" / "send_stats.json").read_text())
+    with running("--receive", "--register-system", "LINUX-1,other", "--data-dir", str(tmp_path)) as one:
+        for path in ("/systems", "/"):
+            for status, body in [
+                (202, {"action": "check_url"}),
+                (200, {"action": "check_system_id", "system_id": "LINUX-1"}),
+                (204, {"action": "check_system_id", "system_id": "free"}),
+                (200, report),
+                (403, {**report, "system_id": "unknown"}),
+                (400, {"action": "send_stats"}),
+            ]:
+                response = requests.post(one.url + path, json=body, timeout=20)
+                assert response.status_code == status, (path, body, response.text)
+                if status != 200 or path != "/":
+                    check_response(document, "post", path, response)
+        for path in ("/systems", "/systems/{id}", "/systems/{id}/history"):
+            response = requests.get(one.url + path.replace("{id}", "LINUX-1"), timeout=20)
+            assert response.status_code == 200
+            check_response(document, "get", path, response)
+
+
 def json_routes(document):
     return [
         path
@@ -212,11 +234,14 @@ def test_real_answers_fit(document, any_server):
     assert len(routes) >= 15
     for path in routes:
         query = {key: pid if value == "PID" else value for key, value in QUERY.get(path, {}).items()}
-        response = requests.get(server.url + filled(path), params=query, headers=HEADERS.get(path), timeout=30)
+        url = server.url + filled(path).replace("{id}", "nobody")
+        response = requests.get(url, params=query, headers=HEADERS.get(path), timeout=30)
         check_response(document, "get", path, response)
+        # None of these servers is a receiver.
+        expected = 404 if path.startswith("/systems") else 200
         # Of the machine that tells nothing there is no process; where no time goes by on the cores, none has a share.
         no_core = path.endswith("{key}") and not requests.get(f"{server.url}/api/4/percpu", timeout=20).json()
-        assert response.status_code == 200 or (path, pid) == ("/api/process", 1) or no_core
+        assert response.status_code == expected or (path, pid) == ("/api/process", 1) or no_core
     check_response(document, "post", "/", requests.post(server.url, timeout=20))
 
 

@@ -157,8 +157,9 @@ def test_descriptors_are_flat_after_200_streams():
         until(lambda: others() <= before)
 
 
-def test_starts_no_program_and_calls_nobody(tmp_path):
-    """Watched from its start, under load: one execve (its own), and no connection over the network."""
+def test_starts_no_program_and_calls_nobody_who_is_not_named(tmp_path):
+    """Watched from its start, under load: one execve (its own), and no connection over the network, as long as the
+    configuration names nobody. tests/it/push.rs watches one that does."""
     trace = tmp_path / "trace"
     wrapper = ("strace", "-f", "-qq", "-o", str(trace), "-e", "trace=execve,connect")
     with running(wrapper=wrapper) as server:

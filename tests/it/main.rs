@@ -31,6 +31,7 @@
 //! | `proxy`    | behind a proxy: the real client, the outer address, the path below which we stand                    |
 //! | `service`  | what systemd is told, sockets that it passes, UNIX sockets, the log for the journal                  |
 //! | `portable` | both collectors tell the same of this machine at the same moment                                 |
+//! | `push`     | reports that arrive whatever the receiver does, once and in order; nobody is dialled who is not named |
 //! | `socket`   | no tests: WebSockets for the others                                                                 |
 //! | `sockets`  | twenty thousand sockets, and nobody waits for their list                                             |
 //! | `spoilt`   | one bad line of a kernel file costs its own values; what odd kernels and containers write             |
@@ -38,6 +39,7 @@
 //! | `status`   | `psmonitor status`: up or not, for how long, and for whom                                           |
 //! | `strangers` | pages that hide where they are from; characters that move the terminal of the log's reader     |
 //! | `stop`     | signals: close codes, exit code, time                                                                |
+//! | `systems`  | the receiver: what agents are answered, kill -9 under load, a full disk                              |
 //! | `support`  | no tests: starts and ends servers; HTTP and event streams for the others                            |
 //! | `wire`     | no tests: raw frames, half requests, and what the kernel says of the server's process               |
 
@@ -70,6 +72,7 @@ mod pipeline;
 mod portable;
 mod proxy;
 mod service;
+mod push;
 mod socket;
 mod sockets;
 mod spoilt;
@@ -78,4 +81,5 @@ mod status;
 mod stop;
 mod strangers;
 mod support;
+mod systems;
 mod wire;

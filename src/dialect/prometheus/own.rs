@@ -2,11 +2,12 @@
 
 use super::writer::{Kind, Writer};
 use crate::model::Snapshot;
-use crate::model::own::{OwnProcess, OwnStats};
+use crate::model::own::{OwnProcess, OwnStats, Pushed};
 
 /// All families, whatever the filter: they cost nothing.
 pub fn own(writer: &mut Writer, snapshot: &Snapshot, own: &OwnStats) {
     process(writer, snapshot);
+    pushed(writer, &own.pushed);
     let labels = [("version", env!("CARGO_PKG_VERSION"))];
     writer.family("psmonitor_build_info", Kind::Gauge, "Version of this program, in labels.").sample(&labels, 1_u64);
     let mut family = writer.family("psmonitor_clients", Kind::Gauge, "Streams that are open, by dialect.");
@@ -29,6 +30,23 @@ pub fn own(writer: &mut Writer, snapshot: &Snapshot, own: &OwnStats) {
     let help = "Workers that were refused because too many were waiting.";
     writer.counter("psmonitor_workers_refused_total", help, Some(own.workers_refused));
     writer.gauge("psmonitor_workers_waiting", "Workers that wait for their client.", Some(own.workers_waiting));
+}
+
+/// What is sent of our own accord. Nothing where nothing is.
+fn pushed(writer: &mut Writer, all: &[Pushed]) {
+    let mut family = |name: &str, kind, help, value: fn(&Pushed) -> u64| {
+        let mut family = writer.family(name, kind, help);
+        for one in all {
+            family.sample(&[("to", one.name)], value(one));
+        }
+    };
+    family("psmonitor_push_sent_total", Kind::Counter, "Reports or requests that were confirmed.", |one| one.sent);
+    family("psmonitor_push_refused_total", Kind::Counter, "Those that were refused and dropped.", |one| one.refused);
+    family("psmonitor_push_failed_tries_total", Kind::Counter, "Tries that failed.", |one| one.failed_tries);
+    let help = "Those that were dropped unsent, for age or want of room.";
+    family("psmonitor_push_dropped_total", Kind::Counter, help, |one| one.dropped);
+    family("psmonitor_push_waiting", Kind::Gauge, "Those that wait to be sent.", |one| one.waiting);
+    family("psmonitor_push_waiting_bytes", Kind::Gauge, "Their bytes, packed.", |one| one.waiting_bytes);
 }
 
 fn process(writer: &mut Writer, snapshot: &Snapshot) {

@@ -35,7 +35,8 @@ pub async fn metrics(
     }
 }
 
-fn own(sampler: &Sampler, registry: &Registry, gate: &Gate, reports: &Reports) -> OwnStats {
+/// What is known of this server just now.
+pub fn own(sampler: &Sampler, registry: &Registry, gate: &Gate, reports: &Reports) -> OwnStats {
     use std::sync::atomic::Ordering::Relaxed;
     let (workers, clock) = (registry.counts(), sampler.punctuality());
     OwnStats {
@@ -52,5 +53,6 @@ fn own(sampler: &Sampler, registry: &Registry, gate: &Gate, reports: &Reports) -
         workers_refused: workers.refused,
         workers_waiting: registry.unclaimed() as u64,
         received: reports.receiver().map(|receiver| receiver.systems()).unwrap_or_default(),
+        pushed: reports.pushed(),
     }
 }

@@ -24,9 +24,10 @@ pub use crate::server::http::guard::Access;
 use crate::server::http::is_upgrade;
 use crate::server::stream::Streams;
 pub use heartbeat::ProcessReads;
+pub use metrics::own as own_stats;
 pub use native::HistoryQueries;
 pub use psiod::Psiod;
-pub use systems::Reports;
+pub use systems::{PushCounts, Reports};
 
 /// One route: method, path, who may use it, and what answers.
 pub struct Endpoint {

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use crate::dialect::json_text;
 use crate::history::{Parameters, Query};
 use crate::limits::Limits;
+use crate::model::own::Pushed;
 use crate::receiver::{MOST_REPORT_BYTES, Receiver, Refused, Taken, report};
 use crate::server::error::ApiError;
 use crate::server::http::{body, json_response};
@@ -23,9 +24,13 @@ const SENT: HeaderName = HeaderName::from_static("x-psmonitor-sent");
 /// Most questions about systems at once that read the disk.
 const QUERIES_AT_ONCE: usize = 4;
 
-/// The receiver, if this server is one, and places for those who ask it.
+/// Tells what is sent of our own accord.
+pub type PushCounts = Box<dyn Fn() -> Vec<Pushed> + Send + Sync>;
+
+/// The receiver, if this server is one, places for those who ask it, and what goes out.
 pub struct Reports {
     receiver: Option<Arc<Receiver>>,
+    pushed: PushCounts,
     /// Bounds how many questions run at once; each may read the disk.
     places: Semaphore,
 }
@@ -33,14 +38,20 @@ pub struct Reports {
 impl Reports {
     /// What this receiver keeps; `None` where the server is none.
     #[must_use]
-    pub fn new(receiver: Option<Arc<Receiver>>) -> Self {
-        Self { receiver, places: Semaphore::new(QUERIES_AT_ONCE) }
+    pub fn new(receiver: Option<Arc<Receiver>>, pushed: PushCounts) -> Self {
+        Self { receiver, pushed, places: Semaphore::new(QUERIES_AT_ONCE) }
     }
 
     /// The receiver, unless there is none.
     #[must_use]
     pub fn receiver(&self) -> Option<&Arc<Receiver>> {
         self.receiver.as_ref()
+    }
+
+    /// What this program sends of its own accord, for the metrics.
+    #[must_use]
+    pub fn pushed(&self) -> Vec<Pushed> {
+        (self.pushed)()
     }
 
     fn needed(&self) -> Result<&Arc<Receiver>, ApiError> {
