@@ -7,6 +7,7 @@
 pub mod address;
 pub mod arp;
 mod attributes;
+pub mod cgroup;
 pub mod clock;
 pub mod conntrack;
 pub mod cpu;

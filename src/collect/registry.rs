@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::{
-    Paths, address, arp, clock, conntrack, cpu, cpufreq, disk, dmi, entropy, filefd, filesystem, host, hwmon, link,
-    load, memory, netstat, network, os_release, own, power_supply, pressure, process, schedstat, selinux, socket,
+    Paths, address, arp, cgroup, clock, conntrack, cpu, cpufreq, disk, dmi, entropy, filefd, filesystem, host, hwmon,
+    link, load, memory, netstat, network, os_release, own, power_supply, pressure, process, schedstat, selinux, socket,
     sockstat, softnet, thermal, throttle, timex, udev, uname, uptime, vmstat, wireless,
 };
 use crate::model::hold;
@@ -260,6 +260,7 @@ fn lanes(paths: &Paths) -> Vec<Source> {
 
 /// What only `/metrics` tells, in one lane beside the tick's.
 fn tables(paths: &Paths) -> Vec<Source> {
+    let mut cgroup = cgroup::Reader::new(paths);
     let mut clock = clock::Reader::new(paths);
     let mut conntrack = conntrack::Reader::new(paths);
     let mut dmi = dmi::Reader::new(paths);
@@ -279,6 +280,7 @@ fn tables(paths: &Paths) -> Vec<Source> {
     let mut filefd = filefd::reader(paths);
     let all = Subjects::TABLES;
     vec![
+        Source::new("cgroup", Subjects::CONTAINER, move |_, faults| cgroup.read(faults)),
         Source::new("clock", all, move |_, _| clock.read()),
         Source::new("conntrack", all, move |_, faults| conntrack.read(faults)),
         Source::new("dmi", all, move |_, _| dmi.read()),

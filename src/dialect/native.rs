@@ -17,7 +17,8 @@ const NEEDS: Subjects = Subjects::ALL_PROCESSES
     .with(Subjects::WIRELESS)
     .with(Subjects::FILESYSTEMS)
     .with(Subjects::SENSORS)
-    .with(Subjects::FREQUENCY);
+    .with(Subjects::FREQUENCY)
+    .with(Subjects::CONTAINER);
 
 /// Body of `GET /api/v1/snapshot`.
 fn snapshot(snapshot: &Snapshot) -> String {
@@ -38,7 +39,7 @@ mod tests {
     use crate::model::Snapshot;
 
     /// A number whose name has none of these ends would leave its reader guessing.
-    const UNITS: [&str; 12] = [
+    const UNITS: [&str; 13] = [
         "_bytes",
         "_seconds",
         "_ratio",
@@ -51,6 +52,7 @@ mod tests {
         "mhz",
         "celsius",
         "_ratios",
+        "_cores",
     ];
 
     #[test]

@@ -29,6 +29,9 @@ impl Subjects {
     /// The tables that only `/metrics` tells: network stack, scheduler, clock, firmware, power. Each has a reader of its own.
     pub const TABLES: Self = Self(1 << 8);
 
+    /// Limits of the container that this program runs in.
+    pub const CONTAINER: Self = Self(1 << 9);
+
     /// Both sets together.
     #[must_use]
     pub const fn with(self, other: Self) -> Self {

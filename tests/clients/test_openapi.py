@@ -165,7 +165,7 @@ def test_every_number_of_the_snapshot_has_a_unit(document):
         "flags packets errors fifo frame_or_collisions compressed multicast_or_carrier dropped channel count pid "
         "parent_pid uid threads nice bytes".split()
     )
-    unit = re.compile(r"(bytes|seconds|ratio|per_second|mhz|celsius|dbm|kibibytes|rpm|bits)$")
+    unit = re.compile(r"(bytes|seconds|ratio|per_second|mhz|celsius|dbm|kibibytes|rpm|bits|cores)$")
     bare = []
     for pointer, schema in schemas_within(document["components"]["schemas"]):
         if not pointer.startswith("/Snapshot"):
