@@ -33,9 +33,13 @@ pub struct Args {
     #[arg(long, short, value_name = "PORT", env = "PSMONITOR_PORT")]
     pub port: Option<u16>,
 
-    /// Listen here instead of on --address and --port, as ADDRESS:PORT; may be given several times, separated by commas in the variable
+    /// Listen here instead of on --address and --port, as ADDRESS:PORT or unix:PATH; may be given several times, separated by commas in the variable
     #[arg(long, value_name = "ADDRESS:PORT", env = "PSMONITOR_LISTEN", value_delimiter = ',')]
     pub listen: Option<Vec<String>>,
+
+    /// Permissions of the UNIX sockets of --listen, in octal
+    #[arg(long, value_name = "MODE", env = "PSMONITOR_SOCKET_MODE")]
+    pub socket_mode: Option<String>,
 
     /// Time between two samples: seconds, or a number with ms, s, m or h (100ms to 1h)
     #[arg(long, value_name = "TIME", env = "PSMONITOR_INTERVAL")]
@@ -69,6 +73,14 @@ pub struct Args {
     #[arg(long, value_name = "ORIGIN", env = "PSMONITOR_ALLOW_ORIGIN", value_delimiter = ',')]
     pub allow_origin: Option<Vec<String>>,
 
+    /// Path below which a proxy shows this server, such as /monitor
+    #[arg(long, value_name = "PATH", env = "PSMONITOR_BASE_PATH")]
+    pub base_path: Option<String>,
+
+    /// Proxy whose X-Forwarded-For, -Proto and -Host or Forwarded say who its clients are: an address, a network as 10.0.0.0/8, or unix for those on a UNIX socket; repeatable
+    #[arg(long, value_name = "PROXY", env = "PSMONITOR_TRUSTED_PROXY", value_delimiter = ',')]
+    pub trusted_proxy: Option<Vec<String>>,
+
     /// File with one token a line; every route but /healthz and the dashboard's own files then needs one of them
     #[arg(long, value_name = "FILE", env = "PSMONITOR_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
@@ -94,6 +106,22 @@ pub struct Args {
     #[arg(long, env = "PSMONITOR_ALLOW_KILL", value_name = "YES", value_parser = BoolishValueParser::new(),
           num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     pub allow_kill: Option<bool>,
+
+    /// Mount points that /metrics leaves out, a regular expression as node_exporter's
+    #[arg(long, value_name = "REGEX", env = "PSMONITOR_MOUNT_POINTS_EXCLUDE")]
+    pub mount_points_exclude: Option<String>,
+
+    /// Types of file systems that /metrics leaves out, a regular expression
+    #[arg(long, value_name = "REGEX", env = "PSMONITOR_FS_TYPES_EXCLUDE")]
+    pub fs_types_exclude: Option<String>,
+
+    /// Network interfaces that /metrics leaves out, a regular expression; none of them if empty
+    #[arg(long, value_name = "REGEX", env = "PSMONITOR_INTERFACES_EXCLUDE")]
+    pub interfaces_exclude: Option<String>,
+
+    /// What a line of the log is: text, or a JSON object
+    #[arg(long, value_name = "FORMAT", env = "PSMONITOR_LOG_FORMAT", value_parser = ["text", "json"], hide_possible_values = true)]
+    pub log_format: Option<String>,
 
     /// Where /proc of the watched machine is
     #[arg(long, value_name = "FOLDER", env = "PSMONITOR_PROCFS")]

@@ -27,6 +27,14 @@ pub enum StartupError {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// A path cannot be listened on.
+    #[error("cannot listen on unix:{}: {reason}", path.display())]
+    Socket {
+        /// The path.
+        path: std::path::PathBuf,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// A host name in `--listen` or `--address` has no address.
     #[error("cannot find an address for {host:?}: {reason}")]
     Resolve {
@@ -77,7 +85,12 @@ impl StartupError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Setting { .. } | Self::Resolve { .. } => 2,
-            Self::Listen { .. } | Self::Unreadable(_) | Self::History(_) | Self::Down { .. } | Self::Io { .. } => 1,
+            Self::Listen { .. }
+            | Self::Socket { .. }
+            | Self::Unreadable(_)
+            | Self::History(_)
+            | Self::Down { .. }
+            | Self::Io { .. } => 1,
         }
     }
 }

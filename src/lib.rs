@@ -15,8 +15,9 @@
 //! ```
 //!
 //! [`app`] puts the parts together and is the only one that sees them all. Beside that way stand [`history`], which
-//! remembers every snapshot in [`timeseries`]; [`command`], what is printed without a server; [`auth`], who somebody is; [`worker`], who waits for a stream; [`cli`] and
-//! [`config`], what was typed and what it means; [`limits`], what is bounded; [`origin`], host names and origins as text;
+//! remembers every snapshot in [`timeseries`]; [`command`], what is printed without a server; [`auth`], who somebody is;
+//! [`worker`], who waits for a stream; [`cli`] and [`config`], what was typed and what it means; [`limits`], what is bounded;
+//! [`logging`], the lines on stderr; [`origin`], host names and origins as text;
 //! [`error`], what goes wrong at start.
 //!
 //! Imports run one way: `server -> dialect -> model`, `sampler -> collect -> model` and `server -> history -> model,
@@ -33,6 +34,7 @@ pub mod dialect;
 pub mod error;
 pub mod history;
 pub mod limits;
+pub mod logging;
 pub mod model;
 pub mod origin;
 pub mod sampler;
@@ -47,13 +49,14 @@ mod tests {
 
     /// Each room of the house and the rooms that it may import from, which stand above it. What a test imports does not
     /// count: it may build its input with whatever makes it.
-    const ROOMS: [(&str, &[&str]); 17] = [
+    const ROOMS: [(&str, &[&str]); 18] = [
         ("model", &[]),
         ("origin", &[]),
         ("worker", &[]),
         ("cli", &[]),
         ("limits", &[]),
         ("terminal", &[]),
+        ("logging", &["terminal"]),
         ("collect", &["model"]),
         ("timeseries", &[]),
         ("history", &["model", "timeseries"]),
@@ -61,7 +64,7 @@ mod tests {
         ("sampler", &["collect", "model"]),
         ("error", &["history", "model"]),
         ("auth", &["error"]),
-        ("config", &["auth", "cli", "collect", "error", "limits", "origin"]),
+        ("config", &["auth", "cli", "collect", "error", "limits", "model", "origin"]),
         (
             "server",
             &[

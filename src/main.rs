@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use psmonitor::cli::{self, Command};
 use psmonitor::config::{self, Config, Refusal};
-use psmonitor::{app, auth, command, terminal};
+use psmonitor::{app, auth, command, logging, terminal};
 
 fn main() -> ExitCode {
+    // First of all: it changes the environment, which nothing else may read meanwhile.
+    let passed = config::passed();
     let typed = match config::typed() {
         Ok(typed) => typed,
         Err(Refusal::Usage(error)) if !error.use_stderr() => error.exit(),
@@ -20,10 +22,7 @@ fn main() -> ExitCode {
         }
     };
     terminal::catch_panics();
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn"))
-        .format_indent(None)
-        .target(env_logger::Target::Pipe(Box::new(terminal::Stderr)))
-        .init();
+    logging::init(typed.args.log_format.as_deref() == Some("json"));
     let system = actix_rt::System::new();
     let run = match &typed.args.command {
         _ if let Some(page) = typed.args.generate => command::generate::generate(page),
@@ -32,7 +31,9 @@ fn main() -> ExitCode {
         Some(Command::Status(wanted)) => command::status::status(&typed, wanted),
         Some(Command::GenerateSystemId) => command::generate_system_id(),
         Some(Command::Statistics(wanted)) => app::show(&typed, wanted),
-        None => Config::from_typed(&typed).and_then(|config| system.block_on(app::run(&typed, &config))),
+        None => Config::from_typed(&typed)
+            .and_then(|config| config.with_passed(&typed, passed?))
+            .and_then(|config| system.block_on(app::run(&typed, &config))),
     };
     let code = match run {
         Ok(()) => 0,

@@ -9,7 +9,8 @@ use std::io::{self, Write};
 
 /// Whether a character moves the cursor, changes the terminal's state or turns the direction of writing: the controls C0
 /// and C1, DEL, the separators of lines and paragraphs, and the bidirectional controls.
-fn is_control(c: char) -> bool {
+#[must_use]
+pub fn is_control(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -50,9 +51,18 @@ impl Write for Stderr {
     }
 }
 
-/// Says a line on stderr. Where nobody listens there is nobody to tell.
+/// Whether stderr is the journal, which systemd says in `JOURNAL_STREAM` by device and inode: somebody behind it may have
+/// led us elsewhere.
+#[must_use]
+pub fn is_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    rustix::fs::fstat(io::stderr()).is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
+}
+
+/// Says a line on stderr, to the journal as an error. Where nobody listens there is nobody to tell.
 pub fn complain(text: &str) {
-    let _ = Stderr.write_all(format!("{text}\n").as_bytes());
+    let priority = if is_journal() { "<3>" } else { "" };
+    let _ = Stderr.write_all(format!("{priority}{text}\n").as_bytes());
 }
 
 /// From now on a panic says its line here too: its message may quote what a client sent.

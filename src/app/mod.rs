@@ -2,12 +2,14 @@
 //! and stop. Run by `main`; what tests start is this. The one place that sees all parts, and it must do nothing else.
 
 mod machine;
+mod notify;
 mod reload;
 mod show;
 mod trim;
 mod url;
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::collect::{self, limit};
-use crate::config::{Config, Typed};
+use crate::config::{Config, Listen, Typed};
 use crate::error::StartupError;
 use crate::history::History;
 use crate::model::Subjects;
@@ -35,6 +37,7 @@ const STOP_LIMIT: Duration = Duration::from_millis(4_700);
 /// The running parts.
 struct App {
     server: Server,
+    sampler: Sampler,
     history: Arc<History>,
     clock: JoinHandle<()>,
 }
@@ -59,15 +62,19 @@ pub async fn run(typed: &Typed, config: &Config) -> Result<(), StartupError> {
     let mut running = reload::Running::new(typed.clone(), config.clone(), app.server.reloader());
     actix_rt::spawn(async move {
         while hangup.recv().await.is_some() {
+            notify::reloading();
             running = running.reload().await;
+            notify::ready();
         }
     });
+    actix_rt::spawn(notify::keep_telling(app.sampler.clone(), app.server.gate()));
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
         () = trim::keep_trimming() => {}
     }
     log::info!("stopping");
+    notify::stopping();
     tokio::select! {
         () = app.stop() => {}
         _ = terminate.recv() => log::warn!("told twice, stopping at once"),
@@ -78,6 +85,32 @@ pub async fn run(typed: &Typed, config: &Config) -> Result<(), StartupError> {
 
 fn listen_for(kind: SignalKind) -> Result<Signal, StartupError> {
     signal(kind).map_err(|source| StartupError::Io { what: "cannot listen for signals", source })
+}
+
+/// Says on stdout where to find the server. Where nobody reads this there is nobody to tell.
+fn tell(config: &Config, addresses: &[SocketAddr]) {
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let mut out = std::io::stdout();
+    let (by_path, by_address): (Vec<&Listen>, Vec<&Listen>) =
+        config.listen.iter().partition(|listen| listen.addresses.is_empty());
+    let mut paths: Vec<String> = by_path.into_iter().flat_map(Listen::names).collect();
+    let first = by_address.first().copied();
+    if first.is_some() {
+        let base = config.base_path.trim_start_matches('/');
+        let slash = if base.is_empty() { "" } else { "/" };
+        let _ = writeln!(out, "psmonitor is listening, open {}{base}{slash}", url::own(scheme, first, addresses));
+    } else {
+        let _ = writeln!(out, "psmonitor is listening at {}", paths.join(" "));
+        paths.clear();
+    }
+    let further: Vec<String> = url::further(scheme, first, addresses).into_iter().chain(paths).collect();
+    if !further.is_empty() {
+        let _ = writeln!(out, "and at {}", further.join(" "));
+    }
+    let outside = url::outside(scheme, addresses);
+    if !outside.is_empty() {
+        let _ = writeln!(out, "from other machines: {}", outside.join(" "));
+    }
 }
 
 impl App {
@@ -103,20 +136,9 @@ impl App {
                  machine's, with the container's limits beside them; --procfs, --sysfs and --rootfs show the machine"
             );
         }
-        let server = bound.serve(config, sampler, Arc::clone(&history), machine)?;
-        let scheme = if config.tls.is_some() { "https" } else { "http" };
-        // Where nobody reads this there is nobody to tell.
-        let mut out = std::io::stdout();
-        let _ = writeln!(out, "psmonitor is listening, open {}", url::own(scheme, config.listen.first(), &addresses));
-        let further = url::further(scheme, config.listen.first(), &addresses);
-        if !further.is_empty() {
-            let _ = writeln!(out, "and at {}", further.join(" "));
-        }
-        let outside = url::outside(scheme, &addresses);
-        if !outside.is_empty() {
-            let _ = writeln!(out, "from other machines: {}", outside.join(" "));
-        }
-        Ok(Self { server, history, clock })
+        let server = bound.serve(config, sampler.clone(), Arc::clone(&history), machine)?;
+        tell(config, &addresses);
+        Ok(Self { server, sampler, history, clock })
     }
 
     /// Stops the clients' side first, then the sampler, and closes the history last, so that a slow disk delays nobody.

@@ -32,21 +32,23 @@ impl Running {
     }
 
     fn read_again(mut self) -> Self {
+        let (mut live, mut others) = (Vec::new(), Vec::new());
         match self.settings() {
             Ok((typed, config)) => {
-                let (live, _) = self.typed.changes(&typed);
-                let (_, others) = self.started.changes(&typed);
-                if !live.is_empty() {
-                    log::info!("settings taken over: {}", live.join(", "));
-                }
-                if !others.is_empty() {
-                    log::warn!("settings that count after a restart: {}", others.join(", "));
-                }
+                (live, _) = self.typed.changes(&typed);
+                (_, others) = self.started.changes(&typed);
                 (self.typed, self.config) = (typed, config);
             }
             Err(error) => log::error!("{error}; the old settings stay"),
         }
         self.reloader.reload(&self.config);
+        // Told once they count: whoever reads it may rely on it.
+        if !live.is_empty() {
+            log::info!("settings taken over: {}", live.join(", "));
+        }
+        if !others.is_empty() {
+            log::warn!("settings that count after a restart: {}", others.join(", "));
+        }
         self
     }
 

@@ -70,6 +70,7 @@ fn urls(scheme: &str, listening: &[SocketAddr], links: &[Link]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Way;
     use crate::model::network::RawAddress;
 
     fn link(flags: u32, addresses: &[&str]) -> Link {
@@ -105,7 +106,8 @@ mod tests {
 
     #[test]
     fn what_the_first_name_does_not_mean_is_told_as_well() {
-        let first = |host: &str, all: &[&str]| Listen { host: host.into(), addresses: listening(all) };
+        let first =
+            |host: &str, all: &[&str]| Listen { host: host.into(), addresses: listening(all), way: Way::Addresses };
         let told = |first: &Listen, all: &[&str]| further("http", Some(first), &listening(all));
         let local = first("localhost", &["127.0.0.1:0", "[::1]:0"]);
         assert!(told(&local, &["127.0.0.1:4500", "[::1]:4500"]).is_empty());
@@ -125,7 +127,7 @@ mod tests {
     #[test]
     fn the_first_listener_by_its_name() {
         let own = |host: &str| {
-            let listen = Listen { host: host.into(), addresses: Vec::new() };
+            let listen = Listen { host: host.into(), addresses: Vec::new(), way: Way::Addresses };
             own("http", Some(&listen), &listening(&["127.0.0.1:4500"]))
         };
         assert_eq!(own("localhost"), "http://localhost:4500/");

@@ -137,13 +137,13 @@ impl Plan {
             Question { index, path: path_of(mount), is_on_top }
         };
         let is_below_slow = |index: &usize| mounts[*index].mount_point.ancestors().any(|path| slow.contains(path));
-        let in_memory = (0..mounts.len()).filter(|index| lives_in_memory(&mounts[*index]));
+        let in_memory = (0..mounts.len()).filter(|index| lives_in_memory(&mounts[*index]) && !mounts[*index].is_hidden);
         let (below_slow, at_once): (Vec<usize>, Vec<usize>) = in_memory.partition(is_below_slow);
         let mut devices = choose(&mounts);
         let mut also = also_at(&mounts, &devices);
         let place = |index: &usize| (*index, also.remove(&mounts[*index].major_minor).unwrap_or_default());
         let shown = devices.iter().map(place).collect();
-        devices.retain(|index| !lives_in_memory(&mounts[*index]));
+        devices.retain(|index| !lives_in_memory(&mounts[*index]) && !mounts[*index].is_hidden);
         let read_only: HashSet<(u32, u32)> = devices
             .iter()
             .map(|index| &mounts[*index])

@@ -13,6 +13,8 @@ use crate::model::{Faults, Reading};
 /// One line of the mount table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
+    /// Field 1. No two mounts of all name spaces have the same at one time.
+    pub id: u64,
     /// Field 3, the device number of the file system. Major 0: no block device of its own.
     pub major_minor: (u32, u32),
     /// Whether the whole file system is mounted here, and not a directory or file of it (field 4 is `/`).
@@ -25,6 +27,8 @@ pub struct Mount {
     pub source: String,
     /// Field 6 and the options of the file system, in one list as `/proc/mounts` prints it.
     pub options: String,
+    /// Whether this process sees something else at that place, or only this process sees it.
+    pub is_hidden: bool,
 }
 
 impl Mount {
@@ -61,7 +65,7 @@ pub fn parse_mountinfo(path: &Path, text: &[u8], faults: &mut Faults) -> Reading
 fn parse_line(line: &[u8]) -> Option<Mount> {
     // Single spaces, not runs: a source may be empty.
     let mut fields = line.split(|byte| *byte == b' ');
-    let (_id, _parent) = (fields.next()?, fields.next()?);
+    let (id, _parent) = (fields.next()?, fields.next()?);
     let (major, minor) = std::str::from_utf8(fields.next()?).ok()?.split_once(':')?;
     let root = fields.next()?;
     let mount_point = unescape(fields.next()?);
@@ -76,13 +80,21 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
         return None;
     }
     Some(Mount {
+        id: std::str::from_utf8(id).ok()?.parse().ok()?,
         major_minor: (major.parse().ok()?, minor.parse().ok()?),
         whole: root == b"/",
         mount_point: Path::new(OsStr::from_bytes(&mount_point)).to_path_buf(),
         kind: display(kind),
         source: display(source),
         options: join_options(&display(mount_options), &display(options)),
+        is_hidden: is_mask(root),
     })
+}
+
+/// Whether a service manager put this there to hide what lies below it from this process (`InaccessiblePaths=` of
+/// systemd.exec(5)): nobody else sees it.
+fn is_mask(root: &[u8]) -> bool {
+    root.windows(22).any(|part| part == b"/systemd/inaccessible/")
 }
 
 /// Options that the kernel keeps for the file system and prints before those of the mount.
@@ -149,12 +161,14 @@ mod tests {
     #[test]
     fn the_line_of_the_manual() {
         let expected = Mount {
+            id: 36,
             major_minor: (98, 0),
             whole: false,
             mount_point: "/mnt2".into(),
             kind: "ext3".into(),
             source: "/dev/root".into(),
             options: "rw,noatime,errors=continue".into(),
+            is_hidden: false,
         };
         let line = "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 shared:7 - ext3 /dev/root rw,errors=continue\n";
         assert_eq!(one(line), expected);

@@ -5,6 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
 use super::complaint;
+use super::socket::{self, Way};
 use crate::error::StartupError;
 
 /// One `--listen`, or the pair of `--address` and `--port`.
@@ -12,8 +13,10 @@ use crate::error::StartupError;
 pub struct Listen {
     /// As typed, for messages.
     pub host: String,
-    /// All addresses of the host, each with the port.
+    /// All addresses of the host, each with the port. Empty for UNIX sockets.
     pub addresses: Vec<SocketAddr>,
+    /// How the socket comes to be.
+    pub way: Way,
 }
 
 impl Listen {
@@ -28,9 +31,13 @@ impl Listen {
     }
 }
 
-/// `ADDRESS:PORT`, with IPv6 addresses in brackets.
+/// `ADDRESS:PORT`, with IPv6 addresses in brackets, or `unix:PATH`.
 pub(super) fn parse_listen(text: &str) -> Result<Listen, StartupError> {
-    let wrong = || complaint("--listen", text, "it must be ADDRESS:PORT, as 127.0.0.1:4500 or [::1]:4500");
+    if let Some(unix) = socket::parse_unix(text) {
+        return unix;
+    }
+    let wrong =
+        || complaint("--listen", text, "it must be ADDRESS:PORT, as 127.0.0.1:4500 or [::1]:4500, or unix:PATH");
     let (host, port) = text.trim().rsplit_once(':').ok_or_else(wrong)?;
     let port = port.parse().map_err(|_| wrong())?;
     if host.is_empty() || (host.contains(':') && !host.starts_with('[')) {
@@ -60,5 +67,6 @@ pub(super) fn resolve(flag: &str, host: &str, port: u16) -> Result<Listen, Start
     if ips.is_empty() {
         return Err(StartupError::Resolve { host: bare.to_owned(), reason: "it has none".to_owned() });
     }
-    Ok(Listen { host: bare.to_owned(), addresses: ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect() })
+    let addresses = ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+    Ok(Listen { host: bare.to_owned(), addresses, way: Way::Addresses })
 }

@@ -13,8 +13,10 @@ pub mod defaults;
 mod file;
 mod listen;
 mod names;
+mod proxy;
 mod report;
 mod settings;
+mod socket;
 #[cfg(test)]
 mod tests_reference;
 mod time;
@@ -26,6 +28,8 @@ use std::time::Duration;
 
 pub use listen::Listen;
 pub use names::AllowOrigins;
+pub use proxy::TrustedProxy;
+pub use socket::{Passed, Way, passed};
 pub use time::parse_time;
 pub use typed::{LIVE, Refusal, Typed, command, typed};
 
@@ -34,8 +38,10 @@ use crate::cli::Args;
 use crate::collect::Paths;
 use crate::error::StartupError;
 use crate::limits::Limits;
+use crate::model::exclude::Exclusions;
 use listen::{parse_listen, resolve};
 use names::{parse_host, parse_origins};
+use proxy::{parse_base_path, parse_trusted};
 
 /// Shortest and longest `--interval`.
 /// Bounds of what is sampled, and of what a stream may ask for.
@@ -58,6 +64,12 @@ pub struct Config {
     pub allow_hosts: Vec<String>,
     /// Foreign web pages that may read.
     pub allow_origins: AllowOrigins,
+    /// Whose word counts for who its clients are.
+    pub trusted_proxies: Vec<TrustedProxy>,
+    /// The path below which the server stands, without a slash at its end; empty for none.
+    pub base_path: String,
+    /// Permissions of UNIX sockets.
+    pub socket_mode: u32,
     /// Where secrets come from.
     pub secrets: Sources,
     /// The certificate and its key, where every address speaks TLS.
@@ -66,6 +78,8 @@ pub struct Config {
     pub no_auth: bool,
     /// Whether psiod's `process.kill` works for those who hold a token.
     pub allow_kill: bool,
+    /// What `/metrics` leaves out.
+    pub exclusions: Exclusions,
     /// Where the machine's files are.
     pub paths: Paths,
 }
@@ -123,7 +137,16 @@ impl Config {
             limits,
             data_dir: args.data_dir.clone(),
             workers,
+            exclusions: exclusions(args)?,
             allow_hosts: args.allow_host.iter().flatten().map(|host| parse_host(host)).collect::<Result<_, _>>()?,
+            trusted_proxies: args
+                .trusted_proxy
+                .iter()
+                .flatten()
+                .map(|text| parse_trusted(text))
+                .collect::<Result<_, _>>()?,
+            base_path: parse_base_path(args.base_path.as_deref().unwrap_or_default())?,
+            socket_mode: socket::parse_mode(args.socket_mode.as_deref().unwrap_or(defaults::SOCKET_MODE))?,
             allow_origins: parse_origins(args.allow_origin.as_deref().unwrap_or_default())?,
             paths,
         };
@@ -142,6 +165,7 @@ impl Config {
             limits: new.limits,
             allow_hosts: new.allow_hosts.clone(),
             allow_origins: new.allow_origins.clone(),
+            trusted_proxies: new.trusted_proxies.clone(),
             secrets: new.secrets.clone(),
             no_auth: new.no_auth,
             allow_kill: new.allow_kill,
@@ -169,13 +193,14 @@ impl Config {
         ))
     }
 
-    /// Where a client on this machine finds the server; ends with a slash.
+    /// Where a client on this machine finds the server, without the base path: a URL that ends with a slash, or `unix:PATH`
+    /// where it listens at no address.
     #[must_use]
     pub fn own_url(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
-        let first = self.listen.first();
-        let port = first.and_then(|listen| listen.addresses.first()).map_or(defaults::PORT, std::net::SocketAddr::port);
-        first.map_or_else(|| format!("{scheme}://localhost:{port}/"), |listen| listen.url(scheme, port))
+        let by_address = self.listen.iter().find_map(|listen| Some((listen, listen.addresses.first()?.port())));
+        let by_path = || self.listen.iter().flat_map(Listen::names).next().unwrap_or_default();
+        by_address.map_or_else(by_path, |(listen, port)| listen.url(scheme, port))
     }
 
     /// Whether every address is a loopback address.
@@ -232,6 +257,20 @@ fn secrets(args: &Args, token: Option<OsString>) -> Result<Sources, StartupError
     Ok(Sources { token_file: args.token_file.clone(), token, users_file: args.users_file.clone() })
 }
 
+/// What `/metrics` leaves out.
+fn exclusions(args: &Args) -> Result<Exclusions, StartupError> {
+    type With = fn(Exclusions, &str) -> Result<Exclusions, String>;
+    let typed: [(&str, &Option<String>, With); 3] = [
+        ("--mount-points-exclude", &args.mount_points_exclude, Exclusions::with_mount_points),
+        ("--fs-types-exclude", &args.fs_types_exclude, Exclusions::with_fs_types),
+        ("--interfaces-exclude", &args.interfaces_exclude, Exclusions::with_interfaces),
+    ];
+    typed.into_iter().try_fold(Exclusions::default(), |all, (flag, text, with)| match text {
+        Some(text) => with(all, text).map_err(|reason| complaint(flag, text, &reason.replace('\n', " "))),
+        None => Ok(all),
+    })
+}
+
 /// Both files or none.
 fn tls_files(args: &Args) -> Result<Option<TlsFiles>, StartupError> {
     match (&args.tls_cert, &args.tls_key) {
@@ -270,7 +309,7 @@ mod tests {
     fn the_default_is_both_loopback_addresses_on_4500() {
         let config = config(&[]).unwrap();
         let expected: Vec<SocketAddr> = vec!["127.0.0.1:4500".parse().unwrap(), "[::1]:4500".parse().unwrap()];
-        assert_eq!(config.listen, [Listen { host: "localhost".into(), addresses: expected }]);
+        assert_eq!(config.listen, [Listen { host: "localhost".into(), addresses: expected, way: Way::Addresses }]);
         assert!(config.is_loopback_only());
         assert_eq!(config.limits, Limits::default());
     }

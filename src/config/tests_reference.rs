@@ -1,5 +1,6 @@
-//! `packaging/psmonitor.toml`: every setting with its text and its default, commented out. It is made here, of the flags, so
-//! that it cannot lag behind them: `UPDATE_GOLDEN=1 cargo test --lib config::` writes it anew.
+//! `packaging/psmonitor.toml`, every setting with its text and its default, commented out, and `docs/settings.md`, the same as
+//! a table. They are made here, of the flags, so that they cannot lag behind: `UPDATE_GOLDEN=1 cargo test --lib config::`
+//! writes them anew.
 
 use std::path::{Path, PathBuf};
 
@@ -71,14 +72,53 @@ fn all() -> Vec<Setting> {
     settings::all(&Args::command())
 }
 
+/// The table of all settings.
+fn page(settings: &[Setting]) -> String {
+    let mut text = String::from(
+        "# Settings\n\n\
+         A flag wins over its variable, the variable over the key of the same name in the configuration file, the file over the\n\
+         default. In a variable, several values are separated by commas; in the file they are a list. `psmonitor --help` prints\n\
+         the same. How the file is read, checked and read again: [service.md](service.md#settings).\n\n\
+         | flag | variable | default | what it is |\n|---|---|---|---|\n\
+         | `--config FILE` | `PSMONITOR_CONFIG` | | the configuration file; without this `/etc/psmonitor/psmonitor.toml`, where there is one |\n",
+    );
+    for setting in settings {
+        let default = setting.default.clone().unwrap_or_default().join(",");
+        let default = match (default.is_empty(), setting.kind) {
+            (true, _) => String::new(),
+            (false, Kind::Switch) => "off ".to_owned(),
+            (false, _) => format!("`{}` ", in_table(&default)),
+        };
+        let value = if setting.kind == Kind::Switch { String::new() } else { format!(" {}", setting.value_name) };
+        let key = setting.table.map(|_| format!(" Key: `{}`.", setting.path())).unwrap_or_default();
+        let (flag, variable, help) = (&setting.flag, &setting.variable, in_table(&setting.help));
+        text.push_str(&format!("| `--{flag}{value}` | `{variable}` | {default}| {help}{key} |\n"));
+    }
+    text
+}
+
+fn in_table(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+/// Compares a file with what it should be, or writes it where that was asked for.
+fn check(path: &Path, expected: &str) -> String {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(path, expected).unwrap();
+    }
+    let text = std::fs::read_to_string(path).unwrap();
+    assert_eq!(text, expected, "UPDATE_GOLDEN=1 cargo test --lib config:: writes it anew");
+    text
+}
+
+#[test]
+fn the_table_knows_every_setting() {
+    check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md"), &page(&all()));
+}
+
 #[test]
 fn the_shipped_file_knows_every_setting() {
-    let expected = reference(&all());
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(shipped(), &expected).unwrap();
-    }
-    let text = std::fs::read_to_string(shipped()).unwrap();
-    assert_eq!(text, expected, "UPDATE_GOLDEN=1 cargo test --lib config:: writes it anew");
+    let text = check(&shipped(), &reference(&all()));
     for setting in all() {
         assert!(text.lines().any(|line| line.starts_with(&format!("#{} = ", setting.key))), "{}", setting.path());
     }

@@ -22,6 +22,7 @@ pub const LIVE: &[&str] = &[
     "max_unclaimed",
     "allow_host",
     "allow_origin",
+    "trusted_proxy",
     "token_file",
     "users_file",
     "no_auth",

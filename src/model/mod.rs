@@ -11,6 +11,7 @@ pub mod answer;
 pub mod average;
 pub mod container;
 pub mod cpu;
+pub mod exclude;
 pub mod hardware;
 pub mod hold;
 #[cfg(test)]

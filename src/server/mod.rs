@@ -13,7 +13,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -29,9 +29,11 @@ use crate::config::Config;
 use crate::error::StartupError;
 use crate::history::History;
 use crate::limits::Limits;
+use crate::model::exclude::Exclusions;
 use crate::sampler::Sampler;
 use crate::worker::Registry;
 use http::guard::{Doors, Policy};
+use http::listener::{Listener, SocketFile};
 use http::tls::Certificates;
 use http::{connection, listener};
 use machine::Machine;
@@ -48,12 +50,14 @@ const END_TIME: Duration = Duration::from_millis(500);
 pub struct Bound {
     auth: Auth,
     certificates: Option<Arc<Certificates>>,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
+    files: Vec<SocketFile>,
 }
 
 /// A running server.
 pub struct Server {
     reloader: Reloader,
+    files: Vec<SocketFile>,
     stopping: watch::Sender<bool>,
     handle: ServerHandle,
     running: tokio::task::JoinHandle<std::io::Result<()>>,
@@ -81,13 +85,15 @@ struct Shared {
     machine: Data<dyn Machine>,
     processes: Data<ProcessReads>,
     psiod: Data<Psiod>,
+    exclusions: Data<Exclusions>,
 }
 
 impl Shared {
     fn install(&self, app: &mut web::ServiceConfig) {
-        let Self { limits, doors, streams, sampler, history, workers, auth, machine, processes, psiod } = self.clone();
+        let Self { limits, doors, streams, sampler, history, workers, auth, machine, processes, psiod, exclusions } =
+            self.clone();
         app.app_data(limits).app_data(doors).app_data(streams).app_data(sampler).app_data(history);
-        app.app_data(workers).app_data(auth).app_data(machine).app_data(processes).app_data(psiod);
+        app.app_data(workers).app_data(auth).app_data(machine).app_data(processes).app_data(psiod).app_data(exclusions);
     }
 }
 
@@ -102,15 +108,15 @@ pub fn check(config: &Config) -> Result<(), StartupError> {
 pub fn bind(config: &Config) -> Result<Bound, StartupError> {
     let auth = Auth::load(&config.secrets)?;
     let certificates = config.tls.as_ref().map(Certificates::load).transpose()?;
-    let listeners = listener::listen(&config.listen)?;
-    Ok(Bound { auth, certificates, listeners })
+    let (listeners, files) = listener::listen(&config.listen, config.socket_mode)?;
+    Ok(Bound { auth, certificates, listeners, files })
 }
 
 impl Bound {
     /// Where it listens.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+        self.listeners.iter().filter_map(Listener::address).collect()
     }
 
     /// Serves from now on. Must be called inside an actix system.
@@ -121,7 +127,7 @@ impl Bound {
         history: Arc<History>,
         machine: Arc<dyn Machine>,
     ) -> Result<Server, StartupError> {
-        let Self { auth, certificates, listeners } = self;
+        let Self { auth, certificates, listeners, files } = self;
         let room = connection::limit_per_worker(&*machine, config.workers);
         let (stopping, stopped) = watch::channel(false);
         let (auth, sampler) = (Data::new(auth), Data::new(sampler));
@@ -136,6 +142,7 @@ impl Bound {
                 workers: workers.clone(),
                 head_bytes: config.limits.head_bytes,
                 is_secure: config.tls.is_some(),
+                base_path: config.base_path.clone(),
                 access: routes::access,
             }),
             streams: Data::new(Streams {
@@ -155,10 +162,12 @@ impl Bound {
             auth,
             machine,
             processes: Data::new(ProcessReads::default()),
+            exclusions: Data::new(config.exclusions.clone()),
         };
         let server = serve::run(listeners, &shared, certificates.as_ref(), config.workers, room)?;
         Ok(Server {
             reloader: Reloader { shared, certificates },
+            files,
             stopping,
             handle: server.handle(),
             running: actix_rt::spawn(server),
@@ -168,6 +177,12 @@ impl Bound {
 }
 
 impl Server {
+    /// The counts of streams.
+    #[must_use]
+    pub fn gate(&self) -> Arc<Gate> {
+        Arc::clone(&self.reloader.shared.streams.gate)
+    }
+
     /// What reads tokens, users and the certificate again.
     #[must_use]
     pub fn reloader(&self) -> Reloader {
@@ -177,6 +192,8 @@ impl Server {
     /// Stops: every stream is told and closed, requests are answered to their end, at most for a few seconds. The sampler
     /// must live until this is over: requests on their way may still wait for a pass.
     pub async fn stop(self) {
+        // First of all: whoever comes now finds nobody, rather than somebody who goes.
+        drop(self.files);
         self.stopping.send_replace(true);
         self.handle.stop(true).await;
         let _ = tokio::time::timeout(END_TIME, self.running).await;

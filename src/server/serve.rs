@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::future::ready;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +26,10 @@ use tokio::time::timeout;
 
 use super::http::connection::{self, KEEP_ALIVE};
 use super::http::guard;
+use super::http::listener::Listener;
 use super::http::paced::{Paced, Socket};
 use super::http::tls::{Certificates, HANDSHAKES_AT_ONCE};
+use super::http::transport::Transport;
 use super::{STOP_SECONDS, Shared, routes};
 use crate::error::StartupError;
 use crate::limits::ANSWER_PIECE_BYTES;
@@ -40,7 +42,7 @@ const MOST_IGNORED: u64 = 64 * 1024;
 
 /// Serves every route on every listener, with `workers` threads of which each takes `room` connections.
 pub fn run(
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     shared: &Shared,
     certificates: Option<&Arc<Certificates>>,
     workers: usize,
@@ -54,23 +56,33 @@ pub fn run(
         .disable_signals();
     for listener in listeners {
         let shared = shared.clone();
-        let listening = match certificates {
-            Some(certificates) => {
+        let listening = match (listener, certificates) {
+            (Listener::Tcp(listener), Some(certificates)) => {
                 let mut config = certificates.server_config()?;
                 config.alpn_protocols = vec![b"http/1.1".to_vec()];
                 builder.listen("https", listener, move || encrypted(&shared, room, config.clone()))
             }
-            None => builder.listen("http", listener, move || plain(&shared, room)),
+            (Listener::Tcp(listener), None) => {
+                builder.listen("http", listener, move || plain(&shared, room, Transport::Tcp))
+            }
+            // Never encrypted: nobody is between a process and its neighbour.
+            (Listener::Unix(listener), _) => {
+                builder.listen_uds("unix", listener, move || plain(&shared, room, Transport::Unix))
+            }
         };
         builder = listening.map_err(|source| StartupError::Io { what: "cannot listen", source })?;
     }
     Ok(builder.run())
 }
 
-fn plain(shared: &Shared, room: usize) -> impl ServiceFactory<TcpStream, Config = ()> + use<> {
+fn plain<S: 'static>(
+    shared: &Shared,
+    room: usize,
+    transport: fn(S) -> Transport,
+) -> impl ServiceFactory<S, Config = ()> + use<S> {
     let stalled_time = shared.limits.stalled_time;
-    fn_service(move |stream: TcpStream| {
-        let socket = Socket::new(connection::open(stream, stalled_time, room));
+    fn_service(move |stream: S| {
+        let socket = Socket::new(connection::open(transport(stream), stalled_time, room));
         let connection = Rc::clone(&socket.connection);
         ready(Ok::<_, DispatchError>(ready_for_http(socket, connection)))
     })
@@ -87,7 +99,7 @@ fn encrypted(
     acceptor.set_handshake_timeout(shared.limits.request_time);
     let time = shared.limits.request_time;
     fn_service(move |stream: TcpStream| {
-        let socket = Socket::new(connection::open(stream, stalled_time, room));
+        let socket = Socket::new(connection::open(Transport::Tcp(stream), stalled_time, room));
         async move {
             match timeout(time, unless_plain(socket)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
                 Ok(socket) => Ok(socket),
@@ -127,7 +139,7 @@ type Opened<T> = (Paced<T>, Protocol, Option<SocketAddr>);
 
 fn ready_for_http<T>(io: T, connection: Rc<connection::Connection>) -> Opened<T> {
     let peer = connection.peer;
-    (Paced::new(io, connection), Protocol::Http1, Some(peer))
+    (Paced::new(io, connection), Protocol::Http1, peer)
 }
 
 fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(

@@ -76,8 +76,8 @@ def program():
 class Server:
     """One running psmonitor."""
 
-    def __init__(self, *arguments, wrapper=()):
-        if "--listen" not in arguments and "--port" not in arguments:
+    def __init__(self, *arguments, wrapper=(), listen=True):
+        if listen and "--listen" not in arguments and "--port" not in arguments:
             arguments = ("--listen", "127.0.0.1:0", *arguments)
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PSMONITOR_")}
         # Whatever this machine has in /etc is not the tests'.

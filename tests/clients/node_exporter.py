@@ -31,6 +31,9 @@ MISSING_LABELS = {
     ),
 }
 
+# The default of node_exporter where Debian has not changed it.
+MOUNT_POINTS = "^/(dev|proc|run/credentials/.+|sys|var/lib/docker/.+|var/lib/containers/storage/.+)($|/)"
+
 
 def first(table, name):
     return next((value for pattern, value in table.items() if re.fullmatch(pattern, name)), None)
@@ -66,6 +69,8 @@ def start_on_a_free_port(command, ready, log=subprocess.DEVNULL):
 def exporter(*arguments):
     """A node_exporter for the length of a block: its URL and its process."""
     path = need("prometheus-node-exporter", "prometheus-node-exporter")
+    # Debian's hides what is mounted below /mnt, /media and /run; this is what it does elsewhere, and what we do.
+    arguments = (f"--collector.filesystem.mount-points-exclude={MOUNT_POINTS}", *arguments)
     url, process = start_on_a_free_port([path, *arguments], "/")
     try:
         yield url, process

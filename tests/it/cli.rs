@@ -37,6 +37,8 @@ fn help_and_version() {
     for flag in Args::command().get_arguments().filter(|flag| !flag.is_hide_set()).filter_map(|flag| flag.get_long()) {
         assert!(text.contains(&format!("--{flag}")), "--help does not know --{flag}");
     }
+    // However the lines are broken.
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("[default: localhost]") && text.contains("[env: PSMONITOR_ADDRESS=]"), "{text}");
     let version = support::run(&["--version"]);
     assert_eq!(String::from_utf8_lossy(&version.stdout), format!("psmonitor {}\n", env!("CARGO_PKG_VERSION")));

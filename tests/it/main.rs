@@ -22,6 +22,8 @@
 //! | `matrix`   | every file of the machine missing, empty and garbage: its fields are null, nothing else changes     |
 //! | `names`    | what processes call themselves and were started with: no secret, no flood, nobody held up             |
 //! | `once`     | each source is read once a tick, whoever asks; one that hangs costs its own numbers                   |
+//! | `proxy`    | behind a proxy: the real client, the outer address, the path below which we stand                    |
+//! | `service`  | what systemd is told, sockets that it passes, UNIX sockets, the log for the journal                  |
 //! | `socket`   | no tests: WebSockets for the others                                                                 |
 //! | `sockets`  | twenty thousand sockets, and nobody waits for their list                                             |
 //! | `spoilt`   | one bad line of a kernel file costs its own values; what odd kernels and containers write             |
@@ -53,6 +55,8 @@ mod matrix;
 mod names;
 mod once;
 mod pipeline;
+mod proxy;
+mod service;
 mod socket;
 mod sockets;
 mod spoilt;

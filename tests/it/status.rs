@@ -185,6 +185,21 @@ fn a_unix_socket_is_asked() {
 }
 
 #[test]
+fn a_server_at_a_path_and_below_one_is_found_by_its_settings() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let listen = format!("unix:{}", folder.path().join("psmonitor.sock").display());
+    let mut server = Server::start(&["--listen", &listen, "--base-path", "/monitor"]);
+    assert_up(&status(&[&listen]), "its numbers are");
+    for listen in [listen, server.address().to_string()] {
+        let mut program = support::program(&["status"]);
+        program.env("PSMONITOR_LISTEN", &listen).env("PSMONITOR_BASE_PATH", "/monitor");
+        assert_up(&said(program.output().expect("it runs")), "its numbers are");
+    }
+    assert_up(&status(&[&format!("http://{}/monitor", server.address())]), "its numbers are");
+    server.assert_well();
+}
+
+#[test]
 fn a_wrong_url_is_told() {
     for (args, hint) in [
         (&["status", "localhost:4500"][..], "http://localhost:4500"),

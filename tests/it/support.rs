@@ -113,7 +113,7 @@ impl Server {
             stdout
         });
         let line = told.recv_timeout(PATIENCE).unwrap_or_default();
-        let address = line.split_once("http://").map(|(_, rest)| rest.trim().trim_end_matches('/'));
+        let address = line.split_once("http://").and_then(|(_, rest)| rest.trim().split('/').next());
         let address = address.map(|address| address.replace("localhost", "127.0.0.1"));
         let Some(address) = address.and_then(|address| address.parse().ok()) else {
             let _ = child.kill();

@@ -22,6 +22,7 @@ pub use text::Format;
 use text::Page;
 use writer::{Kind, Writer};
 
+use crate::model::exclude::Exclusions;
 use crate::model::own::OwnStats;
 use crate::model::{Snapshot, Subjects};
 
@@ -118,8 +119,9 @@ pub fn encode(
     own: &OwnStats,
     filter: Option<&[&str]>,
     format: Format,
+    exclusions: &Exclusions,
 ) -> Result<Vec<u8>, UnknownCollector> {
-    let mut page = Page::new(format);
+    let mut page = Page::new(format, exclusions);
     families(snapshot, own, filter, &mut page)?;
     Ok(page.finish())
 }

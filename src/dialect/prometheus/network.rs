@@ -7,7 +7,9 @@ use crate::model::network::NetClass;
 
 /// Counters of the interfaces. Loopback is left out, as `node_exporter` leaves it by default in Debian.
 pub fn netdev(writer: &mut Writer, snapshot: &Snapshot) {
-    let interfaces = snapshot.interfaces.as_deref().unwrap_or_default();
+    let is_told = |writer: &Writer, name: &str| name != LOOPBACK && !writer.exclusions().has_interface(name);
+    let interfaces = snapshot.interfaces.iter().flatten();
+    let interfaces: Vec<&Interface> = interfaces.filter(|interface| is_told(writer, &interface.name)).collect();
     type Pick = fn(&Interface) -> u64;
     let families: [(&str, &str, Pick); 16] = [
         ("receive_bytes", "Bytes received.", |i| i.received.bytes),
@@ -30,14 +32,15 @@ pub fn netdev(writer: &mut Writer, snapshot: &Snapshot) {
     for (name, help, pick) in families {
         let name = format!("node_network_{name}_total");
         let mut family = writer.family(&name, Kind::Counter, help);
-        for interface in interfaces.iter().filter(|interface| &*interface.name != LOOPBACK) {
+        for interface in &interfaces {
             family.sample(&[("device", &interface.name)], pick(interface));
         }
     }
-    let classes = snapshot.raw::<Vec<NetClass>>().map_or(&[][..], Vec::as_slice);
+    let classes = snapshot.raw::<Vec<NetClass>>().into_iter().flatten();
+    let classes: Vec<&NetClass> = classes.filter(|class| is_told(writer, &class.name)).collect();
     let name = "node_network_receive_nohandler_total";
     let mut family = writer.family(name, Kind::Counter, "Received packets that no protocol wanted.");
-    for class in classes.iter().filter(|class| &*class.name != LOOPBACK) {
+    for class in classes {
         family.maybe(&[("device", &class.name)], class.received_without_handler);
     }
 }
@@ -47,6 +50,8 @@ const LOOPBACK: &str = "lo";
 /// Properties of the interfaces, loopback among them.
 pub fn netclass(writer: &mut Writer, snapshot: &Snapshot) {
     let Some(classes) = snapshot.raw::<Vec<NetClass>>() else { return };
+    let classes: Vec<&NetClass> =
+        classes.iter().filter(|class| !writer.exclusions().has_interface(&class.name)).collect();
     type Pick = fn(&NetClass) -> Option<i64>;
     let families: [(&str, Kind, &str, Pick); 18] = [
         ("address_assign_type", Kind::Gauge, "How the address came to be.", |c| c.address_assign_type),
@@ -75,7 +80,7 @@ pub fn netclass(writer: &mut Writer, snapshot: &Snapshot) {
     for (name, kind, help, pick) in families {
         let name = format!("node_network_{name}");
         let mut family = writer.family(&name, kind, help);
-        for class in classes {
+        for class in &classes {
             family.maybe(&[("device", &class.name)], pick(class));
         }
     }

@@ -1,4 +1,4 @@
-//! Collectors `diskstats` and `filesystem`, with the exclusions that `node_exporter` has by default in Debian.
+//! Collectors `diskstats`, with the exclusions that `node_exporter` has by default, and `filesystem`, with those that are set.
 
 use std::collections::HashSet;
 
@@ -139,7 +139,7 @@ pub fn filesystem(writer: &mut Writer, snapshot: &Snapshot) {
     let mut seen = HashSet::new();
     let rows: Vec<Row<'_>> = rows(snapshot)
         .into_iter()
-        .filter(|row| !is_excluded_mount(row.1) && !EXCLUDED_TYPES.contains(&row.2))
+        .filter(|row| !writer.exclusions().has_mount(row.1, row.2))
         .filter(|row| seen.insert((row.0, row.1, row.2)))
         .collect();
     let mut family = |name: &str, help: &str, pick: &dyn Fn(Option<FilesystemUsage>) -> Option<u64>| {
@@ -168,42 +168,6 @@ fn rows<'s>(snapshot: &'s Snapshot) -> Vec<Row<'s>> {
     mounts.iter().filter_map(row).collect()
 }
 
-/// File systems that hold no data of their own, or whose numbers mean nothing.
-const EXCLUDED_TYPES: [&str; 24] = [
-    "autofs",
-    "binfmt_misc",
-    "bpf",
-    "cgroup",
-    "cgroup2",
-    "configfs",
-    "debugfs",
-    "devpts",
-    "devtmpfs",
-    "fusectl",
-    "hugetlbfs",
-    "iso9660",
-    "mqueue",
-    "nsfs",
-    "overlay",
-    "proc",
-    "procfs",
-    "pstore",
-    "rpc_pipefs",
-    "securityfs",
-    "selinuxfs",
-    "squashfs",
-    "sysfs",
-    "tracefs",
-];
-
-/// `^/(dev|proc|run|sys|mnt|media|var/lib/docker/.+|var/lib/containers/storage/.+)($|/)`.
-fn is_excluded_mount(path: &str) -> bool {
-    let below = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    let inside = |root: &str| path.strip_prefix(root).is_some_and(|rest| !rest.is_empty());
-    ["/dev", "/proc", "/run", "/sys", "/mnt", "/media"].into_iter().any(below)
-        || ["/var/lib/docker/", "/var/lib/containers/storage/"].into_iter().any(inside)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,16 +179,6 @@ mod tests {
         }
         for name in ["sda", "nvme0n1", "dm-0", "md127", "zram0", "mmcblk0p1", "sdaa1", "sr0", "vdA1", "nvmep1"] {
             assert!(!is_excluded_disk(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn mounts_below_the_system_directories_are_left_out() {
-        for path in ["/dev", "/dev/shm", "/run/user/1000", "/mnt/x", "/var/lib/docker/overlay2/a"] {
-            assert!(is_excluded_mount(path), "{path}");
-        }
-        for path in ["/", "/devices", "/home", "/var/lib/docker", "/srv/media", "/var/lib/docker/"] {
-            assert!(!is_excluded_mount(path), "{path}");
         }
     }
 }

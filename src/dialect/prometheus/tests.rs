@@ -1,5 +1,6 @@
 //! Tests of the page as a whole, on a snapshot of the running machine's tables.
 
+use crate::model::exclude::Exclusions;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,7 +69,7 @@ fn snapshot() -> Snapshot {
 
 fn page(filter: Option<&[&str]>, format: Format) -> String {
     let own = OwnStats { clients: vec![("psiod", 3)], frames_skipped: 5, ticks: 9, ..OwnStats::default() };
-    String::from_utf8(encode(&snapshot(), &own, filter, format).unwrap()).unwrap()
+    String::from_utf8(encode(&snapshot(), &own, filter, format, &Exclusions::default()).unwrap()).unwrap()
 }
 
 #[test]
@@ -143,7 +144,8 @@ fn a_filter_leaves_only_what_it_names() {
 
 #[test]
 fn an_unknown_collector_is_an_error_that_lists_the_known() {
-    let error = encode(&snapshot(), &OwnStats::default(), Some(&["cpu", "nope"]), Format::Text).unwrap_err();
+    let error = encode(&snapshot(), &OwnStats::default(), Some(&["cpu", "nope"]), Format::Text, &Exclusions::default())
+        .unwrap_err();
     assert_eq!(error.name, "nope");
     let text = error.to_string();
     assert!(text.contains("missing collector: nope") && text.contains("cpu, cpufreq, diskstats"), "{text}");
@@ -151,7 +153,7 @@ fn an_unknown_collector_is_an_error_that_lists_the_known() {
 
 #[test]
 fn an_empty_snapshot_tells_that_nothing_was_read() {
-    let page = encode(&Snapshot::default(), &OwnStats::default(), None, Format::Text).unwrap();
+    let page = encode(&Snapshot::default(), &OwnStats::default(), None, Format::Text, &Exclusions::default()).unwrap();
     let page = String::from_utf8(page).unwrap();
     assert_eq!(page.matches("node_scrape_collector_success{").count(), COLLECTORS.len());
     assert_eq!(page.matches("} 1\n").count(), 1, "only the build info:\n{page}");
@@ -196,7 +198,7 @@ fn the_families_are_all_that_the_page_is_made_of() {
     families(&snapshot, &own, None, &mut kept).unwrap();
     assert!(kept.0.len() > 100 && kept.0.iter().all(|family| !family.samples.is_empty()));
     for format in [Format::Text, Format::OpenMetrics] {
-        let mut page = Page::new(format);
+        let mut page = Page::new(format, &Exclusions::default());
         let writer: &mut Writer = &mut page;
         for KeptFamily { name, kind, help, samples } in &kept.0 {
             let mut family = writer.family(name, *kind, help);
@@ -205,7 +207,7 @@ fn the_families_are_all_that_the_page_is_made_of() {
                 family.sample(&labels, *value);
             }
         }
-        let (ours, theirs) = (encode(&snapshot, &own, None, format).unwrap(), page.finish());
+        let (ours, theirs) = (encode(&snapshot, &own, None, format, &Exclusions::default()).unwrap(), page.finish());
         assert!(ours == theirs, "{format:?}");
     }
     let mut nothing = Kept::default();

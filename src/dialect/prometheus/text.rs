@@ -5,6 +5,7 @@
 use std::io::Write;
 
 use super::writer::{Head, Kind, Labels, Sink, Value};
+use crate::model::exclude::Exclusions;
 
 /// Which of the two formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,13 +50,14 @@ impl Format {
 pub struct Page {
     out: Vec<u8>,
     format: Format,
+    exclusions: Exclusions,
 }
 
 impl Page {
-    /// An empty page.
+    /// An empty page, which leaves out what `exclusions` say.
     #[must_use]
-    pub fn new(format: Format) -> Self {
-        Self { out: Vec::with_capacity(64 << 10), format }
+    pub fn new(format: Format, exclusions: &Exclusions) -> Self {
+        Self { out: Vec::with_capacity(64 << 10), format, exclusions: exclusions.clone() }
     }
 
     /// The finished page.
@@ -107,6 +109,10 @@ impl Page {
 }
 
 impl Sink for Page {
+    fn exclusions(&self) -> &Exclusions {
+        &self.exclusions
+    }
+
     fn head(&mut self, head: Head<'_>) {
         let open = self.format == Format::OpenMetrics;
         // OpenMetrics names a counter's family without the `_total` that its samples carry.
@@ -151,7 +157,7 @@ mod tests {
     use crate::dialect::prometheus::writer::{Family, Writer};
 
     fn page(format: Format) -> String {
-        let mut page = Page::new(format);
+        let mut page = Page::new(format, &Exclusions::default());
         let writer: &mut Writer = &mut page;
         let mut family = writer.family("node_x_total", Kind::Counter, "A \"b\" \\ c\nd");
         family.sample(&[("device", "a\\b\"c\nd"), ("mode", "é")], 1_u64);

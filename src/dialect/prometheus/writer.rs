@@ -4,6 +4,10 @@
 //! A family is told to the sink with its first sample, so a family without samples leaves nothing behind. All samples of a
 //! family come together, as every format demands.
 
+use std::sync::LazyLock;
+
+use crate::model::exclude::Exclusions;
+
 /// What a family's numbers mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -70,8 +74,16 @@ pub struct Head<'a> {
     pub help: &'a str,
 }
 
+/// What is left out where a sink does not say otherwise.
+static USUAL: LazyLock<Exclusions> = LazyLock::new(Exclusions::default);
+
 /// What takes families: first a head, then its samples, at least one, then the next head.
 pub trait Sink {
+    /// What it wants to be left out.
+    fn exclusions(&self) -> &Exclusions {
+        &USUAL
+    }
+
     /// A family begins.
     fn head(&mut self, head: Head<'_>);
 

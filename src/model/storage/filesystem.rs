@@ -126,7 +126,10 @@ pub(in crate::model) fn derive(raw: &RawMount) -> Option<Filesystem> {
         minor: raw.major_minor.1,
         device_backed: raw.device_backed,
         stuck: matches!(raw.usage, Some(Err(ReadError::Stuck { .. }))),
-        usage: raw.usage.as_ref().and_then(|usage| usage.as_ref().ok()).copied().map(Into::into),
+        usage: raw.usage.as_ref().and_then(|usage| usage.as_ref().ok()).copied().map(|usage| {
+            // As the machine has it mounted: what we see may be read-only for us alone.
+            FilesystemUsage { read_only: raw.is_read_only(), ..usage.into() }
+        }),
     })
 }
 

@@ -17,11 +17,11 @@ use std::time::{Duration, Instant};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::RequestHead;
 use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use actix_web::rt::net::TcpStream;
 use actix_web::web::Bytes;
 use rustix::net::Shutdown;
 
 use super::connection_share::{self, Seat};
+use super::transport::Transport;
 use crate::limits::{ANSWER_PIECE_BYTES, READ_AHEAD_BYTES};
 use crate::server::machine::Machine;
 
@@ -49,7 +49,7 @@ const MOST_PER_WORKER: usize = 25_600;
 
 /// The socket of a connection. Owned by what actix reads and writes; everybody else holds it weakly, so that the
 /// descriptor is closed when actix has done with it. Borrowed for the time of one call, on one thread.
-pub type SharedStream = Rc<RefCell<TcpStream>>;
+pub type SharedStream = Rc<RefCell<Transport>>;
 
 /// How far what a WebSocket said is on its way to the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,12 +66,12 @@ enum Outgoing {
 #[derive(Debug)]
 pub struct Connection {
     /// Shutting it down ends the connection whatever state actix is in.
-    socket: Weak<RefCell<TcpStream>>,
+    socket: Weak<RefCell<Transport>>,
     is_cut: Cell<bool>,
     /// The client's address.
-    pub peer: SocketAddr,
+    pub peer: Option<SocketAddr>,
     /// The address that the client reached.
-    pub local: SocketAddr,
+    pub local: Option<SocketAddr>,
     answering: Cell<u32>,
     idle_since: Cell<Instant>,
     idle_limit: Cell<Duration>,
@@ -84,6 +84,8 @@ pub struct Connection {
     unwanted: Cell<u32>,
     /// Whether the kernel would not take what was written last.
     is_blocked: Cell<bool>,
+    /// Since when it takes nothing at all.
+    blocked_since: Cell<Option<Instant>>,
     /// How many bytes may still be read while a request is being answered: its body, and a few more.
     allowance: Cell<u64>,
     /// Whether what follows is no HTTP.
@@ -106,14 +108,9 @@ thread_local! {
 }
 
 /// To be called on the worker's thread for each accepted socket. `room` is how many the thread takes.
-pub fn open(stream: TcpStream, user_timeout: Duration, room: usize) -> (SharedStream, Rc<Connection>) {
-    // A client that takes nothing: the kernel gives up on unacknowledged data after this time.
-    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(&stream, user_timeout.as_millis() as u32) {
-        log::debug!("TCP_USER_TIMEOUT: {error}");
-    }
-    let _ = stream.set_nodelay(true);
-    let nobody = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-    let (peer, local) = (stream.peer_addr().unwrap_or(nobody), stream.local_addr().unwrap_or(nobody));
+pub fn open(stream: Transport, user_timeout: Duration, room: usize) -> (SharedStream, Rc<Connection>) {
+    stream.prepare(user_timeout);
+    let (peer, local) = stream.addresses();
     let stream = Rc::new(RefCell::new(stream));
     let connection = Rc::new(Connection {
         socket: Rc::downgrade(&stream),
@@ -128,6 +125,7 @@ pub fn open(stream: TcpStream, user_timeout: Duration, room: usize) -> (SharedSt
         stalled_time: user_timeout,
         unwanted: Cell::new(0),
         is_blocked: Cell::new(false),
+        blocked_since: Cell::new(None),
         allowance: Cell::new(0),
         is_upgraded: Cell::new(false),
         reader: RefCell::new(None),
@@ -154,7 +152,7 @@ fn make_room(room: usize) {
         let open: Vec<Rc<Connection>> = all.iter().filter_map(Weak::upgrade).filter(|one| one.is_open()).collect();
         let seats: Vec<Seat> = open.iter().map(|one| one.seat()).collect();
         for at in connection_share::to_leave(&seats, comfortable) {
-            log::debug!("{} makes room for another", open[at].peer);
+            log::debug!("{} makes room for another", open[at].peer_name());
             open[at].cut();
         }
     });
@@ -179,7 +177,7 @@ async fn keep_sweeping(room: usize) {
             all.retain(|connection| {
                 let Some(connection) = connection.upgrade() else { return false };
                 if connection.is_flooded() || connection.is_stalled() {
-                    log::debug!("{} takes too little and is cut off", connection.peer);
+                    log::debug!("{} takes too little and is cut off", connection.peer_name());
                     connection.cut();
                 }
                 if connection.answering.get() == 0
@@ -272,14 +270,18 @@ impl Connection {
     /// The kernel took so many bytes.
     pub fn has_written(&self, bytes: usize) {
         self.written.set(self.written.get().wrapping_add(bytes as u64));
+        self.blocked_since.set(None);
     }
 
     /// Whether the kernel takes no more, or has taken everything that actix has.
     pub fn set_blocked(&self, is_blocked: bool) {
         self.is_blocked.set(is_blocked);
         if is_blocked {
+            let since = self.blocked_since.get().unwrap_or_else(Instant::now);
+            self.blocked_since.set(Some(since));
             return;
         }
+        self.blocked_since.set(None);
         self.wake_reader();
         if self.outgoing.get() == Outgoing::Buffered {
             self.all_is_taken();
@@ -337,6 +339,11 @@ impl Connection {
     /// Whether the client has taken nothing of an answer for too long. Of a stream only the kernel can tell
     /// (`TCP_USER_TIMEOUT`), and it looks more and more seldom.
     fn is_stalled(&self) -> bool {
+        // Of a UNIX socket the kernel does not look at all.
+        let takes_nothing = |since: Instant| self.peer.is_none() && since.elapsed() >= self.stalled_time;
+        if self.blocked_since.get().is_some_and(takes_nothing) {
+            return true;
+        }
         self.is_whole.get() && self.sending_since.get().is_some_and(|since| since.elapsed() >= self.stalled_time)
     }
 
@@ -345,10 +352,15 @@ impl Connection {
         self.idle_limit.set(FAREWELL_LIMIT);
     }
 
-    /// The client's address with IPv4 addresses as such, also on a listener for both families.
-    #[must_use]
-    pub fn peer_ip(&self) -> IpAddr {
-        self.peer.ip().to_canonical()
+    /// The peer's address with IPv4 addresses as such, also on a listener for both families; the unspecified one on a UNIX
+    /// socket.
+    fn peer_ip(&self) -> IpAddr {
+        self.peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip().to_canonical())
+    }
+
+    /// What the log calls the peer.
+    fn peer_name(&self) -> String {
+        self.peer.map_or_else(|| "unix".to_owned(), |peer| peer.to_string())
     }
 
     /// Marks a request as being answered until the returned value is dropped. Of what follows its head only its own body

@@ -41,7 +41,9 @@ pub fn to_leave(seats: &[Seat], comfortable: usize) -> Vec<usize> {
         *count += 1;
         idle.extend(seat.idle_since.map(|since| Reverse((since, at))));
     }
-    let share = |address: IpAddr, count: usize| if address.is_loopback() { count / LOOPBACK_SHARE } else { count };
+    // The unspecified address is whoever came over a UNIX socket, a proxy most often.
+    let is_here = |address: IpAddr| address.is_loopback() || address.is_unspecified();
+    let share = |address: IpAddr, count: usize| if is_here(address) { count / LOOPBACK_SHARE } else { count };
     let mut owners: BinaryHeap<(usize, IpAddr)> =
         by_owner.iter().map(|(address, (count, _))| (share(*address, *count), *address)).collect();
     let mut leaving = Vec::with_capacity(wanted);

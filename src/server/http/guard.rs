@@ -15,10 +15,11 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpResponse, ResponseError, web};
 use uuid::Uuid;
 
+use super::client::Client;
 use super::connection::{AnsweringBody, Connection};
-use super::{bearer, host_of, is_upgrade};
+use super::{base_path, bearer, host_of, is_upgrade};
 use crate::auth::Auth;
-use crate::config::{AllowOrigins, Config};
+use crate::config::{AllowOrigins, Config, TrustedProxy};
 use crate::origin::{self, Origin};
 use crate::server::error::ApiError;
 use crate::worker::Registry;
@@ -67,8 +68,10 @@ pub struct Doors {
     pub workers: web::Data<Registry>,
     /// Most bytes of a request's head.
     pub head_bytes: usize,
-    /// Whether every connection is encrypted.
+    /// Whether every connection over TCP is encrypted.
     pub is_secure: bool,
+    /// The path below which the server stands; empty for none.
+    pub base_path: String,
     /// Who may use a path with a method; whether the request asks for a WebSocket comes last. The table of routes knows.
     pub access: fn(&Method, &str, bool) -> Access,
 }
@@ -89,6 +92,7 @@ impl Doors {
 pub struct Policy {
     hosts: Vec<String>,
     origins: AllowOrigins,
+    trusted: Vec<TrustedProxy>,
 }
 
 impl Policy {
@@ -99,7 +103,7 @@ impl Policy {
         let addresses = config.listen.iter().flat_map(|listen| &listen.addresses);
         let hosts = config.allow_hosts.iter().cloned().chain(named);
         let hosts = hosts.chain(addresses.filter(|a| !a.ip().is_unspecified()).map(|a| a.ip().to_string())).collect();
-        Self { hosts, origins: config.allow_origins.clone() }
+        Self { hosts, origins: config.allow_origins.clone(), trusted: config.trusted_proxies.clone() }
     }
 
     /// Whether `authority` (host with or without port) names this server as reached at `local`.
@@ -116,14 +120,15 @@ impl Policy {
         self.hosts.iter().any(|host| host.eq_ignore_ascii_case(name))
     }
 
-    /// Whether a page of `origin` may read what a request to `host` over `scheme` answers.
-    fn admits(&self, origin: &str, scheme: &str, host: &str, local: Option<std::net::IpAddr>) -> bool {
+    /// Whether a page of `origin` may read what a request to `host` over `scheme` answers. `is_here` says that the request
+    /// comes from this machine.
+    fn admits(&self, origin: &str, scheme: &str, host: &str, is_here: bool) -> bool {
         if self.origins == AllowOrigins::Any {
             return true;
         }
         let Some(page) = Origin::parse(origin) else { return false };
         let is_same = Origin::parse(&format!("{scheme}://{host}")).is_some_and(|own| own == page);
-        let both_loopback = local.is_some_and(|local| local.is_loopback()) && origin::is_loopback(page.host);
+        let both_loopback = is_here && origin::is_loopback(page.host);
         let listed = matches!(&self.origins, AllowOrigins::Listed(all) if all.iter().any(|one| Origin::parse(one).as_ref() == Some(&page)));
         is_same || both_loopback || listed
     }
@@ -131,27 +136,32 @@ impl Policy {
 
 /// The middleware.
 pub async fn guard(
-    req: ServiceRequest,
+    mut req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<AnsweringBody>, actix_web::Error> {
     let begin = Instant::now();
     let connection = req.conn_data::<Rc<Connection>>().cloned();
     let answering = connection.as_ref().map(|connection| connection.begin(req.head()));
+    let doors = req.app_data::<web::Data<Doors>>().cloned();
+    let length = req.path().len();
+    let moved = doors.as_ref().and_then(|doors| base_path::take_off(&mut req, &doors.base_path));
+    let is_below_base = req.path().len() < length;
     // A page that may ask may also read that it needs a token.
     let (origin, verdict) = match admit(&req, connection.as_deref()) {
-        Ok(origin) => (origin, authorize(&req)),
+        // Where the base path is tells nothing.
+        Ok(origin) => (origin, if moved.is_some() { Ok(()) } else { authorize(&req) }),
         Err(error) => (None, Err(error)),
     };
-    let mut response: ServiceResponse<BoxBody> = match verdict {
-        Err(error) => req.into_response(error.error_response()),
-        Ok(()) if req.method() == Method::OPTIONS => {
+    let mut response: ServiceResponse<BoxBody> = match (verdict, moved) {
+        (Err(error), _) => req.into_response(error.error_response()),
+        (Ok(()), Some(elsewhere)) => req.into_response(elsewhere),
+        (Ok(()), None) if req.method() == Method::OPTIONS => {
             let response = preflight(req.headers(), origin.is_some());
             req.into_response(response)
         }
-        Ok(()) => next.call(req).await?.map_into_boxed_body(),
+        (Ok(()), None) => next.call(req).await?.map_into_boxed_body(),
     };
-    let is_any =
-        response.request().app_data::<web::Data<Doors>>().is_some_and(|d| d.policy().origins == AllowOrigins::Any);
+    let is_any = doors.as_ref().is_some_and(|doors| doors.policy().origins == AllowOrigins::Any);
     dress(response.headers_mut(), origin, is_any);
     let is_upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     // Whoever offers another protocol (h2c, as some clients do) is answered in this one. actix takes all that follows for
@@ -165,12 +175,14 @@ pub async fn guard(
         connection.says_farewell();
     }
     // What the line is made of is only put together when somebody reads it.
-    if log::log_enabled!(target: ACCESS_LOG, log::Level::Info) {
+    let level = if response.status().as_u16() >= 400 { log::Level::Info } else { log::Level::Debug };
+    if log::log_enabled!(target: ACCESS_LOG, level) {
         let (request, status) = (response.request(), response.status().as_u16());
         let (method, path) = (request.method(), request.path());
+        let base = doors.as_ref().filter(|_| is_below_base).map_or("", |doors| &doors.base_path);
         let milliseconds = begin.elapsed().as_secs_f64() * 1000.0;
-        let peer = connection.map_or_else(|| "-".to_owned(), |connection| connection.peer.to_string());
-        log::info!(target: ACCESS_LOG, "{peer} {method} {path} {status} {milliseconds:.1} ms");
+        let client = Client::of_request(request);
+        log::log!(target: ACCESS_LOG, level, "{client} {method} {base}{path} {status} {milliseconds:.1} ms");
     }
     Ok(response.map_body(|_, body| AnsweringBody::new(body, answering, is_upgraded)))
 }
@@ -183,11 +195,14 @@ fn admit(req: &ServiceRequest, connection: Option<&Connection>) -> Result<Option
     if head + req.uri().path_and_query().map_or(0, |target| target.as_str().len()) > doors.head_bytes {
         return Err(ApiError::HeadTooLarge { limit: doors.head_bytes });
     }
-    let local = connection.map(|connection| connection.local.ip().to_canonical());
+    let client = Client::of(connection, req.headers(), &policy.trusted, doors.is_secure)?;
+    req.extensions_mut().insert(client.clone());
+    let local = connection.and_then(|connection| connection.local).map(|local| local.ip().to_canonical());
     let host = if is_nameless_check(req) { None } else { Some(host_of(req.headers())?) };
-    // A request in absolute form names the host a second time; both must be ours.
+    // A request in absolute form names the host a second time, and a proxy that one which its client called; all must be ours.
     let in_target = req.uri().authority().map(actix_web::http::uri::Authority::as_str);
-    if let Some(foreign) = host.into_iter().chain(in_target).find(|name| !policy.knows(name, local)) {
+    let mut names = host.into_iter().chain(in_target).chain(client.host.as_deref());
+    if let Some(foreign) = names.find(|name| !policy.knows(name, local)) {
         return Err(ApiError::Misdirected(format!(
             "this server is not known as {foreign:?}; if it should be, start it with --allow-host NAME"
         )));
@@ -197,9 +212,10 @@ fn admit(req: &ServiceRequest, connection: Option<&Connection>) -> Result<Option
         let is_foreign = policy.origins != AllowOrigins::Any && is_of_another_page(req, doors);
         return if is_foreign { Err(ApiError::Forbidden(ANOTHER_PAGE.to_owned())) } else { Ok(None) };
     };
-    let scheme = if doors.is_secure { "https" } else { "http" };
     let text = origin.to_str().unwrap_or_default();
-    if origins.next().is_some() || !policy.admits(text, scheme, host.unwrap_or_default(), local) {
+    let outer = client.host.as_deref().or(host).unwrap_or_default();
+    let is_here = client.is_local && local.is_some_and(|local| local.is_loopback());
+    if origins.next().is_some() || !policy.admits(text, client.scheme(), outer, is_here) {
         return Err(ApiError::Forbidden(format!(
             "pages from {text:?} may not read from this server; if they should, start it with --allow-origin ORIGIN"
         )));

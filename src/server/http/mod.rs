@@ -2,13 +2,16 @@
 //! no dialect and no stream's content.
 
 pub mod assets;
+pub mod base_path;
 pub mod body;
+pub mod client;
 pub mod connection;
 pub mod connection_share;
 pub mod guard;
 pub mod listener;
 pub mod paced;
 pub mod tls;
+pub mod transport;
 
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE};
 use actix_web::{HttpRequest, HttpResponse};
@@ -40,7 +43,7 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// The raw `Host`, exactly one. `X-Forwarded-Host` is whatever somebody wrote and is never looked at.
+/// The raw `Host`, exactly one. What a proxy forwards is [`client`]'s business.
 pub fn host_of(headers: &HeaderMap) -> Result<&str, ApiError> {
     let mut all = headers.get_all(HOST);
     let host = all.next().and_then(|host| host.to_str().ok()).filter(|host| !host.is_empty());

@@ -12,10 +12,11 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use actix_web::rt::net::{ActixStream, Ready, TcpStream};
+use actix_web::rt::net::{ActixStream, Ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connection::{Connection, SharedStream};
+use super::transport::Transport;
 use crate::limits::READ_PIECE_BYTES;
 
 /// The socket as actix or TLS reads and writes it.
@@ -34,12 +35,12 @@ impl Socket {
     /// The first byte that the client sends, which stays to be read; `None` when it sends nothing before the end.
     pub async fn first_byte(&self) -> io::Result<Option<u8>> {
         let mut byte = [0];
-        let count = poll_fn(|cx| self.stream.borrow().poll_peek(cx, &mut ReadBuf::new(&mut byte))).await?;
+        let count = poll_fn(|cx| self.stream.borrow().poll_first_byte(cx, &mut ReadBuf::new(&mut byte))).await?;
         Ok((count > 0).then_some(byte[0]))
     }
 
-    fn with<T>(&self, poll: impl FnOnce(Pin<&mut TcpStream>) -> T) -> T {
-        let stream: &RefCell<TcpStream> = &self.stream;
+    fn with<T>(&self, poll: impl FnOnce(Pin<&mut Transport>) -> T) -> T {
+        let stream: &RefCell<Transport> = &self.stream;
         poll(Pin::new(&mut stream.borrow_mut()))
     }
 }

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use crate::dialect::heartbeat as words;
 use crate::dialect::json_text;
 use crate::model::{ReadError, redact};
 use crate::server::error::ApiError;
-use crate::server::http::connection::Connection;
+use crate::server::http::client::Client;
 use crate::server::machine::Machine;
 
 /// How long the kernel may take to tell a command line: a process that is swapping can hold it up.
@@ -98,7 +97,7 @@ pub async fn process(
     }
     let gone = || ApiError::NotFound(format!("there is no process {asked}; /api/processes lists them"));
     let pid: u32 = asked.parse().map_err(|_| gone())?;
-    let is_local = req.conn_data::<Rc<Connection>>().is_some_and(|connection| connection.peer_ip().is_loopback());
+    let is_local = Client::of_request(&req).is_local;
     let may_see = is_local || req.extensions().get::<Identity>().is_some();
     let machine = machine.into_inner();
     let reading = reads.begin(pid, move || {

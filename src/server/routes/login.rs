@@ -1,6 +1,5 @@
 //! Carries psmonitor 2's words: the login, and the worker that belongs to a user.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
@@ -10,9 +9,9 @@ use serde_json::json;
 use crate::auth::{Auth, Identity, Refused};
 use crate::limits::Limits;
 use crate::server::error::ApiError;
-use crate::server::http::connection::Connection;
+use crate::server::http::body;
+use crate::server::http::client::{self, Client};
 use crate::server::http::guard::Doors;
-use crate::server::http::{body, host_of};
 use crate::worker::{LIFETIME, Registry};
 
 /// Body of `POST /authenticate`.
@@ -33,7 +32,7 @@ pub async fn authenticate(
     let Ok(Credentials { username, password }) = serde_json::from_slice(&body) else {
         return Err(ApiError::BadRequest("send JSON: {\"username\": \"...\", \"password\": \"...\"}".to_owned()));
     };
-    let address = req.conn_data::<Rc<Connection>>().map_or([0, 0, 0, 0].into(), |connection| connection.peer_ip());
+    let address = Client::of_request(&req).address;
     let (token, name) = auth.log_in(&username, password, address).await?;
     Ok(HttpResponse::Ok().json(json!({ "token": token, "user_id": &*name })))
 }
@@ -55,11 +54,12 @@ pub async fn worker(
     let id = workers
         .create(owner)
         .map_err(|full| ApiError::Unavailable { message: full.to_string(), retry_after: full.retry_after })?;
-    let scheme = if doors.is_secure { "wss" } else { "ws" };
-    let host = host_of(req.headers())?;
+    let client = Client::of_request(&req);
+    let scheme = if client.is_secure { "wss" } else { "ws" };
+    let (host, base) = (client::outer_host(&req, &client), &doors.base_path);
     Ok(HttpResponse::Ok().json(json!({
         "id": id.to_string(),
-        "url": format!("{scheme}://{host}/connect?id={id}{subscriber}"),
+        "url": format!("{scheme}://{host}{base}/connect?id={id}{subscriber}"),
         "message": format!("worker created; connect to its url within {} s", LIFETIME.as_secs()),
     })))
 }

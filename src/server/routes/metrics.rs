@@ -4,6 +4,7 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::dialect::prometheus::{self, Format};
+use crate::model::exclude::Exclusions;
 use crate::model::own::OwnStats;
 use crate::sampler::Sampler;
 use crate::server::error::ApiError;
@@ -18,13 +19,15 @@ pub async fn metrics(
     sampler: web::Data<Sampler>,
     workers: web::Data<Registry>,
     streams: web::Data<Streams>,
+    exclusions: web::Data<Exclusions>,
 ) -> Result<HttpResponse, ApiError> {
     let accept = req.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let format = Format::from_accept(accept.unwrap_or_default());
     let wanted: Vec<&str> =
         query.iter().filter(|(key, _)| key == "collect[]").map(|(_, collector)| collector.as_str()).collect();
     let frame = sampler.latest(prometheus::NEEDS).await?;
-    match prometheus::encode(frame.snapshot(), &own(&sampler, &workers, &streams.gate), Some(&wanted), format) {
+    let own = own(&sampler, &workers, &streams.gate);
+    match prometheus::encode(frame.snapshot(), &own, Some(&wanted), format, &exclusions) {
         Ok(page) => Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, format.content_type())).body(page)),
         Err(unknown) => Err(ApiError::BadRequest(unknown.to_string())),
     }

@@ -1,6 +1,5 @@
 //! Carries psiod's words: commands and answers over the WebSocket at `/`, and the one command that does something.
 
-use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
@@ -17,7 +16,7 @@ use crate::dialect::psmonitor::AT_CAPACITY;
 use crate::sampler::Sampler;
 use crate::server::error::ApiError;
 use crate::server::http::bearer;
-use crate::server::http::connection::Connection;
+use crate::server::http::client;
 use crate::server::machine::Machine;
 use crate::server::stream::Streams;
 use crate::server::stream::stream_limits::{Kind, Pass};
@@ -50,14 +49,14 @@ pub fn connect(
     psiod: web::Data<Psiod>,
     streams: &Streams,
 ) -> Result<HttpResponse, ApiError> {
-    let connection = req.conn_data::<Rc<Connection>>();
+    let asking = client::Client::of_request(req);
     let client = Client {
-        address: connection.map_or_else(|| "-".to_owned(), |connection| connection.peer.to_string()),
+        address: asking.to_string(),
         token: bearer(req.headers())
             .filter(|_| req.extensions().get::<Identity>().is_some())
             .map(|token| Secret(token.to_owned())),
     };
-    let address = connection.map_or([0, 0, 0, 0].into(), |connection| connection.peer_ip());
+    let address = asking.address;
     let (response, mut socket) = websocket::accept(req, &mut payload.into_inner(), streams)?;
     let pass = streams.gate.enter(Kind::Psiod, address);
     actix_rt::spawn(async move {

@@ -1,7 +1,6 @@
 //! Carries psmonitor's words: workers and the stream.
 
 use std::borrow::Cow;
-use std::rc::Rc;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -15,7 +14,8 @@ use crate::dialect::psmonitor as words;
 use crate::limits::Limits;
 use crate::sampler::{Sampler, Stride};
 use crate::server::error::ApiError;
-use crate::server::http::connection::Connection;
+use crate::server::http::client::Client;
+use crate::server::http::guard::Doors;
 use crate::server::http::{body, is_upgrade};
 use crate::server::stream::stream_limits::{Kind, Pass};
 use crate::server::stream::websocket::{self, Event, Gone, Socket};
@@ -31,6 +31,7 @@ pub async fn create(
     payload: web::Payload,
     limits: web::Data<Limits>,
     workers: web::Data<Registry>,
+    doors: web::Data<Doors>,
 ) -> Result<HttpResponse, ApiError> {
     let body = body::read(&req, payload, &limits).await?;
     if let Some(action) = report_action(&body) {
@@ -43,7 +44,7 @@ pub async fn create(
         Ok(id) => HttpResponse::Ok().json(json!({
             "id": id.to_string(),
             "status": null,
-            "url": format!("/connect?id={id}"),
+            "url": format!("{}/connect?id={id}", doors.base_path),
             "message": format!("worker created; connect to its url within {} s", LIFETIME.as_secs()),
         })),
         Err(full) => HttpResponse::ServiceUnavailable()
@@ -92,7 +93,7 @@ pub async fn connect(
         return Err(ApiError::BadRequest("name the worker: POST / gives an id, connect to /connect?id=ID".to_owned()));
     };
     let interval = wanted_interval(&sampler, query.interval.as_deref())?;
-    let address = req.conn_data::<Rc<Connection>>().map_or([0, 0, 0, 0].into(), |connection| connection.peer_ip());
+    let address = Client::of_request(&req).address;
     let (response, mut socket) = websocket::accept(&req, &mut payload.into_inner(), &streams)?;
     let pass = streams.gate.enter(Kind::Psmonitor, address);
     let claim = || id.parse::<Uuid>().ok().and_then(|id| workers.claim(&id));

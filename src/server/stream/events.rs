@@ -3,7 +3,6 @@
 //! The stream is pulled: actix asks for the next piece only when the client has taken the one before, so a slow client
 //! skips events and costs nothing.
 
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -21,7 +20,7 @@ use super::stream_limits::{Kind, Pass};
 use crate::model::{Answer, Subjects};
 use crate::sampler::{Frame, Sampler, StandsStill, Stride, Watch};
 use crate::server::error::ApiError;
-use crate::server::http::connection::Connection;
+use crate::server::http::client::Client;
 
 /// A comment goes out this often, so that proxies keep the connection open however rare the events are.
 const COMMENT_EVERY: Duration = Duration::from_secs(12);
@@ -86,8 +85,7 @@ pub fn respond(
     if req.method() == Method::HEAD {
         return Ok(HttpResponse::Ok().insert_header(KIND).finish());
     }
-    let connection = req.conn_data::<Rc<Connection>>();
-    let address = connection.map_or([0, 0, 0, 0].into(), |connection| connection.peer_ip());
+    let address = Client::of_request(req).address;
     let pass = streams.gate.enter(events.kind, address).map_err(|_| ApiError::Unavailable {
         message: "the server is at full capacity; try again later".to_owned(),
         retry_after: RETRY_AFTER,

@@ -86,7 +86,7 @@ impl Gate {
         let limit = self.limit.load(Ordering::Relaxed);
         let one_more = |count: usize| (count < limit).then_some(count + 1);
         self.all.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).map_err(|_| Full)?;
-        if !address.is_loopback() {
+        if is_counted(address) {
             let mut count = self.by_address.entry(address).or_insert(0);
             if *count >= self.limit_per_address.load(Ordering::Relaxed) {
                 drop(count);
@@ -99,11 +99,23 @@ impl Gate {
         Ok(Pass { gate: Arc::clone(self), kind, address })
     }
 
+    /// Streams of all kinds now.
+    #[must_use]
+    pub fn all(&self) -> usize {
+        self.all.load(Ordering::Relaxed)
+    }
+
     /// Streams of one kind now.
     #[must_use]
     pub fn count(&self, kind: Kind) -> usize {
         self.by_kind[kind as usize].load(Ordering::Relaxed)
     }
+}
+
+/// Whether streams of this address are counted: not those of this machine, whose proxy serves many. The unspecified address
+/// is whoever came over a UNIX socket.
+fn is_counted(address: IpAddr) -> bool {
+    !address.is_loopback() && !address.is_unspecified()
 }
 
 /// One stream's place. Dropping it makes room.
@@ -117,7 +129,7 @@ pub struct Pass {
 impl Drop for Pass {
     fn drop(&mut self) {
         self.gate.by_kind[self.kind as usize].fetch_sub(1, Ordering::Relaxed);
-        if !self.address.is_loopback()
+        if is_counted(self.address)
             && let Entry::Occupied(mut entry) = self.gate.by_address.entry(self.address)
         {
             *entry.get_mut() -= 1;

@@ -5,12 +5,13 @@
 //! in. Tests keep it true: here that it lists the routes and who may use them, outside that real answers fit its schemas.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use actix_web::http::header::{CACHE_CONTROL, ETAG};
 use actix_web::web::Bytes;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, web};
 
+use crate::server::http::guard::Doors;
 use crate::server::http::{self, assets};
 
 const DOCUMENT: &str = include_str!("document.json");
@@ -25,6 +26,7 @@ const SCHEMAS: [&str; 5] = [
 
 /// What stands in `document.json` for the parts; each once.
 const VERSION_MARK: &str = "PROGRAM_VERSION";
+const SERVER_MARK: &str = "\"url\": \"/\"";
 const PATHS_MARK: &str = "\"PATHS\"";
 const SCHEMAS_MARK: &str = "\"SCHEMAS\": \"SCHEMAS\"";
 
@@ -34,16 +36,20 @@ struct Served {
 }
 
 /// Made at the first request, the same until the program ends.
-static SERVED: LazyLock<Served> = LazyLock::new(|| {
+static SERVED: OnceLock<Served> = OnceLock::new();
+
+/// The document of a server that stands below `base`.
+fn made(base: &str) -> Served {
     let schemas: Vec<&str> = SCHEMAS.iter().map(|file| members(file)).collect();
     let text = DOCUMENT
         .replacen(VERSION_MARK, env!("CARGO_PKG_VERSION"), 1)
+        .replacen(SERVER_MARK, &format!("\"url\": \"{base}/\""), 1)
         .replacen(PATHS_MARK, PATHS.trim_end(), 1)
         .replacen(SCHEMAS_MARK, &schemas.join(","), 1);
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     Served { entity_tag: format!("\"{:016x}\"", hasher.finish()), text: text.into() }
-});
+}
 
 /// The members of a JSON object, without the braces around them.
 fn members(object: &str) -> &str {
@@ -53,7 +59,9 @@ fn members(object: &str) -> &str {
 
 /// `GET /api/v1/openapi.json`.
 pub async fn document(req: HttpRequest) -> HttpResponse {
-    let tag = &*SERVED.entity_tag;
+    let doors = req.app_data::<web::Data<Doors>>();
+    let served = SERVED.get_or_init(|| made(doors.map_or("", |doors| &doors.base_path)));
+    let tag = &*served.entity_tag;
     if assets::is_known(&req, tag) {
         return HttpResponse::NotModified().insert_header((ETAG, tag)).finish();
     }
@@ -61,7 +69,7 @@ pub async fn document(req: HttpRequest) -> HttpResponse {
         .insert_header(http::JSON)
         .insert_header((ETAG, tag))
         .insert_header((CACHE_CONTROL, "no-cache"))
-        .body(SERVED.text.clone())
+        .body(served.text.clone())
 }
 
 #[cfg(test)]
@@ -81,7 +89,7 @@ mod tests {
     const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
     fn parsed() -> Value {
-        serde_json::from_slice(&SERVED.text).unwrap()
+        serde_json::from_slice(&made("").text).unwrap()
     }
 
     /// Method, path, operation.
