@@ -89,7 +89,7 @@ fn a_server_that_is_not_there_or_stands_still_is_down() {
     server.signal(rustix::process::Signal::STOP);
     let begin = Instant::now();
     assert_down(&status(&[&format!("http://{}", server.address())]), "in time");
-    assert!(begin.elapsed() < support::PATIENCE, "it waits too long");
+    assert!(begin.elapsed() < Duration::from_secs(20), "it waits too long: {:?}", begin.elapsed());
 }
 
 /// The text beside the first path that the request begins with.
