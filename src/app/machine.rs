@@ -8,13 +8,21 @@ use crate::server::machine::Machine;
 #[derive(Debug)]
 pub struct Local {
     paths: Paths,
+    container: Option<&'static str>,
 }
 
 impl Local {
     /// The machine below these paths.
     #[must_use]
     pub fn new(paths: Paths) -> Self {
-        Self { paths }
+        Self { container: collect::container(&paths), paths }
+    }
+}
+
+impl Local {
+    /// What keeps the container whose view is shown, if it is one.
+    pub fn container(&self) -> Option<&'static str> {
+        self.container
     }
 }
 
@@ -29,6 +37,10 @@ impl Machine for Local {
 
     fn is_own(&self) -> bool {
         self.paths.is_live()
+    }
+
+    fn is_container(&self) -> bool {
+        self.container.is_some()
     }
 
     fn descriptors(&self) -> (u64, usize) {

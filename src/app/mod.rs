@@ -162,6 +162,12 @@ impl App {
         let clock = actix_rt::spawn(clock);
         let addresses = bound.addresses();
         let machine = Arc::new(Local::new(config.paths.clone()));
+        if let Some(system) = machine.container() {
+            log::info!(
+                "this is a container's view ({system}): processes, mounts and network are the container's, CPU and memory the \
+                 machine's, with the container's limits beside them; --procfs, --sysfs and --rootfs show the machine"
+            );
+        }
         let server = bound.serve(
             config,
             sampler.clone(),

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::registry::{Every, FACTS_AGE, PROCESSES_KEPT, Source};
 use super::{
-    Paths, address, arp, clock, conntrack, cpu, cpufreq, cpuinfo, disk, dmi, entropy, filefd, filesystem, host, hwmon,
-    link, load, memory, netstat, network, os_release, own, power_supply, pressure, process, schedstat, selinux, socket,
-    sockstat, softnet, thermal, throttle, timex, udev, uname, uptime, vmstat, wireless,
+    Paths, address, arp, cgroup, clock, conntrack, cpu, cpufreq, cpuinfo, disk, dmi, entropy, filefd, filesystem, host,
+    hwmon, link, load, memory, netstat, network, os_release, own, power_supply, pressure, process, schedstat, selinux,
+    socket, sockstat, softnet, thermal, throttle, timex, udev, uname, uptime, vmstat, wireless,
 };
 use crate::model::system::RawUptime;
 use crate::model::{Subjects, hold};
@@ -110,6 +110,7 @@ fn lanes(paths: &Paths, cpuinfo: cpuinfo::Reader) -> Vec<Source> {
 
 /// What only `/metrics` tells, in one lane beside the tick's.
 fn tables(paths: &Paths, os_release: os_release::Reader) -> Vec<Source> {
+    let mut cgroup = cgroup::Reader::new(paths);
     let mut clock = clock::Reader::new(paths);
     let mut conntrack = conntrack::Reader::new(paths);
     let mut dmi = dmi::Reader::new(paths);
@@ -126,6 +127,7 @@ fn tables(paths: &Paths, os_release: os_release::Reader) -> Vec<Source> {
     let mut filefd = filefd::reader(paths);
     let all = Subjects::TABLES;
     vec![
+        Source::new("cgroup", Subjects::CONTAINER, move |_, faults| cgroup.read(faults)),
         Source::new("clock", all, move |_, _| clock.read()),
         Source::new("conntrack", all, move |_, faults| conntrack.read(faults)),
         Source::new("dmi", all, move |_, _| dmi.read()),

@@ -14,6 +14,8 @@ mod attributes;
 #[cfg(target_os = "linux")]
 mod below;
 #[cfg(target_os = "linux")]
+pub mod cgroup;
+#[cfg(target_os = "linux")]
 pub mod clock;
 #[cfg(target_os = "linux")]
 pub mod conntrack;
@@ -157,6 +159,16 @@ fn probe_files(paths: &Paths) -> Reading<()> {
         }
     }
     first.map_or(Ok(()), Err)
+}
+
+/// What keeps the container whose numbers these are, where they are a container's.
+#[must_use]
+pub fn container(paths: &Paths) -> Option<&'static str> {
+    match paths.readers {
+        #[cfg(target_os = "linux")]
+        Readers::Linux => cgroup::container(paths),
+        Readers::Portable => None,
+    }
 }
 
 /// The name of process `pid`, as in the process table. [`crate::model::ReadError::Vanished`] when there is no such process.

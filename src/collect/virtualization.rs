@@ -53,18 +53,19 @@ const CONTAINERS: [(&str, &str); 8] = [
 /// Looks at the machine below `paths`. The inner shell counts: a container on a virtual machine is a container.
 #[must_use]
 pub fn detect(paths: &Paths) -> Virtualization {
-    container(paths).or_else(|| machine(paths)).unwrap_or_default()
+    container(paths).map(guest).or_else(|| machine(paths)).unwrap_or_default()
 }
 
-fn container(paths: &Paths) -> Option<Virtualization> {
-    let named = |text: &str| CONTAINERS.iter().find(|(word, _)| text.contains(word)).map(|(_, name)| guest(name));
+/// What keeps this container, if it is one.
+pub(super) fn container(paths: &Paths) -> Option<&'static str> {
+    let named = |text: &str| CONTAINERS.iter().find(|(word, _)| text.contains(word)).map(|(_, name)| *name);
     // systemd inside a container writes the manager's name here.
     let written = paths.root("run/systemd/container").read_word().ok().flatten();
     if let Some(told) = written.as_deref().and_then(named) {
         return Some(told);
     }
     if paths.root("run/.containerenv").read_text().is_ok() {
-        return Some(guest("podman"));
+        return Some("podman");
     }
     // A control group version 1 that no name space hides: `4:memory:/docker/<id>`.
     let groups = read_text(&paths.proc("1/cgroup")).unwrap_or_default();
@@ -77,11 +78,11 @@ fn container(paths: &Paths) -> Option<Virtualization> {
     let of_first = (!paths.is_live()).then(|| read_text(&paths.proc("1/mountinfo")).ok()).flatten();
     let mounts = of_first.or_else(|| read_text(&paths.proc("self/mountinfo")).ok()).unwrap_or_default();
     if paths.root(".dockerenv").read_text().is_ok() && !root_is_a_device(&mounts) {
-        return Some(guest("docker"));
+        return Some("docker");
     }
     read_text(&paths.proc("sys/kernel/osrelease"))
         .is_ok_and(|text| text.to_ascii_lowercase().contains("microsoft"))
-        .then(|| guest("wsl"))
+        .then_some("wsl")
 }
 
 /// Whether the last mount at `/` is of a device below `/dev` (`proc_pid_mountinfo(5)`: after a lone dash come type and source).

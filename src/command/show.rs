@@ -34,6 +34,14 @@ impl Part {
         }
     }
 
+    /// What its table shows beside what stands in the JSON.
+    fn needs(self) -> Subjects {
+        match self {
+            Self::Memory => self.answer().needs.with(Subjects::CONTAINER),
+            _ => self.answer().needs,
+        }
+    }
+
     fn table(self, snapshot: &Snapshot) -> Table {
         match self {
             Self::Cpu => statistics::cpu(snapshot),
@@ -52,7 +60,7 @@ impl Part {
 /// What was typed wrong, and what the system says to the writing.
 pub fn show(part: Part, wanted: &Show, mut read: impl FnMut(Subjects) -> Snapshot) -> Result<(), StartupError> {
     let every = wanted.watch.as_deref().map(interval).transpose()?;
-    let needs = part.answer().needs;
+    let needs = part.needs();
     let mut due = Instant::now();
     if part == Part::Cpu {
         // One reading tells of the time since boot alone.

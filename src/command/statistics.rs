@@ -36,7 +36,7 @@ pub fn cpu(snapshot: &Snapshot) -> Table {
     table
 }
 
-/// Memory and swap.
+/// Memory and swap, and what a container may use of both.
 pub fn memory(snapshot: &Snapshot) -> Table {
     let titles = ["TOTAL", "USED", "USED%", "AVAILABLE", "FREE", "CACHED"].map(|title| (title, Right));
     let mut table = Table::new(&[&[("", Left)][..], &titles].concat());
@@ -62,6 +62,18 @@ pub fn memory(snapshot: &Snapshot) -> Table {
         bytes(swap.and_then(|swap| swap.free_bytes)),
         Cell::new(None::<&str>),
     ]);
+    if let Some(container) = &snapshot.container {
+        let none = || Cell::new(None::<&str>);
+        table.push(vec![
+            Cell::new(Some("container")),
+            bytes(container.memory_limit_bytes),
+            bytes(container.memory_used_bytes),
+            percent(container.memory_used_ratio).tinted(Tint::of(container.memory_used_ratio)),
+            none(),
+            none(),
+            none(),
+        ]);
+    }
     table
 }
 
@@ -186,6 +198,7 @@ fn sized(bytes: f64) -> String {
 mod tests {
     use super::*;
     use crate::dialect::testing::snapshot;
+    use crate::model::container::Container;
 
     fn lines(table: &Table) -> Vec<String> {
         table.lines(100, 99, false)
@@ -233,6 +246,18 @@ mod tests {
         assert_eq!(found[2], "40002  root        1.2%  156.3 MiB  naïve-\u{fffd}", "then by memory");
         assert_eq!(found.last().map(String::as_str), Some("40001  -              -  156.3 MiB  nginx"));
         assert_eq!(found.len(), 8);
+    }
+
+    #[test]
+    fn a_container_has_a_row_of_its_own() {
+        let container = Container {
+            memory_limit_bytes: Some(512 << 20),
+            memory_used_bytes: Some(480 << 20),
+            memory_used_ratio: Some(0.9375),
+            ..Container::default()
+        };
+        let found = lines(&memory(&Snapshot { container: Some(container), ..snapshot() }));
+        assert_eq!(found[3], "container  512.0 MiB  480.0 MiB  93.8%          -          -          -");
     }
 
     #[test]

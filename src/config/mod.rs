@@ -207,13 +207,14 @@ impl Config {
         ))
     }
 
-    /// Where a client on this machine finds the server; ends with a slash.
+    /// Where a client on this machine finds the server, without the base path: a URL that ends with a slash, or `unix:PATH`
+    /// where it listens at no address.
     #[must_use]
     pub fn own_url(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
-        let first = self.listen.first();
-        let port = first.and_then(|listen| listen.addresses.first()).map_or(defaults::PORT, std::net::SocketAddr::port);
-        first.map_or_else(|| format!("{scheme}://localhost:{port}/"), |listen| listen.url(scheme, port))
+        let by_address = self.listen.iter().find_map(|listen| Some((listen, listen.addresses.first()?.port())));
+        let by_path = || self.listen.iter().flat_map(Listen::names).next().unwrap_or_default();
+        by_address.map_or_else(by_path, |(listen, port)| listen.url(scheme, port))
     }
 
     /// Whether every address is a loopback address.

@@ -26,7 +26,8 @@ const NEEDS_VITALS: Subjects = Subjects::INTERFACES
     .with(Subjects::WIRELESS)
     .with(Subjects::FILESYSTEMS)
     .with(Subjects::SENSORS)
-    .with(Subjects::FREQUENCY);
+    .with(Subjects::FREQUENCY)
+    .with(Subjects::CONTAINER);
 
 /// Body of `GET /api/v1/snapshot`.
 fn snapshot(snapshot: &Snapshot) -> String {
@@ -56,7 +57,7 @@ mod tests {
     use crate::model::Snapshot;
 
     /// A number whose name has none of these ends would leave its reader guessing.
-    const UNITS: [&str; 12] = [
+    const UNITS: [&str; 13] = [
         "_bytes",
         "_seconds",
         "_ratio",
@@ -69,6 +70,7 @@ mod tests {
         "mhz",
         "celsius",
         "_ratios",
+        "_cores",
     ];
 
     #[test]

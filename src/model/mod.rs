@@ -9,6 +9,7 @@
 
 pub mod answer;
 pub mod average;
+pub mod container;
 pub mod cpu;
 pub mod exclude;
 pub mod hardware;
@@ -36,6 +37,7 @@ use std::time::Duration;
 use serde::Serialize;
 use smol_str::SmolStr;
 
+use container::{Container, RawContainer};
 use cpu::{Cpu, RawClocks, RawCpu};
 use hardware::{HwmonChip, PowerSupply, Sensors, Thermal};
 use load::{Load, RawLoad};
@@ -121,6 +123,8 @@ pub struct Snapshot {
     /// Sockets. Raw already: there is nothing to derive.
     #[serde(skip)]
     pub sockets: Option<Arc<RawSockets>>,
+    /// What this container may use. `None` on a machine, and where another machine's `/proc` is watched.
+    pub container: Option<Container>,
     /// How each reader fared.
     pub readers: Vec<Run>,
     /// The readings that all this was made of, for dialects that tell a source as it stands.
@@ -168,6 +172,7 @@ pub fn derive(sample: &Sample) -> Snapshot {
         interfaces: readings.pair::<Vec<RawInterfaceCounters>>().map(|pair| network::interface::derive(&pair, links)),
         wireless: readings.value::<Vec<RawWireless>>().map(|list| list.iter().map(network::wireless::derive).collect()),
         sensors,
+        container: readings.value::<RawContainer>().map(|raw| container::derive(raw)),
         processes: process::derive(sample),
         sockets: readings.value::<RawSocketTables>().and_then(|tables| tables.sockets.clone()),
         // Two readings do not tell of minutes: the sampler, which sees them all, fills these in.

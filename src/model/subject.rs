@@ -32,6 +32,9 @@ impl Subjects {
     /// What each process reads and writes, its command line, and what it waited for disks. Includes [`Self::ALL_PROCESSES`].
     pub const PROCESS_DETAILS: Self = Self(1 << 9 | 1 << 1 | 1);
 
+    /// Limits of the container that this program runs in.
+    pub const CONTAINER: Self = Self(1 << 10);
+
     /// Both sets together.
     #[must_use]
     pub const fn with(self, other: Self) -> Self {

@@ -14,6 +14,9 @@ pub trait Machine: Send + Sync {
     /// Whether the processes that are shown are those that a signal from here reaches. Waits for nothing.
     fn is_own(&self) -> bool;
 
+    /// Whether what is shown is a container's view, not a machine's. Waits for nothing.
+    fn is_container(&self) -> bool;
+
     /// How many descriptors this process may have open, and how many of them the readers of processes may keep. Waits for
     /// nothing.
     fn descriptors(&self) -> (u64, usize);

@@ -183,7 +183,7 @@ def test_every_number_of_the_snapshot_has_a_unit(document):
         "parent_pid uid threads nice bytes soft_interrupts physical_cores pid_max sleeping disk_sleep stopped zombie idle "
         "other".split()
     )
-    unit = re.compile(r"(bytes|seconds|ratio|per_second|mhz|celsius|dbm|kibibytes|rpm|bits)$")
+    unit = re.compile(r"(bytes|seconds|ratio|per_second|mhz|celsius|dbm|kibibytes|rpm|bits|cores)$")
     bare = []
     for pointer, schema in schemas_within(document["components"]["schemas"]):
         if not pointer.startswith("/Snapshot"):

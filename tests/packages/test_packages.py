@@ -83,7 +83,8 @@ def test_debian_files(deb):
     assert os.readlink(deb / "usr/bin/psmonitor-headless") == "psmonitor"
     assert (deb / "DEBIAN/conffiles").read_text().split() == ["/etc/psmonitor/psmonitor.toml"]
     assert run(deb / "usr/bin/psmonitor-headless", "--version") == f"psmonitor {CARGO['version']}\n"
-    assert "systemd-sysusers" in (deb / "DEBIAN/postinst").read_text(), "the user is made before the service starts"
+    postinst = (deb / "DEBIAN/postinst").read_text()
+    assert postinst.index("systemd-sysusers") < postinst.index("deb-systemd-invoke start"), "the user comes first"
     with gzip.open(deb / "usr/share/doc/psmonitor/changelog.Debian.gz", "rt") as text:
         newest = text.readline()
     assert newest.startswith(f"psmonitor ({CARGO['version']}-1) "), "packaging/debian/changelog has no entry for this version"

@@ -21,7 +21,7 @@ use crate::model::{Faults, ReadError, Reading, Subjects};
 pub(super) use process::{command_line, name};
 
 /// Readers of Linux that have no counterpart here. `udev` is not named: it adds to the disks, which are told without it.
-const MISSING: [(&str, Subjects); 19] = [
+const MISSING: [(&str, Subjects); 20] = [
     ("vmstat", Subjects::VITALS),
     ("pressure", Subjects::VITALS),
     ("wireless", Subjects::WIRELESS),
@@ -29,6 +29,7 @@ const MISSING: [(&str, Subjects); 19] = [
     ("thermal", Subjects::SENSORS),
     ("power_supply", Subjects::TABLES.with(Subjects::SENSORS)),
     ("process_details", Subjects::PROCESS_DETAILS.without(Subjects::ALL_PROCESSES)),
+    ("cgroup", Subjects::CONTAINER),
     ("clock", Subjects::TABLES),
     ("conntrack", Subjects::TABLES),
     ("entropy", Subjects::TABLES),

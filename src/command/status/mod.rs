@@ -79,9 +79,14 @@ impl Server {
             });
         }
         let config = Config::from_typed(typed)?;
-        let base = config.own_url();
+        let shown = config.own_url();
+        let (mut base, unix) = parse(&shown)?;
+        let below = config.base_path.trim_matches('/');
+        if !below.is_empty() {
+            base = format!("{base}{below}/");
+        }
         let own = config.tls.map(|files| ("--tls-cert", files.cert));
-        Ok(Self { shown: base.clone(), base, unix: None, believed: ca.or(own), secrets: config.secrets })
+        Ok(Self { shown, base, unix, believed: ca.or(own), secrets: config.secrets })
     }
 
     fn ask(&self) -> Result<Answer, StartupError> {

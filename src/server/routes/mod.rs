@@ -22,6 +22,7 @@ use crate::server::error::ApiError;
 use crate::server::http::assets;
 pub use crate::server::http::guard::Access;
 use crate::server::http::is_upgrade;
+use crate::server::machine::Machine;
 use crate::server::stream::Streams;
 pub use heartbeat::ProcessReads;
 pub use metrics::own as own_stats;
@@ -175,10 +176,11 @@ async fn index(
     assets::index(&req)
 }
 
-/// `GET /healthz`: whether the sampler is alive, and nothing else.
-async fn health(sampler: web::Data<Sampler>) -> HttpResponse {
+/// `GET /healthz`: whether the sampler is alive, whether what it sees is a container, and nothing else.
+async fn health(sampler: web::Data<Sampler>, machine: web::Data<dyn Machine>) -> HttpResponse {
     if sampler.is_alive() {
-        HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n")
+        let body = if machine.is_container() { "ok (a container's view)\n" } else { "ok\n" };
+        HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(body)
     } else {
         HttpResponse::ServiceUnavailable().content_type("text/plain; charset=utf-8").body("the sampler stands still\n")
     }
