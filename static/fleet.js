@@ -130,6 +130,7 @@ export class FleetView {
       const put = (name, words, ratio) => {
         const row = card.rows.get(name);
         write(row.value, words);
+        row.bar.hidden = ratio === null;
         fill(row.bar, ratio);
       };
       const busy = share(object(cpu).percent_used);

@@ -34,6 +34,8 @@ export function plotsOf(names, record, snapshot) {
   const everBusy = MODES.filter(([mode, , isAlways]) => isAlways || record.summary(`cpu.${mode}`, -Infinity)?.max > 0.0005);
   add({ id: "cpu", title: "CPU", unit: "ratio", stacked: true, top: 1, peak: "cpu.busy",
     series: everBusy.map(([mode, colour]) => ({ name: `cpu.${mode}`, label: mode, colour })) });
+  // A system of the fleet reports no modes.
+  if (plots.length === 0) add({ id: "cpu", title: "CPU", unit: "ratio", top: 1, series: [{ name: "cpu.busy", label: "busy", colour: "--cpu" }] });
   add({ id: "cores", title: "Cores", unit: "ratio", top: 1, heat: cores.length > MOST_CORE_LINES, series: cores });
   add({ id: "load", title: "Load", unit: "tasks",
     limits: coreCount > 0 ? [{ value: coreCount, label: `${coreCount} ${coreCount === 1 ? "core" : "cores"}` }] : [],

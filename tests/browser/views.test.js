@@ -118,6 +118,7 @@ test("the fleet, when the receiver is on: cards, a late one, and the history of 
   assert.match(await page.locator(".system[data-late]").textContent(), /^old.*Late: last report 2 h ago/);
   await page.click('.system button:text-is("web <1>")');
   await eventually(async () => (await page.locator("#fleet-charts .chart").count()) >= 1, "charts");
+  assert.equal(await page.locator('#fleet-charts [data-chart="cpu"] .legend').textContent(), "busy50.0\u202f%");
   assert.match(asked, /systems\/web%20%3C1%3E\/history\?range=900s/);
   assert.match(page.url(), /view=fleet&system=web/);
   await page.click("#fleet-back");
