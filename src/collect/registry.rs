@@ -4,6 +4,7 @@
 //! after the other. Readers open nothing before they are asked. The rows themselves are `linux`'s and `portable`'s.
 
 use std::sync::Arc;
+#[cfg(target_os = "linux")]
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
