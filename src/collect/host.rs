@@ -88,9 +88,11 @@ impl Reader {
         if !cores.is_empty() {
             return Some(cores.len());
         }
-        let numbered = models.iter().filter(|model| !model.core_id.is_empty());
-        let cores: BTreeSet<_> = numbered.map(|model| (&model.physical_id, &model.core_id)).collect();
-        Some(cores.len()).filter(|count| *count > 0)
+        // Where one has no number, or a bad one, nobody knows whether it is a core of its own.
+        let number = |text: &str| text.parse::<u32>().ok();
+        let cores: Option<BTreeSet<_>> =
+            models.iter().map(|model| Some((number(&model.physical_id)?, number(&model.core_id)?))).collect();
+        cores.map(|cores| cores.len()).filter(|count| *count > 0)
     }
 }
 

@@ -11,7 +11,10 @@ fn every_flag_is_explained() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut pages = page(&root.join("README.md"));
     for entry in std::fs::read_dir(root.join("docs")).expect("docs/") {
-        pages.push_str(&page(&entry.expect("a page").path()));
+        let path = entry.expect("a page").path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            pages.push_str(&page(&path));
+        }
     }
     let command = Args::command();
     let flags: Vec<_> = command

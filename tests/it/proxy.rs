@@ -26,8 +26,12 @@ fn a_page_behind_a_proxy_that_ends_tls_needs_no_origin_of_its_own() {
     let standard = [("Host", "localhost"), page, ("Forwarded", "for=192.0.2.1;host=mon.example;proto=https")];
     for headers in [&usual[..], &renamed, &standard] {
         assert_eq!(status(&trusting, "GET", "/system", headers), 200, "{headers:?}");
+    }
+    for headers in [&renamed[..], &standard] {
         assert_eq!(status(&plain, "GET", "/system", headers), 403, "whoever is not trusted: {headers:?}");
     }
+    // Where the proxy passes the name on as `Host`, the page is this server's own, whoever ends TLS.
+    assert_eq!(status(&plain, "GET", "/system", &usual), 200);
     // A name that a proxy forwards must be ours as well, and so must the raw one.
     let foreign =
         [("Host", "localhost"), ("X-Forwarded-For", "192.0.2.1"), ("X-Forwarded-Host", "mon.example, evil.example")];
