@@ -163,9 +163,10 @@ impl Clock {
         }
         let tick = self.shared.ticks_done.load(Ordering::Relaxed);
         let frame = Arc::new(Frame::new(snapshot, tick, answers));
+        // In this order: whoever is woken by a tick and asks for the newest frame then gets that tick's.
+        self.shared.latest.send_replace(Some(Arc::clone(&frame)));
         if is_tick {
-            self.shared.ticks.send_replace(Some(Arc::clone(&frame)));
+            self.shared.ticks.send_replace(Some(frame));
         }
-        self.shared.latest.send_replace(Some(frame));
     }
 }
