@@ -55,6 +55,7 @@ fn listed(server: &Server, name: &str) -> Value {
 fn an_agent_is_answered_as_its_document_says() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = receiver(folder.path(), &[]);
+    assert_eq!(server.json("/api/v1/about")["receiver"], true, "the dashboard shows its fleet by this");
     for path in ["/", "/systems"] {
         let name = format!("LINUX{}", path.len());
         let check = json!({ "action": "check_system_id", "system_id": name }).to_string();
@@ -119,6 +120,7 @@ fn what_is_wrong_is_told() {
 fn a_server_that_is_no_receiver_says_so() {
     let server = Server::start::<&str>(&[]);
     let (check, stats) = (br#"{"action": "check_url"}"#.to_vec(), report("a", now()));
+    assert_eq!(server.json("/api/v1/about")["receiver"], false);
     for (path, body) in [("/", &check), ("/", &stats), ("/systems", &check), ("/systems", &stats)] {
         let answer = post(&server, path, body);
         assert_eq!(answer.status, 404, "{path}");

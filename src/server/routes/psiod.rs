@@ -21,6 +21,7 @@ use crate::server::error::ApiError;
 use crate::server::http::client;
 use crate::server::http::{bearer, body};
 use crate::server::machine::Machine;
+use crate::server::routes::systems::Reports;
 use crate::server::stream::Streams;
 use crate::server::stream::stream_limits::{Kind, Pass};
 use crate::server::stream::websocket::{self, Event, Gone, Socket};
@@ -168,11 +169,15 @@ fn end_process(pid: i64, signal: words::Signal, psiod: &Psiod, client: &Client) 
     }
 }
 
-/// `GET /api/v1/about`: the program's version, and what whoever asks may do with it.
-pub async fn about(req: HttpRequest, psiod: web::Data<Psiod>) -> HttpResponse {
+/// `GET /api/v1/about`: the program's version, what whoever asks may do with it, and whether others report to it.
+pub async fn about(req: HttpRequest, psiod: web::Data<Psiod>, reports: web::Data<Reports>) -> HttpResponse {
     let reason = refuses(&psiod, Client::of(&req).token.as_ref()).err();
     let kill = json!({ "allowed": reason.is_none(), "reason": reason });
-    HttpResponse::Ok().json(json!({ "version": env!("CARGO_PKG_VERSION"), "kill": kill }))
+    HttpResponse::Ok().json(json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "kill": kill,
+        "receiver": reports.receiver().is_some(),
+    }))
 }
 
 /// `POST /api/v1/kill`: psiod's `process.kill` for those who cannot send a header with a WebSocket: pages in a browser.

@@ -14,16 +14,23 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use crate::server::http::guard::Doors;
 use crate::server::http::{self, assets};
 
-const DOCUMENT: &str = include_str!("document.json");
-const PATHS: &str = include_str!("paths.json");
+/// A part, as `build.rs` made it small.
+macro_rules! part {
+    ($name:literal) => {
+        include_str!(concat!(env!("OUT_DIR"), "/", $name))
+    };
+}
+
+const DOCUMENT: &str = part!("document.json");
+const PATHS: &str = part!("paths.json");
 const SCHEMAS: [&str; 7] = [
-    include_str!("schemas/native.json"),
-    include_str!("schemas/psmonitor.json"),
-    include_str!("schemas/glances.json"),
-    include_str!("schemas/heartbeat.json"),
-    include_str!("schemas/process_monitor.json"),
-    include_str!("schemas/psiod.json"),
-    include_str!("schemas/systems.json"),
+    part!("native.json"),
+    part!("psmonitor.json"),
+    part!("glances.json"),
+    part!("heartbeat.json"),
+    part!("process_monitor.json"),
+    part!("psiod.json"),
+    part!("systems.json"),
 ];
 
 /// What stands in `document.json` for the parts; each once.

@@ -1,0 +1,80 @@
+//! Tests of the spool: order, bounds, what survives.
+
+use super::*;
+
+const BOUNDS: Bounds = Bounds { most_bytes: 1 << 20, most_age: Duration::from_secs(3_600) };
+
+fn bodies(spool: &Spool) -> Vec<String> {
+    spool.oldest(1_000).into_iter().map(|entry| String::from_utf8(entry.body).unwrap()).collect()
+}
+
+#[test]
+fn what_was_pushed_outlives_the_process_in_order_and_what_is_done_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sub/spool.redb");
+    let spool = Spool::open(Some(&path), BOUNDS).unwrap();
+    spool.push(&[b"a", b"b"]);
+    spool.push_durably(&[b"c"]).unwrap();
+    let first = spool.oldest(1);
+    assert_eq!(first, [Entry { number: 0, body: b"a".to_vec() }]);
+    spool.done(&[0]);
+    // As a kill leaves it.
+    let copy = folder.path().join("copy.redb");
+    std::fs::copy(&path, &copy).unwrap();
+    let again = Spool::open(Some(&copy), BOUNDS).unwrap();
+    assert_eq!(bodies(&again), ["b", "c"]);
+    again.push(&[b"d"]);
+    assert_eq!(bodies(&again), ["b", "c", "d"]);
+    assert_eq!(again.counts().entries, 3);
+    again.done(&[1, 2, 3]);
+    assert_eq!((again.counts(), bodies(&again).len()), (Counts::default(), 0));
+    let error = Spool::open(Some(&path), BOUNDS).unwrap_err().to_string();
+    assert!(error.contains("no other process"), "{error}");
+}
+
+#[test]
+fn the_oldest_goes_when_there_is_no_room_and_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    for path in [None, Some(folder.path().join("spool.redb"))] {
+        let spool = Spool::open(path.as_deref(), Bounds { most_bytes: 100, ..BOUNDS }).unwrap();
+        for number in 0..10 {
+            spool.push(&[format!("entry {number}").as_bytes()]);
+        }
+        assert_eq!(bodies(&spool), ["entry 5", "entry 6", "entry 7", "entry 8", "entry 9"], "{path:?}");
+        assert_eq!((spool.counts().entries, spool.counts().dropped), (5, 5));
+        assert!(spool.counts().bytes <= 100);
+    }
+}
+
+#[test]
+fn what_is_too_old_goes() {
+    let spool = Spool::open(None, Bounds { most_age: Duration::from_secs(60), ..BOUNDS }).unwrap();
+    spool.push(&[b"old", b"new"]);
+    spool.lock().in_memory[0].0.came -= 61;
+    assert_eq!(bodies(&spool), ["new"]);
+    assert_eq!(spool.counts().dropped, 1);
+}
+
+#[test]
+fn a_disk_that_takes_nothing_keeps_the_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spool.redb");
+    let spool = Spool::open(Some(&path), BOUNDS).unwrap();
+    spool.push(&[b"a"]);
+    spool.lock().failed_at = Some(Instant::now());
+    spool.push(&[b"b"]);
+    assert!(spool.push_durably(&[b"never"]).is_err());
+    let lengths = |spool: &Spool| {
+        let state = spool.lock();
+        (state.on_disk.len(), state.in_memory.len(), state.gone.len())
+    };
+    assert_eq!(lengths(&spool), (1, 1, 0));
+    spool.done(&[0]);
+    assert_eq!(bodies(&spool), ["b"]);
+    assert_eq!(lengths(&spool), (1, 1, 1), "sent, and not given out again");
+    assert_eq!(spool.counts().entries, 1);
+    spool.lock().failed_at = None;
+    spool.push(&[b"c"]);
+    assert_eq!(bodies(&spool), ["b", "c"]);
+    assert_eq!(lengths(&spool), (2, 0, 0));
+}
