@@ -357,8 +357,9 @@ def test_the_commands_of_the_readme(tmp_path):
     """The ones that make a user and a certificate, as they are printed; then the server that they are for."""
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     make = [block for block in blocks if "openssl req" in block or "hash-password" in block]
+    make.append(next(line for block in blocks for line in block.splitlines() if line.endswith("> tokens)")))
     start, ask = (next(block for block in blocks if part in block) for part in ("--tls-cert", "--cacert"))
-    assert len(make) == 2
+    assert len(make) == 3
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "psmonitor").symlink_to(program())
     environment = {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
@@ -367,7 +368,7 @@ def test_the_commands_of_the_readme(tmp_path):
             ["sh", "-euc", block], cwd=tmp_path, env=environment, input="word\n", text=True,
             check=True, capture_output=True, timeout=30,
         )
-    assert all((tmp_path / name).stat().st_mode & 0o077 == 0 for name in ("users", "key.pem"))
+    assert all((tmp_path / name).stat().st_mode & 0o077 == 0 for name in ("users", "key.pem", "tokens"))
     words = [str(tmp_path / word) if (tmp_path / word).exists() else word for word in start.split()[1:]]
     words[:2] = "--listen", "0.0.0.0:0"
     with running(*words) as server:
