@@ -257,7 +257,9 @@ impl Store {
         if let Some(batch) = state.take_batch()
             && let Err(batch) = self.send(host, batch)
         {
+            // The writer has no room just now: what is not on its way to the disk stays until the next time.
             state.put_back(batch);
+            return;
         }
         state.rest();
     }
