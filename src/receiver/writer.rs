@@ -377,8 +377,8 @@ impl Writer {
             if silent(&system) > forget_after && !system.is_configured {
                 self.forget(&name, &system);
             } else if !system.is_resting && silent(&system) > REST_SECONDS {
-                self.shared.history.rest(&name);
-                system.is_resting = true;
+                // Tried again at the next sweep where the history's writer has no room.
+                system.is_resting = self.shared.history.rest(&name);
                 self.shared.systems.write().unwrap_or_else(PoisonError::into_inner).insert(name, system);
             }
         }
@@ -394,7 +394,7 @@ impl Writer {
                 self.shared.systems.write().unwrap_or_else(PoisonError::into_inner).remove(name);
                 log::info!("receiver: {name:?} was silent for too long and is forgotten");
                 if !is_gone {
-                    self.shared.history.rest(name);
+                    let _ = self.shared.history.rest(name);
                 }
             }
             Err(failure) => {

@@ -250,18 +250,19 @@ impl Store {
     }
 
     /// A host is silent: its last hour leaves the memory once it is on the disk. It goes on as if nothing had been when it
-    /// comes again.
-    pub fn rest(&self, host: &str) {
+    /// comes again. False when the writer has no room for what is not on its way there yet: nothing is changed then, and it may
+    /// be tried again.
+    pub fn rest(&self, host: &str) -> bool {
         let mut hosts = lock(&self.hosts);
-        let Some(state) = hosts.get_mut(host) else { return };
+        let Some(state) = hosts.get_mut(host) else { return true };
         if let Some(batch) = state.take_batch()
             && let Err(batch) = self.send(host, batch)
         {
-            // The writer has no room just now: what is not on its way to the disk stays until the next time.
             state.put_back(batch);
-            return;
+            return false;
         }
         state.rest();
+        true
     }
 
     /// Takes a host out, of memory now and of the file with the next write. False when the writer has no room for the
