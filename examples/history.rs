@@ -37,13 +37,13 @@ const OFF: [(i64, i64); 2] = [(6 * HOUR, 4 * HOUR), (40 * DAY, 30 * DAY)];
 /// How far apart the samples are that lie so far back: about as fine as the history still tells them.
 fn step(ago: i64) -> i64 {
     if ago > 14 * DAY {
-        4 * HOUR
+        12 * HOUR
     } else if ago > DAY {
-        900
+        1_800
     } else if ago > 4 * HOUR {
-        60
+        120
     } else {
-        10
+        20
     }
 }
 
