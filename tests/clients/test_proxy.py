@@ -11,7 +11,7 @@ import time
 
 import pytest
 import requests
-from conftest import ROOT, WELCOME, running
+from conftest import ROOT, WELCOME, free_port, running, until
 from websockets.sync.client import connect
 
 PAGE = (ROOT / "docs" / "proxy.md").read_text(encoding="utf-8")
@@ -33,34 +33,30 @@ def nginx(folder, path):
     program = shutil.which("nginx") or "/usr/sbin/nginx"
     # The folders of a test are their owner's alone.
     user = "user root;" if os.geteuid() == 0 else ""
-    for _ in range(5):
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port = listener.getsockname()[1]
-        location = example("nginx").replace("/run/psmonitor/psmonitor.sock", str(path))
-        (folder / "nginx.conf").write_text(f"""
-            {user} daemon off; pid {folder}/nginx.pid; error_log stderr; worker_processes 1;
-            events {{ worker_connections 64; }}
-            http {{
-                access_log off;
-                client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
-                uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-                {example("nginx-http")}
-                server {{ listen 127.0.0.1:{port}; server_name mon.example; {location} }}
-            }}
-        """)
-        with (folder / "nginx.log").open("w") as log:
-            process = subprocess.Popen([program, "-c", str(folder / "nginx.conf")], stderr=log, stdout=log)
-        deadline = time.monotonic() + 30
-        while process.poll() is None and time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
-                break
-            time.sleep(0.05)
-        if process.poll() is None:
-            break
-    else:
-        pytest.fail("nginx does not start: " + (folder / "nginx.log").read_text())
+    port = free_port()
+    location = example("nginx").replace("/run/psmonitor/psmonitor.sock", str(path))
+    (folder / "nginx.conf").write_text(f"""
+        {user} daemon off; pid {folder}/nginx.pid; error_log stderr; worker_processes 1;
+        events {{ worker_connections 64; }}
+        http {{
+            access_log off;
+            client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+            uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+            {example("nginx-http")}
+            server {{ listen 127.0.0.1:{port}; server_name mon.example; {location} }}
+        }}
+    """)
+    with (folder / "nginx.log").open("w") as log:
+        process = subprocess.Popen([program, "-c", str(folder / "nginx.conf")], stderr=log, stdout=log)
+
+    def is_up():
+        assert process.poll() is None, "nginx does not start: " + (folder / "nginx.log").read_text()
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+            return True
+        return False
+
     try:
+        until(is_up)
         yield port
     finally:
         process.terminate()
