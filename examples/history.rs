@@ -73,7 +73,7 @@ fn main() {
 fn snapshot(time: i64, step: i64) -> Snapshot {
     // 0 by night, 1 by day.
     let day = 0.5 - 0.5 * (TAU * (time % DAY) as f64 / DAY as f64).cos();
-    let is_peak = if step < HOUR { time % HOUR < step } else { time / step % 5 == 0 };
+    let is_peak = if step < HOUR { time % HOUR < step } else { time / step % 3 == 0 };
     let user = if is_peak { 0.8 } else { 0.05 + 0.3 * day };
     let time_of = |user: f64| {
         let modes = Modes { user, system: 0.1, iowait: 0.02, idle: 1.0 - user - 0.12, ..Modes::default() };
