@@ -140,6 +140,16 @@ test("a wall: ?kiosk has no controls, and fits", LIMIT, async (t) => {
   await page.goto(`${server.url}?kiosk&view=charts&range=1h`);
   await eventually(async () => (await page.locator("#view-charts .chart").count()) > 5, "charts on the wall");
   await assertClean(tab, server.url);
+  // All tiles side by side, with long figures in them.
+  const wide = await newPage(t, browser, { viewport: { width: 1920, height: 1080 } });
+  const { play } = await playStream(wide.page);
+  await wide.page.goto(`${server.url}?kiosk`);
+  const rate = 99.9 * 2 ** 20;
+  const traffic = { bytes: 1e12, bytes_per_second: rate };
+  await play(frame({ interfaces: [{ name: "eth0", received: traffic, sent: traffic, link: null }], disks: [{ name: "sda", whole: true, read_bytes_per_second: rate, written_bytes_per_second: rate, busy_ratio: 0.1 }] }));
+  await eventually(async () => (await wide.page.locator("#tile-network .amount").last().textContent()) === "99.9MiB/s", "the figures");
+  const cut = await wide.page.evaluate(() => [...document.querySelectorAll(".tile .amount")].filter((one) => one.getClientRects().length > 0 && one.getBoundingClientRect().right > one.closest(".tile").getBoundingClientRect().right - 8).map((one) => one.textContent));
+  assert.deepEqual(cut, [], "figures that are cut off");
 });
 
 test("a phone: no sideways scrolling, touch reads the charts, everything within reach", LIMIT, async (t) => {
