@@ -146,10 +146,16 @@ test("a wall: ?kiosk has no controls, and fits", LIMIT, async (t) => {
   await wide.page.goto(`${server.url}?kiosk`);
   const rate = 99.9 * 2 ** 20;
   const traffic = { bytes: 1e12, bytes_per_second: rate };
-  await play(frame({ interfaces: [{ name: "eth0", received: traffic, sent: traffic, link: null }], disks: [{ name: "sda", whole: true, read_bytes_per_second: rate, written_bytes_per_second: rate, busy_ratio: 0.1 }] }));
-  await eventually(async () => (await wide.page.locator("#tile-network .amount").last().textContent()) === "99.9MiB/s", "the figures");
-  const cut = await wide.page.evaluate(() => [...document.querySelectorAll(".tile .amount")].filter((one) => one.getClientRects().length > 0 && one.getBoundingClientRect().right > one.closest(".tile").getBoundingClientRect().right - 8).map((one) => one.textContent));
-  assert.deepEqual(cut, [], "figures that are cut off");
+  const parts = { filesystems: ["/", "/home", "/srv", "/boot", "/var"].map((place) => filesystem(place, 0.95)), interfaces: ["eth0", "eth1", "wg0"].map((name) => ({ name, received: traffic, sent: traffic, link: null })), disks: [{ name: "sda", whole: true, read_bytes_per_second: rate, written_bytes_per_second: rate, busy_ratio: 0.1 }] };
+  for (const [width, height] of [[1920, 1080], [1600, 900]]) {
+    await wide.page.setViewportSize({ width, height });
+    await play(full(parts));
+    await eventually(async () => (await wide.page.locator("#tile-network .amount").last().textContent()) === "300MiB/s", "the figures");
+    assert.equal(await wide.page.locator(".tile:visible").count(), 8);
+    await eventually(async () => (await wide.page.evaluate(() => document.documentElement.scrollHeight)) <= height, `eight tiles fit on ${width} by ${height}`, 10_000);
+    const cut = await wide.page.evaluate(() => [...document.querySelectorAll(".tile .amount")].filter((one) => one.getBoundingClientRect().right > one.closest(".tile").getBoundingClientRect().right - 4).map((one) => one.textContent));
+    assert.deepEqual(cut, [], `figures that are cut off at a width of ${width}`);
+  }
 });
 
 test("a phone: no sideways scrolling, touch reads the charts, everything within reach", LIMIT, async (t) => {
