@@ -124,7 +124,7 @@ export class Charts {
   /** Draws what is in sight, one chart a picture. Nothing while nobody can see it. */
   redraw() {
     if (document.hidden || this.#host.hidden || !this.#host.isConnected) return;
-    this.#turns.add(this, () => {
+    this.#turns.begin(() => {
       if (this.#host.hidden) return;
       this.#arrange();
       this.#tell();

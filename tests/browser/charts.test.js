@@ -142,7 +142,7 @@ test("24 hours, 14 days and two years of history, each with its own axis, gaps a
   assert.ok(told.max > 0.89 && told.mean < 0.75, JSON.stringify(told));
   // No mean is as high as that: what is drawn there is the band.
   const parts = Array.from({ length: 20 }, (_, at) => 0.05 + at * 0.04);
-  await eventually(async () => (await ink(page, "cores", 0.72, parts)).filter((alpha) => alpha > 0).length >= 10, "the band between lowest and highest");
+  await eventually(async () => (await ink(page, "cores", 0.72, parts)).filter((alpha) => alpha > 0).length >= 5, "the band between lowest and highest");
   assert.equal(new URL(page.url()).search, "?view=charts&range=2y");
   await page.goBack();
   await eventually(async () => /\(14 d\)/.test(await window_(page)), "the browser's way back");
@@ -155,6 +155,7 @@ test("a dragged range, back and forth in time, and the address that shows the sa
   const { page } = tab;
   await page.goto(`${old.url}?view=charts&range=24h`);
   await eventually(async () => /mean/.test((await label(page, "load")) ?? ""), "a past");
+  const before = await window_(page);
   const plot = chart(page, "load").locator(".plot");
   const box = await plot.boundingBox();
   const x = (part) => box.x + 50 + (box.width - 58) * part;
@@ -168,7 +169,10 @@ test("a dragged range, back and forth in time, and the address that shows the sa
   const [from, to] = ["from", "to"].map((key) => Number(new URL(page.url()).searchParams.get(key)));
   assert.ok(Math.abs(to - from - DAY / 4) < DAY / 50, `${(to - from) / 3600} h`);
   assert.equal(await page.locator("[data-picking]").count(), 0);
-  const shown = await window_(page);
+  const shown = await eventually(async () => {
+    const words = await window_(page);
+    return words !== before && words;
+  }, "the range in words");
   const other = await newPage(t, browser);
   await other.page.goto(page.url());
   await eventually(async () => (await window_(other.page)) === shown, "the same window");
