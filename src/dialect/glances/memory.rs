@@ -35,8 +35,6 @@ pub fn mem(snapshot: &Snapshot) -> Mem {
         let bytes = snapshot.averages.memory_since_start.as_ref().map(pick)?;
         Some(percent_one_decimal(bytes / total?))
     };
-    // `free` and psutil count the slab that can be given back as cached.
-    let slab = memory.slab_reclaimable_bytes.unwrap_or(0);
     Mem {
         total: memory.total_bytes,
         available: memory.available_bytes,
@@ -46,7 +44,7 @@ pub fn mem(snapshot: &Snapshot) -> Mem {
         active: memory.active_bytes,
         inactive: memory.inactive_bytes,
         buffers: memory.buffers_bytes,
-        cached: memory.cached_bytes.map(|cached| cached.saturating_add(slab)),
+        cached: memory.cached_with_slab_bytes(),
         shared: memory.shared_bytes,
         percent_min: ever(|ever| ever.min),
         percent_max: ever(|ever| ever.max),
