@@ -97,7 +97,9 @@ fn lanes(paths: &Paths, cpuinfo: cpuinfo::Reader) -> Vec<Source> {
             |_, _| {},
             move |_, faults| details.read(faults),
         ),
-        Source::new("address", Subjects::INTERFACES, move |_, faults| address::read(&of_address, faults)),
+        Source::new("address", Subjects::ADDRESSES.without(Subjects::INTERFACES), move |_, faults| {
+            address::read(&of_address, faults)
+        }),
         Source::new("hwmon", Subjects::SENSORS, move |_, _| hwmon::read(&of_hwmon)),
         Source::new("thermal", Subjects::SENSORS, move |_, _| thermal::read(&of_thermal)),
         Source::new("power_supply", Subjects::TABLES.with(Subjects::SENSORS), move |_, _| {

@@ -34,7 +34,7 @@ pub static DISKIO: Answer = row("/api/diskio", Subjects::VITALS, |snapshot| json
 
 /// `GET /api/network`.
 pub static NETWORK: Answer =
-    row("/api/network", Subjects::SOCKETS.with(Subjects::INTERFACES), |snapshot| json_text(&network(snapshot)));
+    row("/api/network", Subjects::SOCKETS.with(Subjects::ADDRESSES), |snapshot| json_text(&network(snapshot)));
 
 /// `GET /api/uptime`.
 pub static UPTIME: Answer = row("/api/uptime", Subjects::VITALS, |snapshot| json_text(&uptime(snapshot)));

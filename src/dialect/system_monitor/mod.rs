@@ -33,11 +33,11 @@ pub static DISKS: Answer = part("disks", Subjects::FILESYSTEMS, |snapshot| json_
 pub static PROCESSES: Answer = part("processes", Subjects::ALL_PROCESSES, |snapshot| json_text(&processes(snapshot)));
 
 /// `stats.network`.
-pub static NETWORK: Answer = part("network", Subjects::INTERFACES, |snapshot| json_text(&network(snapshot)));
+pub static NETWORK: Answer = part("network", Subjects::ADDRESSES, |snapshot| json_text(&network(snapshot)));
 
 /// What a snapshot must hold for [`report`].
 pub const REPORT_NEEDS: Subjects =
-    Subjects::FREQUENCY.with(Subjects::FILESYSTEMS).with(Subjects::ALL_PROCESSES).with(Subjects::INTERFACES);
+    Subjects::FREQUENCY.with(Subjects::FILESYSTEMS).with(Subjects::ALL_PROCESSES).with(Subjects::ADDRESSES);
 
 const fn part(name: &'static str, needs: Subjects, encode: fn(&Snapshot) -> String) -> Answer {
     Answer { name, needs, encode }
