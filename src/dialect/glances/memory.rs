@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use super::span;
+use crate::dialect::memory::{SwapUse, cached};
 use crate::dialect::number::percent_one_decimal;
 use crate::model::Snapshot;
 use crate::model::average::Extremes;
@@ -35,8 +36,6 @@ pub fn mem(snapshot: &Snapshot) -> Mem {
         let bytes = snapshot.averages.memory_since_start.as_ref().map(pick)?;
         Some(percent_one_decimal(bytes / total?))
     };
-    // `free` and psutil count the slab that can be given back as cached.
-    let slab = memory.slab_reclaimable_bytes.unwrap_or(0);
     Mem {
         total: memory.total_bytes,
         available: memory.available_bytes,
@@ -46,7 +45,7 @@ pub fn mem(snapshot: &Snapshot) -> Mem {
         active: memory.active_bytes,
         inactive: memory.inactive_bytes,
         buffers: memory.buffers_bytes,
-        cached: memory.cached_bytes.map(|cached| cached.saturating_add(slab)),
+        cached: cached(&memory),
         shared: memory.shared_bytes,
         percent_min: ever(|ever| ever.min),
         percent_max: ever(|ever| ever.max),
@@ -56,25 +55,12 @@ pub fn mem(snapshot: &Snapshot) -> Mem {
 
 #[derive(Serialize)]
 pub struct MemSwap {
-    total: Option<u64>,
-    used: Option<u64>,
-    free: Option<u64>,
-    percent: Option<f64>,
-    sin: Option<u64>,
-    sout: Option<u64>,
+    #[serde(flatten)]
+    swap: SwapUse,
     time_since_update: Option<f64>,
 }
 
 /// `memswap`, in bytes.
 pub fn memswap(snapshot: &Snapshot) -> MemSwap {
-    let swap = snapshot.swap.unwrap_or_default();
-    MemSwap {
-        total: swap.total_bytes,
-        used: swap.used_bytes,
-        free: swap.free_bytes,
-        percent: swap.used_ratio.map(percent_one_decimal),
-        sin: swap.in_bytes,
-        sout: swap.out_bytes,
-        time_since_update: span::<RawVmstat>(snapshot),
-    }
+    MemSwap { swap: SwapUse::of(snapshot.swap.as_ref()), time_since_update: span::<RawVmstat>(snapshot) }
 }

@@ -6,10 +6,11 @@ use serde::{Serialize, Serializer};
 
 use super::request::{Command, Refusal};
 use crate::dialect::json_text;
+use crate::dialect::memory::{SwapUse, cached};
 use crate::dialect::number::percent_one_decimal;
 use crate::dialect::user::User;
 use crate::model::cpu::Cpu;
-use crate::model::memory::{Memory, Swap};
+use crate::model::memory::Memory;
 use crate::model::process::{Process, ProcessState};
 use crate::model::storage::Filesystem;
 use crate::model::{Answer, Snapshot, Subjects};
@@ -28,7 +29,7 @@ pub static ANSWERS: [Answer; 7] = [
         response(Data::Cores(snapshot.cpu.as_ref().map(rows)))
     }),
     row("memory.getall", Subjects::VITALS, |snapshot| {
-        let (memory, swap) = (virtual_memory(snapshot.memory.as_ref()), swap_use(snapshot.swap.as_ref()));
+        let (memory, swap) = (virtual_memory(snapshot.memory.as_ref()), SwapUse::of(snapshot.swap.as_ref()));
         let data = Data::Memory(MemoryUse { memory, swap });
         json_text(&Response { kind: "response", data, memory: Some(memory), swap: Some(swap) })
     }),
@@ -198,32 +199,6 @@ fn virtual_memory(memory: Option<&Memory>) -> Virtual {
         cached: memory.and_then(cached),
         shared: memory.and_then(|memory| memory.shared_bytes),
         slab: memory.and_then(|memory| memory.slab_bytes),
-    }
-}
-
-/// `free` and psutil count the slab that can be given back as cached.
-fn cached(memory: &Memory) -> Option<u64> {
-    memory.cached_bytes.map(|cached| cached.saturating_add(memory.slab_reclaimable_bytes.unwrap_or(0)))
-}
-
-#[derive(Clone, Copy, Serialize)]
-struct SwapUse {
-    total: Option<u64>,
-    used: Option<u64>,
-    free: Option<u64>,
-    percent: Option<f64>,
-    sin: Option<u64>,
-    sout: Option<u64>,
-}
-
-fn swap_use(swap: Option<&Swap>) -> SwapUse {
-    SwapUse {
-        total: swap.and_then(|swap| swap.total_bytes),
-        used: swap.and_then(|swap| swap.used_bytes),
-        free: swap.and_then(|swap| swap.free_bytes),
-        percent: swap.and_then(|swap| swap.used_ratio).map(percent_one_decimal),
-        sin: swap.and_then(|swap| swap.in_bytes),
-        sout: swap.and_then(|swap| swap.out_bytes),
     }
 }
 
