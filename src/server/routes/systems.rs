@@ -128,18 +128,20 @@ pub async fn take_or_leave(
     Ok(Err(body))
 }
 
-/// The body, unpacked, and the room that it takes.
+/// The body, unpacked, and the room that it takes. What is no larger than any other body needs none: who sends that must not
+/// wait for those who announce megabytes and send nothing.
 async fn read(
     req: &HttpRequest,
     payload: web::Payload,
     limits: &Limits,
     receiver: &Receiver,
-) -> Result<(Bytes, tokio::sync::OwnedSemaphorePermit), ApiError> {
+) -> Result<(Bytes, Option<tokio::sync::OwnedSemaphorePermit>), ApiError> {
     let length = req.headers().get(actix_web::http::header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     let is_packed = req.headers().contains_key(actix_web::http::header::CONTENT_ENCODING);
     // What a packed one will take is not known before.
-    let room = receiver.room(length.filter(|_| !is_packed).unwrap_or(MOST_REPORT_BYTES)).await?;
+    let length = length.filter(|_| !is_packed).unwrap_or(MOST_REPORT_BYTES);
+    let room = if length <= limits.body_bytes { None } else { Some(receiver.room(length).await?) };
     let body = body::read_up_to(req, payload, limits, MOST_REPORT_BYTES).await?;
     Ok((body::unpacked(req, body, MOST_REPORT_BYTES).await?, room))
 }
