@@ -8,14 +8,9 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{Parser, Subcommand, ValueEnum};
 
-/// A headless system monitor server: open http://localhost:4500 after starting it.
+/// A headless system monitor server; start it and open http://localhost:4500
 #[derive(Clone, Debug, Parser)]
-#[command(
-    name = "psmonitor",
-    version,
-    about = "A headless system monitor server; start it and open http://localhost:4500",
-    max_term_width = 100
-)]
+#[command(name = "psmonitor", version, max_term_width = 100)]
 pub struct Args {
     /// What to do instead of serving
     #[command(subcommand)]
@@ -240,7 +235,7 @@ pub struct Args {
 }
 
 /// What is made of the list of flags and commands, beside the help.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Page {
     /// psmonitor(1).
     Man,
@@ -380,32 +375,13 @@ pub struct Status {
     pub ca_file: Option<PathBuf>,
 }
 
-/// A part of the statistics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// `cpu`.
-    Cpu,
-    /// `memory`.
-    Memory,
-    /// `processes`.
-    Processes,
-    /// `disks`.
-    Disks,
-    /// `network`.
-    Network,
-}
-
 impl Statistics {
-    /// The part that is to be printed, and how.
+    /// How they are printed.
     #[must_use]
-    pub fn part(&self) -> (Part, &Show) {
-        match self {
-            Self::Cpu(show) => (Part::Cpu, show),
-            Self::Memory(show) => (Part::Memory, show),
-            Self::Processes(show) => (Part::Processes, show),
-            Self::Disks(show) => (Part::Disks, show),
-            Self::Network(show) => (Part::Network, show),
-        }
+    pub fn show(&self) -> &Show {
+        let (Self::Cpu(show) | Self::Memory(show) | Self::Processes(show) | Self::Disks(show) | Self::Network(show)) =
+            self;
+        show
     }
 }
 

@@ -36,7 +36,7 @@ pub enum StartupError {
         reason: String,
     },
     /// A host name in `--listen` or `--address` has no address.
-    #[error("cannot find an address for {host:?}: {reason}")]
+    #[error("cannot find an address for {host:?}: {reason}; give an address, or a name that this machine knows")]
     Resolve {
         /// The name.
         host: String,

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use psmonitor::cli::{self, Command};
 use psmonitor::config::{self, Config, Refusal};
-use psmonitor::{app, auth, command, logging, terminal};
+use psmonitor::{agent, app, auth, command, logging, terminal};
 
 fn main() -> ExitCode {
     // First of all: it changes the environment, which nothing else may read meanwhile.
@@ -21,6 +21,9 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Some(wrong) = &typed.ignored {
+        terminal::complain(&format!("psmonitor: {wrong}; that file is left out"));
+    }
     terminal::catch_panics();
     logging::init(typed.args.log_format.as_deref() == Some("json"));
     let system = actix_rt::System::new();
@@ -29,7 +32,7 @@ fn main() -> ExitCode {
         Some(Command::HashPassword) => auth::prompt::hash_password(),
         Some(Command::CheckConfig) => app::check(&typed),
         Some(Command::Status(wanted)) => command::status::status(&typed, wanted),
-        Some(Command::GenerateSystemId) => command::generate_system_id(),
+        Some(Command::GenerateSystemId) => command::print(&format!("{}\n", agent::new_system_id())),
         Some(Command::Background(given)) => system.block_on(app::background(&typed, given)),
         Some(Command::CheckUrl(receiver)) => {
             app::ask(&typed, &cli::Named { receiver: receiver.clone(), system_id: None }, false)

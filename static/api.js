@@ -12,6 +12,9 @@ const MOST_EVENT = 64 * 1024 * 1024;
 export const base = new URL("./", location.href);
 base.search = "";
 base.hash = "";
+// An address with a name and a password in it, for a proxy's own login: `fetch` refuses to use one.
+base.username = "";
+base.password = "";
 
 let token = recall();
 
@@ -39,12 +42,16 @@ export function setToken(value) {
   }
 }
 
-/** What a request met with instead of an answer. `status` is 0 when no answer came at all. */
+/**
+ * What a request met with instead of an answer. `status` is 0 when no answer came at all. `ways` are those that a stranger may
+ * prove themselves by ("token", "password"), where the server tells them.
+ */
 export class RequestError extends Error {
-  constructor(message, status, retryAfterSeconds = null) {
+  constructor(message, status, retryAfterSeconds = null, ways = null) {
     super(message);
     this.status = status;
     this.retryAfterSeconds = retryAfterSeconds;
+    this.ways = ways;
   }
 }
 
@@ -61,16 +68,17 @@ function headers(more = {}) {
 }
 
 async function refusal(response) {
-  let said = null;
+  let [said, ways] = [null, null];
   try {
     const answer = JSON.parse(await response.text());
     const words = answer?.error ?? answer?.status;
     if (typeof words === "string") said = words.slice(0, 300);
+    if (Array.isArray(answer?.ways)) ways = answer.ways;
   } catch {
     // Not JSON: perhaps a proxy's own page. The status must do.
   }
   const words = `the server answered ${response.status}${said === null ? "" : `: ${said}`}`;
-  return new RequestError(words, response.status, retryAfter(response.headers.get("Retry-After")));
+  return new RequestError(words, response.status, retryAfter(response.headers.get("Retry-After")), ways);
 }
 
 /** Sends a request and returns `{status, type, body}`, the body as text. Throws RequestError for anything but success. */

@@ -1,11 +1,13 @@
 // Puts the page together: connection, address, views. Nothing else knows them all.
 // Every frame is recorded, also while the tab is hidden; only painting waits until somebody looks.
 
+import { mark as moment, since } from "./age.js";
 import { ask, hasToken, readStream } from "./api.js";
 import { forgetColours } from "./chart.js";
 import { Charts } from "./charts.js";
 import { Connection } from "./connection.js";
 import { Console } from "./console.js";
+import { containerOf } from "./container.js";
 import { FleetView } from "./fleet.js";
 import { number, object, objects, span, text } from "./format.js";
 import { listenToKeys } from "./keys.js";
@@ -55,7 +57,7 @@ const overview = new Overview(glance, { go: (view) => router.go({ view }), openP
 const processes = new ProcessView(openProcess, (filter) => router.go({ filter }, true));
 const sockets = new SocketsView((filter) => router.go({ filter }, true));
 const [storage, network, sensors] = [new StorageView(), new NetworkView(), new SensorsView()];
-const fleet = new FleetView(router);
+const fleet = new FleetView(router, () => glance.now());
 const panel = new Console();
 
 /** How many processes the frames must carry for what is shown. */
@@ -99,9 +101,9 @@ const login = new Login({
 function take(data, words) {
   const time = number(data.time_unix_seconds);
   if (time === null) return;
-  const gap = frameAt === null ? 0 : now() - frameAt;
+  const gap = frameAt === null ? 0 : since(frameAt);
   interval = number(data.interval_seconds) ?? interval;
-  frameAt = now();
+  frameAt = moment();
   snapshot = data;
   const values = valuesOf(data);
   // Somewhere in between there was nothing from the server, which may remember.
@@ -140,7 +142,7 @@ function titles() {
   icon.href = `data:image/svg+xml,${encodeURIComponent(drawn)}`;
 }
 
-const isStale = () => frameAt !== null && now() - frameAt > Math.max(STALE_AT_LEAST_MS, STALE_INTERVALS * interval * 1000);
+const isStale = () => frameAt !== null && since(frameAt) > Math.max(STALE_AT_LEAST_MS, STALE_INTERVALS * interval * 1000);
 const isLive = () => connection.state.name === "live" && !isStale();
 
 const STATES = { connecting: "Connecting", live: "Live", waiting: "Waiting", stopped: "Paused", locked: "Access" };
@@ -156,13 +158,21 @@ function become(state) {
   titles();
 }
 
+/** The machine slept, or somebody looks again: what is old is not called live, and no wait is sat out. */
+function wake() {
+  // A laptop that slept has a connection that is dead and does not know it.
+  if (isStale()) connection.reopen();
+  connection.hurry();
+  become(connection.state);
+}
+
 /** State, age and reason, about once a second. */
 function status() {
   const { name, reason, until } = connection.state;
   const stale = name === "live" && isStale();
   const seconds = Math.max(0, Math.ceil((until - now()) / 1000));
   write(at("state"), stale ? "No news" : name === "waiting" ? `Waiting ${seconds} s` : STATES[name]);
-  const age = frameAt === null ? null : (now() - frameAt) / 1000;
+  const age = frameAt === null ? null : since(frameAt) / 1000;
   write(at("age"), age === null ? "" : isLive() ? `${Math.floor(age)} s ago` : `last numbers ${span(age)} ago`);
   const banner = at("banner");
   const words = { waiting: `Not connected: ${reason}.`, stopped: "Paused by you." }[name] ?? (stale ? "Nothing new from the server." : "");
@@ -175,7 +185,8 @@ function facts() {
   const host = object(snapshot.host);
   write(at("host"), text(host.hostname) ?? "psmonitor");
   write(at("uptime"), number(snapshot.uptime_seconds) === null ? "" : `up ${span(Math.floor(snapshot.uptime_seconds / 60) * 60)}`);
-  const parts = [text(host.distribution), text(host.kernel)];
+  const container = containerOf(snapshot);
+  const parts = [text(host.distribution), text(host.kernel), container === null ? null : `in a container (${container})`];
   const words = parts.filter((part) => part !== null).join(" \u00b7 ");
   write(at("facts"), words);
   attribute(at("facts"), "title", [words, text(host.architecture), text(object(Array.isArray(host.cpu_models) ? host.cpu_models[0] : null).model_name), text(host.own_user) === null ? null : `the server runs as ${host.own_user}`].filter(Boolean).join("\n"));
@@ -279,15 +290,12 @@ listenToKeys({
 });
 
 // About once a second: the age, the charts' way through time while no frame comes, and whether the machine slept.
-let tickedAt = now();
-let wallAt = Date.now();
+let tickedAt = moment();
 setInterval(() => {
-  const away = Math.max(now() - tickedAt, Date.now() - wallAt);
-  tickedAt = now();
-  wallAt = Date.now();
-  // A laptop that slept has a connection that is dead and does not know it.
-  if (away > SLEPT_MS && !document.hidden) connection.reopen();
-  become(connection.state);
+  const away = since(tickedAt);
+  tickedAt = moment();
+  if (away > SLEPT_MS && !document.hidden) wake();
+  else become(connection.state);
   if (document.hidden) return;
   if (router.state.view === "charts") machine.tick();
   if (router.state.view === "overview") glance.tick();
@@ -299,7 +307,7 @@ setInterval(() => {
 }, 1000);
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
-  connection.hurry();
+  wake();
   paint();
 });
 addEventListener("online", () => connection.hurry());

@@ -20,7 +20,7 @@ export function backOff(n, random) {
 
 export class Connection {
   #deps;
-  #state = { name: "stopped", reason: "", until: 0 };
+  #state = { name: "stopped", reason: "", until: 0, ways: null };
   #attempt = 0;
   #abort = null;
   #timer = null;
@@ -34,14 +34,14 @@ export class Connection {
 
   /**
    * `deps`: `stream(signal, {onData, onBeat})` resolves when the stream ended and throws `{message, status,
-   * retryAfterSeconds}`; `now()`, `random()`, `setTimeout`, `clearTimeout`; and the listeners `onState(state)` and
+   * retryAfterSeconds, ways}`; `now()`, `random()`, `setTimeout`, `clearTimeout`; and the listeners `onState(state)` and
    * `onFrame(object, text)`.
    */
   constructor(deps) {
     this.#deps = deps;
   }
 
-  /** `{name, reason, until}`: connecting, live, waiting (until that time), stopped, or locked (a token is needed). */
+  /** `{name, reason, until, ways}`: connecting, live, waiting (until that time), stopped, or locked (a token is needed). */
   get state() {
     return this.#state;
   }
@@ -74,8 +74,8 @@ export class Connection {
     if (this.#state.name === "waiting" && !this.#asked) this.#connect();
   }
 
-  #become(name, reason, until = 0) {
-    this.#state = { name, reason, until };
+  #become(name, reason, until = 0, ways = null) {
+    this.#state = { name, reason, until, ways };
     this.#deps.onState(this.#state);
   }
 
@@ -104,7 +104,7 @@ export class Connection {
       if (abort.signal.aborted) return;
       if (error.status === 401) {
         this.#drop();
-        this.#become("locked", error.message);
+        this.#become("locked", error.message, 0, error.ways ?? null);
         return;
       }
       const isAway = error.status === 0 && this.#cause !== "" && error.message !== this.#cause;

@@ -41,7 +41,7 @@ export class Console {
       this.#get();
     });
     for (const [id, make] of [["copy-curl", asCurl], ["copy-python", asPython], ["copy-js", asJavaScript]]) {
-      at(id).addEventListener("click", (event) => this.#copy(make(new URL(at("route-path").value, base).href, hasToken()), event.currentTarget));
+      at(id).addEventListener("click", (event) => this.#copy(make, event.currentTarget));
     }
     at("log-pause").addEventListener("click", (event) => {
       this.#isPaused = !this.#isPaused;
@@ -140,8 +140,15 @@ export class Console {
     }
   }
 
-  async #copy(words, press) {
-    const label = press.textContent;
+  async #copy(make, press) {
+    let url;
+    try {
+      url = new URL(at("route-path").value.trim(), base).href;
+    } catch {
+      return this.#log("event", "not copied: that is no address");
+    }
+    const words = make(url, hasToken());
+    press.dataset.label ??= press.textContent;
     try {
       await navigator.clipboard.writeText(words);
       write(press, "Copied");
@@ -150,7 +157,7 @@ export class Console {
       write(press, "In the log");
     }
     this.#log("event", words);
-    setTimeout(() => write(press, label), 1500);
+    setTimeout(() => write(press, press.dataset.label), 1500);
   }
 
   /** A frame of the live stream. */

@@ -13,6 +13,7 @@ const MOST_REPORTS = 60;
 
 export class FleetView {
   #router;
+  #now;
   #cards = new Map();
   #timer = null;
   #system = null;
@@ -21,8 +22,10 @@ export class FleetView {
   /** Whether the receiver is on. */
   isThere = false;
 
-  constructor(router) {
+  /** `now()` is the server's clock, unix seconds. */
+  constructor(router, now) {
     this.#router = router;
+    this.#now = now;
     at("fleet-back").addEventListener("click", () => router.go({ system: null }));
   }
 
@@ -114,7 +117,7 @@ export class FleetView {
     }
     const isLate = system.late === true;
     mark(card.root, "late", isLate ? "" : null);
-    const ago = number(system.last_seen) === null ? DASH : span(Date.now() / 1000 - system.last_seen);
+    const ago = number(system.last_seen) === null ? DASH : span(this.#now() - system.last_seen);
     write(card.seen, `${isLate ? "Late: last" : "Last"} report ${ago} ago${number(system.interval) === null ? "" : `, every ${span(system.interval)}`}`);
     at("fleet-cards").append(card.root);
   }

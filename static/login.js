@@ -1,4 +1,5 @@
-// The form for a token or a password, shown when the server asks who this is, with its words about why. app.js owns it.
+// The forms for a token and for a password, those of them that the server takes, shown when it asks who this is. app.js owns
+// them.
 
 import { RequestError, hasToken, logIn, setToken } from "./api.js";
 import { at, write } from "./paint.js";
@@ -6,6 +7,7 @@ import { at, write } from "./paint.js";
 export class Login {
   #enter;
   #wasTried = false;
+  #followed = null;
 
   /** `enter()` is called when there is a token to try, `leave()` when it is to be forgotten. */
   constructor({ enter, leave }) {
@@ -41,16 +43,23 @@ export class Login {
     this.#enter();
   }
 
-  /** The connection's state changed. */
-  follow({ name, reason }) {
-    const isLocked = name === "locked";
+  /** The connection's state, told about once a second: only another one is news. */
+  follow(state) {
+    if (state === this.#followed) return;
+    this.#followed = state;
+    const isLocked = state.name === "locked";
     at("token-panel").hidden = !isLocked;
-    at("token-forget").hidden = !hasToken();
+    at("token-forget").hidden = isLocked || !hasToken();
     if (!isLocked) return;
-    const words = this.#wasTried || hasToken() ? `The server did not accept it: ${reason}` : `This server wants to know who you are: ${reason}`;
+    const wasTried = this.#wasTried || hasToken();
     setToken(null);
-    at("token-forget").hidden = true;
-    write(at("token-note"), words);
-    if (!at("token-panel").contains(document.activeElement)) at("token").focus();
+    const has = (way) => state.ways === null || state.ways.includes(way);
+    at("token-form").hidden = !has("token");
+    at("login").hidden = !has("password");
+    // Folded only where there is another way in.
+    if (!has("token")) at("login").open = true;
+    const why = state.ways === null ? state.reason : "it is wrong, was taken back, or is a login that has run out";
+    write(at("token-note"), wasTried ? `The server did not accept the token: ${why}.` : "This server wants to know who you are.");
+    if (!at("token-panel").contains(document.activeElement)) at(has("token") ? "token" : "login-name").focus();
   }
 }

@@ -2,6 +2,7 @@
 // file systems and interfaces. app.js hands it each frame while it is shown.
 
 import { Chart } from "./chart.js";
+import { ContainerCard } from "./container.js";
 import { DASH, fixed, heat, number, object, objects, percent, rate, share, size, speed, temperature, text } from "./format.js";
 import { addressesOf } from "./more.js";
 import { at, figure, fill, make, mark, name, write } from "./paint.js";
@@ -100,6 +101,7 @@ export class Overview {
   #go;
   #dirty = false;
   #lists = {};
+  #container = new ContainerCard();
   #large = [];
   #snapshot = {};
 
@@ -151,6 +153,7 @@ export class Overview {
     }
     this.#columns();
     this.#problems(problems);
+    this.#container.show(snapshot);
     const { list, count } = object(snapshot.processes);
     const known = objects(list);
     const top = (measure) => known.filter((one) => measure(one) !== null).sort((a, b) => measure(b) - measure(a) || a.pid - b.pid).slice(0, ROWS);

@@ -28,6 +28,11 @@ export function problemsOf(snapshot) {
   if (memory > FULL) add(fullness(memory), "memory", `Memory is ${percent(memory)} used`, "charts");
   const swap = number(object(snapshot.swap).used_ratio);
   if (swap > FULL) add("warn", "swap", `Swap is ${percent(swap)} used`, "charts");
+  const container = object(snapshot.container);
+  const allowed = number(container.memory_used_ratio);
+  if (allowed > FULL) add(fullness(allowed), "container memory", `The container uses ${percent(allowed)} of the memory that it may`, "overview");
+  const tasks = number(container.tasks) / number(container.task_limit);
+  if (tasks > FULL && Number.isFinite(tasks)) add(fullness(tasks), "container tasks", `The container has ${percent(tasks)} of the processes and threads that it may`, "overview");
   const cores = objects(object(snapshot.cpu).cores).length;
   const load = number(object(snapshot.load).one);
   if (cores > 0 && load > cores) {

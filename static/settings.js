@@ -4,6 +4,7 @@
 import { units } from "./format.js";
 import { at } from "./paint.js";
 
+const systemIsDark = matchMedia("(prefers-color-scheme: dark)");
 const CHOICES = { theme: ["system", "light", "dark"], bytes: ["iec", "si"], heat: ["c", "f"] };
 
 function recall(key) {
@@ -25,16 +26,8 @@ function keep(key, choice) {
 }
 
 function apply(key, choice) {
-  if (key === "theme") {
-    if (choice === "system") delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = choice;
-  } else units[key] = choice;
-}
-
-/** Whether the page is dark now. */
-export function isDark() {
-  const chosen = document.documentElement.dataset.theme;
-  return chosen === undefined ? matchMedia("(prefers-color-scheme: dark)").matches : chosen === "dark";
+  if (key !== "theme") units[key] = choice;
+  else document.documentElement.dataset.theme = choice === "system" ? (systemIsDark.matches ? "dark" : "light") : choice;
 }
 
 /** Fills the form of choices and listens to it; `changed()` is called after each change, also of the system's theme. */
@@ -53,11 +46,15 @@ export function prepareSettings(changed) {
     changed();
   });
   at("theme-switch").addEventListener("click", () => {
-    const next = isDark() ? "light" : "dark";
+    const next = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
     keep("theme", next);
     apply("theme", next);
     for (const input of form.elements.theme) input.checked = input.value === next;
     changed();
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
+  systemIsDark.addEventListener("change", () => {
+    if (form.elements.theme.value !== "system") return;
+    apply("theme", "system");
+    changed();
+  });
 }

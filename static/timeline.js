@@ -1,6 +1,7 @@
 // A window of time and the record that fills it: the past from the history, the live end from the frames. No DOM.
 // The charts, the overview and a system of the fleet have one each.
 
+import { mark, since } from "./age.js";
 import { Record } from "./record.js";
 import { addDerived } from "./series.js";
 
@@ -48,7 +49,7 @@ export class Timeline {
 
   /** Takes a frame's numbers. `step` is the sampling interval. */
   frame(time, step, values) {
-    this.#newest = { time, at: performance.now() };
+    this.#newest = { time, at: mark() };
     if (!this.#isShort) return;
     for (const record of [this.record, this.#pending]) {
       record?.append(time, step, values);
@@ -71,7 +72,7 @@ export class Timeline {
   /** The server's clock now, unix seconds, as far as the frames tell; the browser's before the first one. */
   now() {
     if (this.#newest === null) return Date.now() / 1000;
-    return this.#newest.time + Math.max(0, (performance.now() - this.#newest.at) / 1000 - 0.05);
+    return this.#newest.time + Math.max(0, since(this.#newest.at) / 1000 - 0.05);
   }
 
   /** `[from, to]` to draw. */
@@ -80,7 +81,7 @@ export class Timeline {
     const seconds = this.#window?.seconds ?? 60;
     // Until the next frame is due, the newest stands at the edge.
     const newest = this.#newest;
-    const to = newest === null || performance.now() - newest.at > 2500 ? this.now() : newest.time;
+    const to = newest === null || since(newest.at) > 2500 ? this.now() : newest.time;
     return [to - seconds, to];
   }
 

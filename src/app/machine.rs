@@ -17,10 +17,9 @@ impl Local {
     pub fn new(paths: Paths) -> Self {
         Self { container: collect::container(&paths), paths }
     }
-}
 
-impl Local {
     /// What keeps the container whose view is shown, if it is one.
+    #[must_use]
     pub fn container(&self) -> Option<&'static str> {
         self.container
     }

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 
 use crate::agent::thread::Pusher;
 use crate::collect::{self, limit};
+use crate::command;
 use crate::config::{Config, Listen, Typed};
 use crate::error::StartupError;
 use crate::history::History;
@@ -55,10 +56,7 @@ struct App {
 pub fn check(typed: &Typed) -> Result<(), StartupError> {
     let config = Config::from_typed(typed)?;
     server::check(&config).map_err(|error| typed.locate(error))?;
-    let report = typed.report();
-    std::io::stdout()
-        .write_all(report.as_bytes())
-        .map_err(|source| StartupError::Io { what: "cannot print the settings", source })
+    command::print(&typed.report())
 }
 
 /// Runs until a signal says to stop: SIGTERM and SIGINT stop, SIGHUP reads files again. Must be called inside an actix system.

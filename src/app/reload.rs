@@ -6,6 +6,7 @@ use crate::error::StartupError;
 use crate::server::Reloader;
 
 /// What counts now.
+#[derive(Clone)]
 pub(super) struct Running {
     /// As it was typed at the start: what needs a restart is told as long as it differs from this.
     started: Typed,
@@ -22,12 +23,7 @@ impl Running {
 
     /// Reads everything again. One after the other, never two at once.
     pub(super) async fn reload(self) -> Self {
-        let kept = Self {
-            started: self.started.clone(),
-            typed: self.typed.clone(),
-            config: self.config.clone(),
-            reloader: self.reloader.clone(),
-        };
+        let kept = self.clone();
         tokio::task::spawn_blocking(move || self.read_again()).await.unwrap_or(kept)
     }
 

@@ -17,6 +17,5 @@ pub fn show(typed: &Typed, wanted: &Statistics) -> Result<(), StartupError> {
     let paths = config::paths(&typed.args).map_err(|error| typed.locate(error))?;
     collect::probe(&paths).map_err(StartupError::Unreadable)?;
     let mut collector = Collector::new(&paths);
-    let (part, wanted) = wanted.part();
-    command::show::show(part, wanted, |needs| derive(&collector.read(needs)))
+    command::show::show(wanted, |needs| derive(&collector.read(needs)))
 }

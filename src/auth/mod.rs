@@ -78,6 +78,15 @@ impl Identity {
     }
 }
 
+/// What somebody may prove with who they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ways {
+    /// A token of a file or of the environment.
+    pub token: bool,
+    /// The name and the password of a user.
+    pub password: bool,
+}
+
 /// Why a login is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
@@ -152,6 +161,13 @@ impl Auth {
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).sources.is_any()
+    }
+
+    /// What there is to prove with who one is.
+    #[must_use]
+    pub fn ways(&self) -> Ways {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        Ways { token: keys.sources.has_tokens(), password: !keys.users.is_empty() }
     }
 
     /// Who holds this token, one of a file or one that a login gave. `None` for nobody we know.

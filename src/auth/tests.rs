@@ -80,10 +80,11 @@ fn users_without_a_user_need_a_token_beside_them() {
         assert!(error.to_string().contains(word), "{error}");
     }
     sources.token = Some(token);
-    assert!(Auth::load(&sources).is_ok());
+    assert_eq!(Auth::load(&sources).unwrap().ways(), Ways { token: true, password: false });
     sources.token = None;
     std::fs::write(&users, format!("ann:{SECRET}\n")).unwrap();
     let auth = Auth::load(&sources).unwrap();
+    assert_eq!(auth.ways(), Ways { token: false, password: true });
     std::fs::write(&users, "").unwrap();
     auth.reload(&auth.keys().sources);
     assert!(auth.keys().users.is_empty(), "whoever is taken out of the file is out");

@@ -8,8 +8,8 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 
-use super::output;
 use crate::cli::Page;
+use crate::command;
 use crate::config;
 use crate::error::StartupError;
 
@@ -59,7 +59,7 @@ pub fn generate(page: Page) -> Result<(), StartupError> {
         Page::Fish => completions(Shell::Fish),
     };
     let failed = |source| StartupError::Io { what: "cannot make the page", source };
-    output::write(&String::from_utf8_lossy(&text.map_err(failed)?)).map(drop)
+    command::print(&String::from_utf8_lossy(&text.map_err(failed)?))
 }
 
 fn completions(shell: Shell) -> std::io::Result<Vec<u8>> {

@@ -12,7 +12,10 @@ mod table;
 
 use crate::error::StartupError;
 
-/// Prints a new name for a machine that reports to a System Monitor server: `Linux-` and 32 hexadecimal digits.
-pub fn generate_system_id() -> Result<(), StartupError> {
-    output::write(&format!("Linux-{}\n", uuid::Uuid::new_v4().simple())).map(drop)
+/// Prints a text that a command made. A reader that has gone is no error.
+///
+/// # Errors
+/// Whatever else the system says, such as that the disk is full.
+pub fn print(text: &str) -> Result<(), StartupError> {
+    output::write(text).map(drop)
 }

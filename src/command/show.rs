@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::output::{self, Terminal};
 use super::statistics;
 use super::table::{Table, cut};
-use crate::cli::{Part, Show};
+use crate::cli::Statistics;
 use crate::config::{INTERVALS, parse_time};
 use crate::dialect::system_monitor;
 use crate::error::StartupError;
@@ -23,46 +23,45 @@ const HOME: &str = "\x1b[H";
 const REST_OF_LINE: &str = "\x1b[K";
 const REST_OF_SCREEN: &str = "\x1b[J";
 
-impl Part {
-    fn answer(self) -> &'static Answer {
-        match self {
-            Self::Cpu => &system_monitor::CPU,
-            Self::Memory => &system_monitor::MEMORY,
-            Self::Processes => &system_monitor::PROCESSES,
-            Self::Disks => &system_monitor::DISKS,
-            Self::Network => &system_monitor::NETWORK,
-        }
-    }
-
-    /// What its table shows beside what stands in the JSON.
-    fn needs(self) -> Subjects {
-        match self {
-            Self::Memory => self.answer().needs.with(Subjects::CONTAINER),
-            _ => self.answer().needs,
-        }
-    }
-
-    fn table(self, snapshot: &Snapshot) -> Table {
-        match self {
-            Self::Cpu => statistics::cpu(snapshot),
-            Self::Memory => statistics::memory(snapshot),
-            Self::Processes => statistics::processes(snapshot),
-            Self::Disks => statistics::disks(snapshot),
-            Self::Network => statistics::network(snapshot),
-        }
+fn answer(wanted: &Statistics) -> &'static Answer {
+    match wanted {
+        Statistics::Cpu(_) => &system_monitor::CPU,
+        Statistics::Memory(_) => &system_monitor::MEMORY,
+        Statistics::Processes(_) => &system_monitor::PROCESSES,
+        Statistics::Disks(_) => &system_monitor::DISKS,
+        Statistics::Network(_) => &system_monitor::NETWORK,
     }
 }
 
-/// Prints the part, until nobody reads any more or, without `--watch`, once. `read` makes a snapshot with what it is asked
+/// What is read: for the JSON, and for what its table shows beside that.
+fn needs(wanted: &Statistics) -> Subjects {
+    match wanted {
+        Statistics::Memory(_) => answer(wanted).needs.with(Subjects::CONTAINER),
+        _ => answer(wanted).needs,
+    }
+}
+
+fn table(wanted: &Statistics, snapshot: &Snapshot) -> Table {
+    match wanted {
+        Statistics::Cpu(_) => statistics::cpu(snapshot),
+        Statistics::Memory(_) => statistics::memory(snapshot),
+        Statistics::Processes(_) => statistics::processes(snapshot),
+        Statistics::Disks(_) => statistics::disks(snapshot),
+        Statistics::Network(_) => statistics::network(snapshot),
+    }
+}
+
+/// Prints the part that is wanted, until nobody reads any more or, without `--watch`, once. `read` makes a snapshot with what it is asked
 /// for; rates are those since its last call.
 ///
 /// # Errors
 /// What was typed wrong, and what the system says to the writing.
-pub fn show(part: Part, wanted: &Show, mut read: impl FnMut(Subjects) -> Snapshot) -> Result<(), StartupError> {
-    let every = wanted.watch.as_deref().map(interval).transpose()?;
-    let needs = part.needs();
+pub fn show(wanted: &Statistics, mut read: impl FnMut(Subjects) -> Snapshot) -> Result<(), StartupError> {
+    let how = wanted.show();
+    let every = how.watch.as_deref().map(interval).transpose()?;
+    let needs = needs(wanted);
     let mut due = Instant::now();
-    if part == Part::Cpu {
+    if matches!(wanted, Statistics::Cpu(_)) {
         // One reading tells of the time since boot alone.
         read(needs);
         due = wait(due, every.unwrap_or(MEASURED));
@@ -70,12 +69,12 @@ pub fn show(part: Part, wanted: &Show, mut read: impl FnMut(Subjects) -> Snapsho
     let mut is_first = true;
     loop {
         let snapshot = read(needs);
-        let text = match Terminal::now().filter(|_| !wanted.json) {
-            None => (part.answer().encode)(&snapshot) + "\n",
+        let text = match Terminal::now().filter(|_| !how.json) {
+            None => (answer(wanted).encode)(&snapshot) + "\n",
             Some(terminal) => {
-                let table = part.table(&snapshot);
+                let table = table(wanted, &snapshot);
                 match every {
-                    Some(every) if terminal.moves => in_place(part, &table, terminal, every, is_first),
+                    Some(every) if terminal.moves => in_place(wanted, &table, terminal, every, is_first),
                     _ => lines(&table.lines(terminal.width, usize::MAX, terminal.colours)),
                 }
             }
@@ -108,8 +107,8 @@ fn lines(lines: &[String]) -> String {
 
 /// The table over the one before, as much of it as the terminal has lines. The last line is left without an end: one more
 /// would move the screen.
-fn in_place(part: Part, table: &Table, terminal: Terminal, every: Duration, is_first: bool) -> String {
-    let title = format!("psmonitor {}, every {every:?}, Ctrl-C ends", part.answer().name);
+fn in_place(wanted: &Statistics, table: &Table, terminal: Terminal, every: Duration, is_first: bool) -> String {
+    let title = format!("psmonitor {}, every {every:?}, Ctrl-C ends", answer(wanted).name);
     // The title, the line with the cursor, and the table's own titles.
     let rows = terminal.height.saturating_sub(3);
     let mut lines = vec![cut(&title, terminal.width).to_owned()];
@@ -123,18 +122,20 @@ fn in_place(part: Part, table: &Table, terminal: Terminal, every: Duration, is_f
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::Show;
     use crate::dialect::testing::snapshot;
 
     #[test]
     fn a_screen_holds_as_many_lines_as_the_terminal() {
-        let table = Part::Processes.table(&snapshot());
+        let wanted = Statistics::Processes(Show::default());
+        let table = table(&wanted, &snapshot());
         for height in 1..20 {
             let terminal = Terminal { width: 30, height, moves: true, colours: false };
-            let screen = in_place(Part::Processes, &table, terminal, Duration::from_secs(2), true);
+            let screen = in_place(&wanted, &table, terminal, Duration::from_secs(2), true);
             assert!(screen.matches('\n').count() < height, "{height}: {screen:?}");
         }
         let terminal = Terminal { width: 80, height: 7, moves: true, colours: false };
-        let screen = in_place(Part::Processes, &table, terminal, Duration::from_millis(1500), false);
+        let screen = in_place(&wanted, &table, terminal, Duration::from_millis(1500), false);
         let lines: Vec<&str> = screen.split("\x1b[K\n").collect();
         assert_eq!(lines[0], "\x1b[Hpsmonitor processes, every 1.5s, Ctrl-C ends");
         assert_eq!((lines[5], lines[6]), ("and 4 more", "\x1b[J"));

@@ -62,10 +62,10 @@ pub fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS)
 }
 
-/// What holds for a setting with one value, by the flag's name, as it is typed. The others are "none".
-pub(super) fn text(flag: &str) -> Option<String> {
+/// What holds for a setting with one value, as it is typed, by clap's name for it. `None` where nothing holds.
+pub(super) fn text(id: &str) -> Option<String> {
     let (limits, paths) = (Limits::default(), Paths::host());
-    let text = match flag {
+    let text = match id {
         "address" => ADDRESS.to_owned(),
         "port" => PORT.to_string(),
         "interval" => INTERVAL.to_owned(),
@@ -92,9 +92,4 @@ pub(super) fn text(flag: &str) -> Option<String> {
         _ => return None,
     };
     Some(text)
-}
-
-/// What holds for a setting with a list of values.
-pub(super) fn list(_flag: &str) -> Vec<String> {
-    Vec::new()
 }

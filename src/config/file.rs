@@ -104,6 +104,10 @@ impl Document<'_> {
         let best = known.map(|known| (alike(&known), known));
         let best = best.max_by(|((a, whole), _), ((b, other), _)| a.total_cmp(b).then(whole.total_cmp(other)));
         match best.filter(|((alike, _), _)| *alike >= ALIKE) {
+            // As happens to a line at the end of a file with tables.
+            Some((_, known)) if table.is_some() && known == name => {
+                format!("there is no setting {whole:?}; {name:?} must stand above the first [table]")
+            }
             Some((_, known)) => format!("there is no setting {whole:?}; did you mean {known:?}?"),
             None => format!("there is no setting {whole:?}; `psmonitor check-config` prints all that there are"),
         }
@@ -207,6 +211,7 @@ mod tests {
             ("Interval = \"1s\"", 1, "did you mean \"interval\"?"),
             ("xyzzy = 1", 1, "check-config"),
             ("[server]\nport = 1", 1, "there is no setting \"server\""),
+            ("[agent]\nport = 1", 2, "\"agent.port\"; \"port\" must stand above the first [table]"),
             ("a = 1\na = 2", 2, "duplicate key"),
             ("port = ", 1, "no TOML"),
             ("port = 80\ninterval = 'x", 2, "no TOML"),

@@ -260,7 +260,11 @@ pub fn paths(args: &Args) -> Result<Paths, StartupError> {
     };
     for (flag, folder) in [("--sysfs", &paths.sysfs), ("--rootfs", &paths.rootfs)] {
         if !folder.is_dir() {
-            return Err(complaint(flag, &folder.display().to_string(), "there is no such folder"));
+            return Err(complaint(
+                flag,
+                &folder.display().to_string(),
+                "there is no such folder; leave it out for this machine",
+            ));
         }
     }
     Ok(paths)

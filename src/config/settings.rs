@@ -83,7 +83,7 @@ impl Setting {
         let row = IN_TABLES.iter().find(|(_, _, in_table)| *in_table == flag);
         let default = match kind {
             Kind::Switch => Some(vec!["false".to_owned()]),
-            Kind::List => Some(defaults::list(id)),
+            Kind::List => Some(Vec::new()),
             Kind::Text | Kind::Number => defaults::text(id).map(|text| vec![text]),
         };
         Some(Self {

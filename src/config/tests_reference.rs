@@ -22,11 +22,14 @@ fn reference(settings: &[Setting]) -> String {
          # Each line shows the default, or a placeholder where there is none: take the # away and change the value. A flag\n\
          # (--max-connections) wins over a variable (PSMONITOR_MAX_CONNECTIONS), which wins over this file. After a change,\n\
          # `psmonitor check-config` says whether all is well, and SIGHUP (systemctl reload psmonitor) takes over what can\n\
-         # change while the server runs; the log names what needs a restart.\n",
+         # change while the server runs; the log names what needs a restart.\n\
+         #\n\
+         # `agent.url = ...` is the same as `url = ...` below a line `[agent]`. There is no such line here, so that what is added at\n\
+         # the end is what it looks like.\n",
     );
     for (table, settings) in by_table(settings, |setting| setting.table) {
         if let Some(table) = table {
-            text.push_str(&format!("\n[{table}]\n"));
+            text.push_str(&format!("\n# --- {table} ---\n"));
         }
         for setting in settings {
             let help =
@@ -43,9 +46,9 @@ fn reference(settings: &[Setting]) -> String {
 
 fn default_line(setting: &Setting) -> String {
     match (&setting.default, setting.kind) {
-        (Some(values), _) => format!("{} = {}", setting.key, setting.toml(values)),
-        (None, Kind::Number) => format!("{} = 1", setting.key),
-        (None, _) => format!("{} = {}", setting.key, setting.toml(std::slice::from_ref(&setting.value_name))),
+        (Some(values), _) => format!("{} = {}", setting.path(), setting.toml(values)),
+        (None, Kind::Number) => format!("{} = 1", setting.path()),
+        (None, _) => format!("{} = {}", setting.path(), setting.toml(std::slice::from_ref(&setting.value_name))),
     }
 }
 
@@ -120,7 +123,7 @@ fn the_table_knows_every_setting() {
 fn the_shipped_file_knows_every_setting() {
     let text = check(&shipped(), &reference(&all()));
     for setting in all() {
-        assert!(text.lines().any(|line| line.starts_with(&format!("#{} = ", setting.key))), "{}", setting.path());
+        assert!(text.lines().any(|line| line.starts_with(&format!("#{} = ", setting.path()))), "{}", setting.path());
     }
 }
 
@@ -130,7 +133,7 @@ fn the_shipped_file_means_the_defaults() {
     assert_eq!(file::read(&shipped(), &all(), &command()).unwrap(), []);
     let text = std::fs::read_to_string(shipped()).unwrap();
     let is_default = |line: &str| {
-        all().iter().any(|setting| setting.default.is_some() && line.starts_with(&format!("#{} = ", setting.key)))
+        all().iter().any(|setting| setting.default.is_some() && line.starts_with(&format!("#{} = ", setting.path())))
     };
     let uncommented = text.lines().map(|line| if is_default(line) { &line[1..] } else { line }).collect::<Vec<_>>();
     let folder = tempfile::tempdir().unwrap();

@@ -75,6 +75,8 @@ pub struct Typed {
     pub args: Args,
     /// The file that was read.
     pub file: Option<PathBuf>,
+    /// What is wrong with the usual file, where the command does without it.
+    pub ignored: Option<String>,
     rows: Vec<Row>,
 }
 
@@ -101,31 +103,66 @@ fn typed_from(arguments: Vec<std::ffi::OsString>, usual_file: &Path) -> Result<T
     let (command, settings) = (command(), settings::all(&Args::command()));
     let matches = command.clone().try_get_matches_from(&arguments).map_err(Refusal::Usage)?;
     let args = Args::from_arg_matches(&matches).map_err(Refusal::Usage)?;
-    let Some(path) = file_of(&args, usual_file) else {
-        return Ok(Typed { rows: rows(settings, &matches, &[]), file: None, args });
+    let without_file = |args, ignored| Typed { rows: rows(settings.clone(), &matches, &[]), file: None, ignored, args };
+    let Some(path) = file_of(&args, usual_file) else { return Ok(without_file(args, None)) };
+    let entries = match file::read(&path, &settings, &command) {
+        Ok(entries) => entries,
+        Err(error) if args.config.is_none() && use_of_file(&args) != Use::Needed => {
+            return Ok(without_file(args, Some(error.to_string())));
+        }
+        Err(error) => return Err(error.into()),
     };
-    let entries = file::read(&path, &settings, &command)?;
     // The file's values stand where a default of clap would: everything that is typed wins over them.
     let with_file = entries
         .iter()
         .fold(command, |command, entry| command.mut_arg(&entry.id, |arg| arg.default_values(entry.values.clone())));
     let matches = with_file.try_get_matches_from(arguments).map_err(Refusal::Usage)?;
     let args = Args::from_arg_matches(&matches).map_err(Refusal::Usage)?;
-    Ok(Typed { rows: rows(settings, &matches, &entries), file: Some(path), args })
+    Ok(Typed { rows: rows(settings, &matches, &entries), file: Some(path), ignored: None, args })
 }
 
-/// The file to read. One that was named must be there. The usual one is for the server: a user who may not read it can
-/// still run the other commands.
+/// What the usual file is to a command. One that was named with `--config` must be there and right, whatever the command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    /// The command is about the server or the receiver that the file describes.
+    Needed,
+    /// The file may hold something of use, as where the machine's files are; without it the command works as well.
+    Welcome,
+    /// The command reads no setting.
+    None,
+}
+
+fn use_of_file(args: &Args) -> Use {
+    match &args.command {
+        _ if args.generate.is_some() => Use::None,
+        Some(Command::HashPassword | Command::GenerateSystemId) => Use::None,
+        Some(Command::Statistics(_)) => Use::Welcome,
+        Some(Command::Status(status)) if status.url.is_some() => Use::Welcome,
+        None
+        | Some(
+            Command::CheckConfig
+            | Command::Status(_)
+            | Command::Background(_)
+            | Command::CheckUrl(_)
+            | Command::CheckSystemId(_),
+        ) => Use::Needed,
+    }
+}
+
+/// The file to read.
 fn file_of(args: &Args, usual_file: &Path) -> Option<PathBuf> {
     if let Some(path) = &args.config {
         // System Monitor's own, which is none of ours: `agent` reads it.
         return Some(path.clone()).filter(|path| !is_foreign(args, path));
     }
+    if use_of_file(args) == Use::None {
+        return None;
+    }
     let is_for_server = matches!(args.command, None | Some(Command::CheckConfig));
     match std::fs::File::open(usual_file) {
         Ok(_) => Some(usual_file.to_owned()),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
-        // Reading it says what is wrong.
+        // Reading it says what is wrong. The server's file may be for its user alone; others run the other commands.
         Err(_) => is_for_server.then(|| usual_file.to_owned()),
     }
 }
@@ -254,6 +291,36 @@ mod tests {
         assert_eq!(port(), Some(1));
         let missing = ["psmonitor", "--config", "/nonexistent/x.toml"].map(Into::into).to_vec();
         assert!(matches!(typed_from(missing, &path), Err(Refusal::File(_))));
+    }
+
+    #[test]
+    fn a_wrong_usual_file_stops_whoever_needs_it_and_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.toml");
+        std::fs::write(&path, "\nprot = 1").unwrap();
+        let of = |line: &str| typed_from(line.split(' ').map(Into::into).collect(), &path);
+        for line in ["cpu", "processes --watch", "status http://localhost:4500"] {
+            let typed = of(&format!("psmonitor {line}")).unwrap();
+            assert!(typed.ignored.unwrap().contains("test.toml, line 2: there is no setting \"prot\""), "{line}");
+            assert_eq!(typed.file, None);
+        }
+        for line in ["hash-password", "generate-system-id", "--generate man"] {
+            assert_eq!(of(&format!("psmonitor {line}")).unwrap().ignored, None, "{line} reads no file");
+        }
+        let named = format!("psmonitor --config {} cpu", path.display());
+        for line in [
+            "psmonitor",
+            "psmonitor check-config",
+            "psmonitor status",
+            "psmonitor background",
+            "psmonitor check-url",
+            &named,
+        ] {
+            assert!(matches!(of(line), Err(Refusal::File(_))), "{line}");
+        }
+        std::fs::write(&path, "procfs = '/tmp'").unwrap();
+        let typed = of("psmonitor cpu").unwrap();
+        assert_eq!((typed.ignored, typed.args.procfs), (None, Some("/tmp".into())));
     }
 
     #[test]

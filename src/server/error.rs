@@ -8,6 +8,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::json;
 
+use crate::auth::Ways;
 use crate::terminal;
 
 /// Why a request is refused. The body is `{"error": "what was wrong and what to do"}`.
@@ -16,9 +17,12 @@ pub enum ApiError {
     /// The request makes no sense.
     #[error("{0}")]
     BadRequest(String),
-    /// A token is missing or wrong.
+    /// A login is wrong.
     #[error("{0}")]
     Unauthorized(String),
+    /// Nobody whom we know asks: a token is missing or wrong. The answer's `ways` tell a page what to ask a person for.
+    #[error("{}", needed(*.0))]
+    Stranger(Ways),
     /// The page that asks is not one of ours.
     #[error("{0}")]
     Forbidden(String),
@@ -81,7 +85,7 @@ impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized(_) | Self::Stranger(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
@@ -97,11 +101,15 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response =
-            HttpResponse::build(self.status_code()).json(json!({ "error": terminal::plain(&self.to_string()) }));
+        let mut body = json!({ "error": terminal::plain(&self.to_string()) });
+        if let Self::Stranger(ways) = self {
+            let names = [(ways.token, "token"), (ways.password, "password")];
+            body["ways"] = names.into_iter().filter_map(|(is_there, name)| is_there.then_some(name)).collect();
+        }
+        let mut response = HttpResponse::build(self.status_code()).json(body);
         let headers = response.headers_mut();
         match self {
-            Self::Unauthorized(_) => {
+            Self::Unauthorized(_) | Self::Stranger(_) => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"psmonitor\""));
             }
             Self::MethodNotAllowed { allow, .. } => {
@@ -125,8 +133,48 @@ impl ResponseError for ApiError {
     }
 }
 
+/// What to send where a stranger is not let in.
+fn needed(ways: Ways) -> &'static str {
+    match ways {
+        Ways { token: true, password: true } => {
+            "this needs a token or a login; send a token, or the one that POST /authenticate gives for a name and a \
+             password, as `Authorization: Bearer TOKEN`, or name and password as HTTP Basic"
+        }
+        Ways { token: false, password: true } => {
+            "this needs a login; send name and password to POST /authenticate and the token it gives as \
+             `Authorization: Bearer TOKEN`, or both as HTTP Basic"
+        }
+        Ways { password: false, .. } => {
+            "this needs a token; send it as `Authorization: Bearer TOKEN`, or as the password of HTTP Basic"
+        }
+    }
+}
+
 impl From<crate::sampler::StandsStill> for ApiError {
     fn from(error: crate::sampler::StandsStill) -> Self {
         Self::Unavailable { message: error.to_string(), retry_after: Duration::from_secs(5) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::body::MessageBody;
+
+    #[test]
+    fn a_stranger_is_told_the_ways_there_are() {
+        for (token, password, ways, words) in [
+            (true, false, json!(["token"]), "this needs a token; "),
+            (false, true, json!(["password"]), "this needs a login; "),
+            (true, true, json!(["token", "password"]), "this needs a token or a login; "),
+        ] {
+            let response = ApiError::Stranger(Ways { token, password }).error_response();
+            assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+            assert!(response.headers().contains_key(header::WWW_AUTHENTICATE));
+            let bytes = response.into_body().try_into_bytes().unwrap();
+            let body: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+            assert_eq!(body["ways"], ways);
+            assert!(body["error"].as_str().unwrap().starts_with(words), "{body}");
+        }
     }
 }

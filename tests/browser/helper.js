@@ -4,17 +4,20 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { createRequire } from "node:module";
+import { basename, dirname, join } from "node:path";
 import { after, before } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 
-const BINARY = process.env.PSMONITOR_BIN ?? fileURLToPath(new URL("../../target/debug/psmonitor", import.meta.url));
+export const BINARY = process.env.PSMONITOR_BIN ?? fileURLToPath(new URL("../../target/debug/psmonitor", import.meta.url));
 const GENERATOR = process.env.PSMONITOR_HISTORY ?? join(dirname(BINARY), "examples", "history");
-const STATIC = fileURLToPath(new URL("../../static", import.meta.url));
+/** Where this is set, the files of that folder stand in for those in the program: work on the page needs no building. */
+const PAGE = process.env.PSMONITOR_STATIC ?? null;
+const STATIC = PAGE ?? fileURLToPath(new URL("../../static", import.meta.url));
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const FLAGS = [
   "--no-sandbox",
@@ -39,7 +42,7 @@ export async function launch(flags = []) {
   return playwright.chromium.launch({ executablePath: CHROMIUM, args: [...FLAGS, ...flags], timeout: 60_000 });
 }
 
-/** Starts the server. Resolves with `{url, port, stop(signal)}` once it has said where it listens. */
+/** Starts the server. Resolves with `{url, port, signal(name), stop(signal)}` once it has said where it listens. */
 export async function startServer({ port = 0, args = [] } = {}) {
   assert.ok(existsSync(BINARY), `${BINARY} is missing. Build it: cargo build (or set PSMONITOR_BIN to the program)`);
   const child = spawn(BINARY, ["--listen", `127.0.0.1:${port}`, ...args], { stdio: ["ignore", "pipe", "pipe"] });
@@ -51,8 +54,8 @@ export async function startServer({ port = 0, args = [] } = {}) {
     child.once("error", reject);
     child.stdout.on("data", (bytes) => {
       printed = (printed + bytes).slice(-4000);
-      const found = /http:\/\/127\.0\.0\.1:(\d+)/.exec(printed);
-      if (found !== null) resolve(Number(found[1]));
+      const found = /(https?):\/\/127\.0\.0\.1:(\d+)/.exec(printed);
+      if (found !== null) resolve([found[1], Number(found[2])]);
     });
     ended.then((code) => reject(new Error(`the server ended with ${code}: ${complaints}`)));
   });
@@ -62,14 +65,14 @@ export async function startServer({ port = 0, args = [] } = {}) {
     () => {},
   );
   try {
-    const bound = await Promise.race([address, late]);
+    const [scheme, bound] = await Promise.race([address, late]);
     const stop = async (signal = "SIGTERM") => {
       child.kill(signal);
       const forced = setTimeout(() => child.kill("SIGKILL"), 20_000);
       await ended;
       clearTimeout(forced);
     };
-    return { url: `http://127.0.0.1:${bound}/`, port: bound, stop };
+    return { url: `${scheme}://127.0.0.1:${bound}/`, port: bound, signal: (name) => child.kill(name), stop };
   } catch (error) {
     child.kill("SIGKILL");
     throw error;
@@ -82,22 +85,24 @@ export async function startServer({ port = 0, args = [] } = {}) {
 export let browser;
 export let server;
 
+/** One browser for all tests of the file that calls this. */
+export function useBrowser() {
+  before(async () => (browser = await launch()), { timeout: 180_000 });
+  after(() => browser?.close(), { timeout: 60_000 });
+}
+
 /** One browser and one server for all tests of the file that calls this. */
 export function useBrowserAndServer() {
-  before(async () => {
-    browser = await launch();
-    server = await startServer();
-  }, { timeout: 180_000 });
-  after(async () => {
-    await server?.stop();
-    await browser?.close();
-  }, { timeout: 60_000 });
+  useBrowser();
+  before(async () => (server = await startServer()), { timeout: 180_000 });
+  after(() => server?.stop(), { timeout: 60_000 });
 }
 
 /** A page in a context of its own, closed after the test. `faults()` lists what went wrong so far. */
 export async function newPage(t, browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1360, height: 900 }, ...options });
   t.after(() => context.close());
+  if (PAGE !== null) await servePage(context);
   const page = await context.newPage();
   page.setDefaultTimeout(60_000);
   const seen = { consoleErrors: [], pageErrors: [], urls: [] };
@@ -114,6 +119,28 @@ export async function newPage(t, browser, options = {}) {
     });
   });
   return { page, seen };
+}
+
+/** Lets the page's files come from the folder PAGE. */
+async function servePage(context) {
+  const own = (name) => join(PAGE, name);
+  await context.route(/\/static\/[\w-]+\.\w+$/, (route) => route.fulfill({ path: own(basename(new URL(route.request().url()).pathname)) }));
+  // Over https the page itself is the program's: what fetches it for a route would not trust the certificate.
+  await context.route(({ pathname, protocol }) => pathname.endsWith("/") && protocol === "http:", async (route) => {
+    if (route.request().resourceType() !== "document") return route.fallback();
+    const response = await route.fetch();
+    // Not the pages of others, which some tests have beside.
+    if (response.headers()["content-security-policy"] === undefined) return route.fulfill({ response });
+    return route.fulfill({ response, body: await readFile(own("index.html")) });
+  });
+}
+
+/** What axe finds wrong with the page. Through the debugger, which the content policy does not bind; the page stays as it is. */
+export async function axeViolations(page) {
+  const source = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+  await page.evaluate(source);
+  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html, failureSummary }) => `${html} ${failureSummary}`).join(" | ")}`);
 }
 
 /** Fails unless the page kept to its own server, broke no rule of its content policy, and reported no error. */
@@ -150,12 +177,17 @@ export async function folder(t) {
   return made;
 }
 
-/** A folder with a file that holds a token, and the arguments that make a server ask for it. */
-export async function tokenArgs(t, token) {
-  const file = join(await folder(t), "token");
-  await writeFile(file, `${token}\n`, { mode: 0o600 });
-  return ["--token-file", file];
-}
+const secretFile = async (t, name, line) => {
+  const file = join(await folder(t), name);
+  await writeFile(file, `${line}\n`, { mode: 0o600 });
+  return file;
+};
+
+/** The arguments that make a server ask for this token. */
+export const tokenArgs = async (t, token) => ["--token-file", await secretFile(t, "token", token)];
+
+/** The arguments that give a server the user "ann" with the password "secret". */
+export const userArgs = async (t) => ["--users-file", await secretFile(t, "users", "ann:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a")];
 
 /** Fills a data directory with so many days of history, by the program's own code (examples/history.rs). */
 export async function fillHistory(into, days) {

@@ -91,21 +91,6 @@ test("comes back by itself after the server was killed and started again", LIMIT
   await assertClean(tab, own.url, { consoleErrors: false });
 });
 
-test("numbers that stop coming are not shown as live", LIMIT, async (t) => {
-  const tab = await newPage(t, browser);
-  const { page } = tab;
-  const { play } = await playStream(page);
-  await page.goto(server.url);
-  await play(frame());
-  await untilState(page, "live");
-  await untilState(page, "stale");
-  assert.equal(await textOf(page, "state"), "No news");
-  assert.match(await textOf(page, "age"), /^last numbers \d+ s ago$/);
-  await play(frame());
-  await untilState(page, "live");
-  await assertClean(tab, server.url);
-});
-
 test("pauses and goes on by button", LIMIT, async (t) => {
   const tab = await newPage(t, browser);
   const { page, seen } = tab;
@@ -148,6 +133,20 @@ test("asks for the token, sends it in a header only, and forgets it on demand", 
   await untilState(page, "locked");
   assert.equal(await page.evaluate(() => sessionStorage.length), 0);
   await assertClean(tab, own.url, { consoleErrors: false });
+});
+
+test("a server that is full says so, and the page waits as long as it asks", LIMIT, async (t) => {
+  const own = await startServer({ args: ["--max-connections", "1"] });
+  t.after(() => own.stop());
+  const [first, second] = [await newPage(t, browser), await newPage(t, browser)];
+  await first.page.goto(own.url);
+  await untilState(first.page, "live");
+  await second.page.goto(own.url);
+  await untilState(second.page, "waiting");
+  await eventually(async () => /Not connected: the server answered 503: .*(full|capacity|streams|connections)/i.test(await textOf(second.page, "banner")), "why");
+  await first.page.close();
+  await untilState(second.page, "live");
+  await assertClean(second, own.url, { consoleErrors: false });
 });
 
 test("goes on after the tab was frozen in the background", LIMIT, async (t) => {

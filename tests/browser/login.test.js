@@ -1,35 +1,29 @@
-// A user logs in with a password instead of a token.
+// A server that asks who one is: the ways in that it has, and no other.
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { assertClean, eventually, launch, newPage, startServer, textOf, untilState } from "./helper.js";
+import { assertClean, axeViolations, browser, eventually, newPage, startServer, textOf, tokenArgs, untilState, useBrowser, userArgs } from "./helper.js";
 
 const LIMIT = { timeout: 60_000 };
+const TOKEN = "correct-horse-battery-staple-0123456789";
 
-/** bcrypt of "secret". */
-const HASH = "$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a";
+useBrowser();
 
-let browser;
-before(async () => (browser = await launch()), LIMIT);
-after(() => browser?.close(), LIMIT);
+const focused = (page) => page.evaluate(() => document.activeElement.id);
 
 test("a user logs in with a password, which stays nowhere", LIMIT, async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), "psmonitor-login-"));
-  t.after(() => rm(folder, { recursive: true }));
-  const file = join(folder, "users");
-  await writeFile(file, `ann:${HASH}\n`, { mode: 0o600 });
-  const server = await startServer({ args: ["--users-file", file] });
+  const server = await startServer({ args: await userArgs(t) });
   t.after(() => server.stop());
   const tab = await newPage(t, browser);
   const { page, seen } = tab;
   await page.goto(server.url);
   await untilState(page, "locked");
-  await page.click("#login summary");
-  await page.fill("#login-name", "ann");
+  assert.ok(await page.isVisible("#login-form"), "the only way in is open");
+  assert.ok(await page.isHidden("#token-form"), "there is no token to give");
+  assert.equal(await focused(page), "login-name");
+  assert.deepEqual(await axeViolations(page), []);
+  await page.keyboard.type("ann");
   await page.fill("#login-password", "wrong");
   await page.keyboard.press("Enter");
   await eventually(async () => (await textOf(page, "token-note")).includes("password is wrong"), "the refusal");
@@ -51,20 +45,37 @@ test("a user logs in with a password, which stays nowhere", LIMIT, async (t) => 
   await assertClean(tab, server.url, { consoleErrors: false });
 });
 
-test("without users the page says what to do", LIMIT, async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), "psmonitor-login-"));
-  t.after(() => rm(folder, { recursive: true }));
-  const file = join(folder, "token");
-  await writeFile(file, "correct-horse-battery-staple-0123456789\n", { mode: 0o600 });
-  const server = await startServer({ args: ["--token-file", file] });
+test("where there is only a token no password is asked for, and what was said stays said", LIMIT, async (t) => {
+  const server = await startServer({ args: await tokenArgs(t, TOKEN) });
+  t.after(() => server.stop());
+  const { page } = await newPage(t, browser);
+  await page.addInitScript(() => sessionStorage.setItem("psmonitor.token", "one-that-was-taken-back"));
+  await page.clock.install();
+  await page.goto(server.url);
+  await untilState(page, "locked");
+  assert.ok(await page.isHidden("#login"));
+  assert.equal(await focused(page), "token");
+  assert.match(await textOf(page, "token-note"), /did not accept/);
+  await page.focus("#theme-switch");
+  await page.clock.runFor(3_000);
+  assert.match(await textOf(page, "token-note"), /did not accept/, "the reason stays");
+  assert.equal(await focused(page), "theme-switch", "nobody is called back");
+  await page.fill("#token", "not ascii \u00e4");
+  await page.keyboard.press("Enter");
+  assert.match(await textOf(page, "token-note"), /no spaces and no letters beyond ASCII/);
+});
+
+test("where there are both, the password's form is folded and works", LIMIT, async (t) => {
+  const server = await startServer({ args: [...(await tokenArgs(t, TOKEN)), ...(await userArgs(t))] });
   t.after(() => server.stop());
   const { page } = await newPage(t, browser);
   await page.goto(server.url);
   await untilState(page, "locked");
+  assert.ok(await page.isVisible("#token-form"));
+  assert.ok(await page.isHidden("#login-form"));
   await page.click("#login summary");
   await page.fill("#login-name", "ann");
   await page.fill("#login-password", "secret");
   await page.keyboard.press("Enter");
-  await eventually(async () => (await textOf(page, "token-note")).includes("--users-file"), "the answer");
-  await untilState(page, "locked");
+  await untilState(page, "live");
 });

@@ -1,12 +1,10 @@
 // For people: light, dark, phone, wall; keyboard and screen reader; units; reduced motion; below a path of a proxy.
 
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
-import { readFile } from "node:fs/promises";
 import { createServer, request } from "node:http";
 import { test } from "node:test";
 import {
-  assertClean, browser, eventually, filesystem, frame, newPage, playStream, processRow, server, textOf, untilState, useBrowserAndServer,
+  assertClean, axeViolations as violations, browser, eventually, filesystem, frame, newPage, playStream, processRow, server, textOf, untilState, useBrowserAndServer,
 } from "./helper.js";
 
 const LIMIT = { timeout: 180_000 };
@@ -16,14 +14,6 @@ const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, has
 useBrowserAndServer();
 
 const full = (parts = {}) => frame({ filesystems: [filesystem("/", 0.98), filesystem("/home", 0.92)], processes: { visibility: "all", count: 40, complete: true, list: Array.from({ length: 40 }, (_, at) => processRow(at + 1, { cpu_ratio: at / 20, state: ["sleeping", "zombie", "disk-sleep"][at % 3] })) }, ...parts });
-
-/** Runs axe in the page. Through the debugger, which the content policy does not bind; the page itself stays as it is. */
-async function violations(page) {
-  const source = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-  await page.evaluate(source);
-  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-  return violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html, failureSummary }) => `${html} ${failureSummary}`).join(" | ")}`);
-}
 
 for (const [name, options] of [["light", { colorScheme: "light" }], ["dark", { colorScheme: "dark" }], ["phone", { colorScheme: "dark", ...PHONE }]]) {
   test(`axe finds no violation, nothing scrolls sideways: ${name}`, LIMIT, async (t) => {

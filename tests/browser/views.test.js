@@ -98,42 +98,6 @@ test("sockets: listening ports first, open to whom, whose, and searchable", LIMI
   await assertClean(tab, server.url);
 });
 
-test("the fleet, when the receiver is on: cards, a late one, and the history of one", LIMIT, async (t) => {
-  const tab = await newPage(t, browser);
-  const { page } = tab;
-  const now = Math.floor(Date.now() / 1000);
-  await page.route("**/api/v1/about", (route) => route.fulfill({ json: { version: "0", kill: { allowed: false, reason: "no" }, receiver: true } }));
-  await page.route("**/systems", (route) => route.fulfill({ json: { systems: [{ system_id: "web <1>", last_seen: now - 5, interval: 60, late: false }, { system_id: "old", last_seen: now - 7200, interval: 60, late: true }] } }));
-  await page.route("**/systems/*", (route) => route.fulfill({ json: { action: "send_stats", system_id: "x", stats: { cpu: { percent_used: 12.5 }, memory: { total: 2 ** 34, percent_used: 50 }, disks: { "/dev/vda": { used: 30, free: 70, mount_point: "/" } }, processes: [{}, {}] } } }));
-  const time = Array.from({ length: 60 }, (_, at) => now - 900 + 15 * at);
-  let asked = "";
-  await page.route("**/systems/*/history?*", (route) => {
-    asked = route.request().url();
-    return route.fulfill({ json: { from: time[0], to: now, step_seconds: 15, age_seconds: 1, time, series: { "cpu.busy": { unit: "ratio", mean: time.map(() => 0.5), min: [], max: [] }, "memory.used": { unit: "bytes", mean: time.map(() => 2 ** 33), min: [], max: [] } } } });
-  });
-  await page.goto(server.url);
-  await page.click("#nav-fleet");
-  await eventually(async () => (await page.locator(".system").count()) === 2, "two cards");
-  await eventually(async () => /CPU12\.5.%Memory50\.0.% of 16\.0.GiBDisk30\.0.% of \/Processes2/.test(await page.locator(".system").last().textContent()), "the report's numbers");
-  assert.match(await page.locator(".system[data-late]").textContent(), /^old.*Late: last report 2 h ago/);
-  await page.click('.system button:text-is("web <1>")');
-  await eventually(async () => (await page.locator("#fleet-charts .chart").count()) >= 1, "charts");
-  assert.equal(await page.locator('#fleet-charts [data-chart="cpu"] .legend').textContent(), "busy50.0\u202f%");
-  assert.match(asked, /systems\/web%20%3C1%3E\/history\?range=900s/);
-  assert.match(page.url(), /view=fleet&system=web/);
-  await page.click("#fleet-back");
-  await eventually(async () => page.isVisible("#fleet-list"), "the cards again");
-  await assertClean(tab, server.url);
-});
-
-test("without a receiver there is no fleet", LIMIT, async (t) => {
-  const tab = await newPage(t, browser);
-  await tab.page.goto(server.url);
-  await untilState(tab.page, "live");
-  assert.ok(await tab.page.isHidden("#nav-fleet"));
-  await assertClean(tab, server.url);
-});
-
 test("the test panel asks any route, and copies the request in three languages", LIMIT, async (t) => {
   const tab = await newPage(t, browser);
   const { page } = tab;

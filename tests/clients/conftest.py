@@ -21,30 +21,70 @@ ROOT = Path(__file__).resolve().parents[2]
 WELCOME = "connected to monitor, transmitting data..."
 # What is promised of a stop, and how long a stop may take that is no test's subject.
 STOP_SECONDS, STOP_PATIENCE = 5, 20
-TRIES = 6
+# Seconds between two readings of another source that is read all the time.
+READING_PAUSE = 0.01
 
 
-def eventually(check, tries=TRIES):
-    """Runs a check that somebody else's work can spoil until it passes. What is wrong is wrong every time."""
-    for attempt in range(tries):
+def meanwhile(read, ask):
+    """What another source says from before a question until after its answer, read again and again; and the answer.
+
+    Numbers that others move all the time are compared with these: ours lies between the least and the most of them.
+    """
+    readings, failures, is_over = [read()], [], threading.Event()
+
+    def go_on():
         try:
-            return check()
-        except Exception:
-            if attempt == tries - 1:
-                raise
-            time.sleep(0.3)
+            while not is_over.wait(READING_PAUSE):
+                readings.append(read())
+        except BaseException as error:
+            failures.append(error)
+
+    reader = threading.Thread(target=go_on)
+    reader.start()
+    try:
+        answer = ask()
+    finally:
+        is_over.set()
+        reader.join()
+    if failures:
+        raise failures[0]
+    readings.append(read())
+    return readings, answer
 
 
-def agree(differences, pause=0):
-    """Numbers that others move too: each must be right in one of the tries. `differences` gives what is wrong just now."""
-    wrong = None
-    for _ in range(TRIES):
-        now = differences()
-        wrong = now if wrong is None else {key: wrong[key] for key in wrong.keys() & now.keys()}
-        if not wrong:
-            return
-        time.sleep(pause)
-    pytest.fail("\n".join(f"{key}: {what}" for key, what in wrong.items()))
+def extreme(pick, readings):
+    """The least or the most of every number in the readings; of tables, what stands in all of them."""
+    first = readings[0]
+    if isinstance(first, dict):
+        keys = [key for key in first if all(key in reading for reading in readings)]
+        return {key: extreme(pick, [reading[key] for reading in readings]) for key in keys}
+    if isinstance(first, tuple):
+        parts = [extreme(pick, column) for column in zip(*readings, strict=True)]
+        return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)
+    return pick(readings) if isinstance(first, int | float) else first
+
+
+def bracket(server, path, read):
+    """The least that the other source said around our sample, our answer, and the most. The sample is a new one."""
+
+    def ask():
+        server.next_sample()
+        return requests.get(server.url + path, timeout=20).json()
+
+    readings, ours = meanwhile(read, ask)
+    return extreme(min, readings), ours, extreme(max, readings)
+
+
+def is_between(ours, least, most, slack):
+    return ours is not None and least - slack <= ours <= most + slack
+
+
+def assert_between(ours, least, most, slack, what):
+    assert is_between(ours, least, most, slack), f"{what}: ours {ours}, theirs {least} to {most}"
+
+
+def assert_none(wrong):
+    assert not wrong, "\n".join(f"{key}: {what}" for key, what in wrong.items())
 
 
 def until(holds, seconds=60):
@@ -140,15 +180,20 @@ class Server:
             assert time.monotonic() < deadline, "".join(self.errors[known:])
             time.sleep(0.01)
 
-    def ticks(self):
-        """Ticks of its sampler so far."""
-        page = requests.get(f"{self.url}/metrics?collect[]=loadavg", timeout=20).text
-        return int(re.search(r"^psmonitor_ticks_total (\d+)$", page, re.M)[1])
+    def counter(self, name, username=None, password=None):
+        """A number that it tells of itself, without labels."""
+        login = username and (username, password)
+        page = requests.get(f"{self.url}/metrics?collect[]=loadavg", auth=login, timeout=20).text
+        return int(re.search(rf"^{name} (\d+)$", page, re.M)[1])
 
-    def next_sample(self):
+    def ticks(self, **login):
+        """Ticks of its sampler so far."""
+        return self.counter("psmonitor_ticks_total", **login)
+
+    def next_sample(self, **login):
         """Back when there is a sample that was begun after this call."""
-        known = self.ticks()
-        until(lambda: self.ticks() >= known + 2)
+        known = self.ticks(**login)
+        until(lambda: self.ticks(**login) >= known + 2)
 
     def worker(self):
         """The id of a new worker."""
@@ -212,3 +257,15 @@ def quick():
     """A server that samples five times a second, for comparisons with another source at the same moment."""
     with running("--interval", "200ms") as shared:
         yield shared
+
+
+def pytest_collection_modifyitems(items):
+    """Prometheus scrapes for more than a minute before its answers are compared. That begins first and ends last, so that the
+    other tests are run meanwhile."""
+
+    def place(item):
+        if "scraped" not in getattr(item, "fixturenames", ()):
+            return 1
+        return 2 if "pair" in item.fixturenames else 0
+
+    items.sort(key=place)

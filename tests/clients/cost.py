@@ -1,6 +1,7 @@
 """What a question costs the program that answers it: its CPU time, beside another program's in the same run."""
 
 import os
+import statistics
 import time
 from pathlib import Path
 
@@ -22,7 +23,8 @@ def cpu_seconds(pid):
 def compare(pid, ask, other_clock, ask_other):
     """Seconds of CPU that one question takes the process, beyond what it does anyway, and one takes the other program.
 
-    Each takes its turn, so that whatever else this machine does weighs on both. The first questions do not count.
+    Each takes its turn, so that whatever else this machine does weighs on both; a round that it disturbs does not move the one
+    in the middle. The first questions do not count.
     """
     ask()
     ask_other()
@@ -30,14 +32,14 @@ def compare(pid, ask, other_clock, ask_other):
     begin, at = cpu_seconds(pid), time.monotonic()
     time.sleep(ROUNDS / 3 * PAUSE)
     idle = (cpu_seconds(pid) - begin) / (time.monotonic() - at)
-    ours = theirs = 0
+    ours, theirs = [], []
     for _ in range(ROUNDS):
         begin, at = cpu_seconds(pid), time.monotonic()
         ask()
         time.sleep(PAUSE)
-        ours += cpu_seconds(pid) - begin - idle * (time.monotonic() - at)
+        ours.append(cpu_seconds(pid) - begin - idle * (time.monotonic() - at))
         begin = other_clock()
         ask_other()
         time.sleep(PAUSE)
-        theirs += other_clock() - begin
-    return ours / ROUNDS, theirs / ROUNDS
+        theirs.append(other_clock() - begin)
+    return statistics.median(ours), statistics.median(theirs)

@@ -14,7 +14,7 @@ import time
 
 import psutil
 import pytest
-from conftest import agree, program, running
+from conftest import assert_none, extreme, meanwhile, program, running
 from test_tls import arguments, make_certificate, openssl
 
 PARTS = ["cpu", "memory", "processes", "disks", "network"]
@@ -74,34 +74,35 @@ def shown(*arguments, **how):
 
 
 def test_numbers_are_those_of_psutil():
-    def differences():
-        wrong = {}
-        memory = psutil.virtual_memory()
-        found = printed("memory")
-        for key, value in {"total": memory.total, "available": memory.available, "free": memory.free}.items():
-            if abs(found[key] - value) > 64 << 20:
-                wrong[f"memory {key}"] = (found[key], value)
-        disks = printed("disks")
-        for partition in psutil.disk_partitions():
-            usage = psutil.disk_usage(partition.mountpoint)
-            row = disks.get(partition.device)
-            if not row or row["total"] != usage.total or abs(row["free"] - usage.free) > 64 << 20:
-                wrong[f"disk {partition.device}"] = (row, usage)
-        addresses = {}
-        for name, all_of_it in psutil.net_if_addrs().items():
-            for address in all_of_it:
-                if address.family.name == "AF_INET":
-                    addresses[name] = (address.address, address.netmask)
-        found = {name: (row["ip"], row["netmask"]) for name, row in printed("network").items()}
-        if found != addresses:
-            wrong["addresses"] = (found, addresses)
-        mine = psutil.Process()
-        row = next((row for row in printed("processes") if row["pid"] == mine.pid), None)
-        if row != {"pid": mine.pid, "username": mine.username(), "name": mine.name()}:
-            wrong["process"] = row
-        return wrong
+    wrong = {}
+    readings, found = meanwhile(psutil.virtual_memory, lambda: printed("memory"))
+    least, most = extreme(min, readings), extreme(max, readings)
+    for key in ("total", "available", "free"):
+        if not getattr(least, key) - (32 << 20) <= found[key] <= getattr(most, key) + (32 << 20):
+            wrong[f"memory {key}"] = (found[key], least, most)
 
-    agree(differences)
+    def usages():
+        return {partition.device: psutil.disk_usage(partition.mountpoint) for partition in psutil.disk_partitions()}
+
+    readings, disks = meanwhile(usages, lambda: printed("disks"))
+    least, most = extreme(min, readings), extreme(max, readings)
+    for device, low in least.items():
+        row, slack = disks.get(device), 64 << 20
+        if not row or row["total"] != low.total or not low.free - slack <= row["free"] <= most[device].free + slack:
+            wrong[f"disk {device}"] = (row, low, most[device])
+    addresses = {}
+    for name, all_of_it in psutil.net_if_addrs().items():
+        for address in all_of_it:
+            if address.family.name == "AF_INET":
+                addresses[name] = (address.address, address.netmask)
+    found = {name: (row["ip"], row["netmask"]) for name, row in printed("network").items()}
+    if found != addresses:
+        wrong["addresses"] = (found, addresses)
+    mine = psutil.Process()
+    row = next((row for row in printed("processes") if row["pid"] == mine.pid), None)
+    if row != {"pid": mine.pid, "username": mine.username(), "name": mine.name()}:
+        wrong["process"] = row
+    assert_none(wrong)
     cpu = printed("cpu")
     assert cpu["count"] == psutil.cpu_count() and 0 <= cpu["percent_used"] <= 100
 

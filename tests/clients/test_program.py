@@ -12,7 +12,7 @@ import psutil
 import pytest
 import requests
 import websockets
-from conftest import ROOT, STOP_SECONDS, WELCOME, Server, eventually, program, running, until
+from conftest import ROOT, STOP_SECONDS, WELCOME, Server, program, running, until
 
 
 def run(*arguments):
@@ -111,32 +111,23 @@ def test_stops_cleanly_with_200_streams():
         await asyncio.wait_for(asyncio.gather(*(one.wait_closed() for one in sockets)), 20)
         return [one.close_code for one in sockets], await stopped
 
-    def check():
-        with running() as server:
-            codes, (exit_code, seconds) = asyncio.run(streams(server))
-            assert codes == [1001] * 200
-            assert exit_code == 0 and seconds < STOP_SECONDS
-
-    eventually(check, 3)
+    with running() as server:
+        codes, (exit_code, seconds) = asyncio.run(streams(server))
+        assert codes == [1001] * 200
+        assert exit_code == 0 and seconds < STOP_SECONDS
 
 
 def test_stops_cleanly_on_sigint():
-    def check():
-        with running() as server:
-            os.kill(server.pid, 2)
-            assert server.process.wait(STOP_SECONDS) == 0
-
-    eventually(check, 3)
+    with running() as server:
+        os.kill(server.pid, 2)
+        assert server.process.wait(STOP_SECONDS) == 0
 
 
 def test_a_half_sent_request_does_not_delay_the_stop():
-    def check():
-        with running() as server, socket.create_connection((server.host, server.port)) as stuck:
-            stuck.sendall(b"GET /system HTTP/1.1\r\nHost: ")
-            code, seconds = server.stop()
-            assert code == 0 and seconds < STOP_SECONDS
-
-    eventually(check, 3)
+    with running() as server, socket.create_connection((server.host, server.port)) as stuck:
+        stuck.sendall(b"GET /system HTTP/1.1\r\nHost: ")
+        code, seconds = server.stop()
+        assert code == 0 and seconds < STOP_SECONDS
 
 
 def test_descriptors_are_flat_after_200_streams():

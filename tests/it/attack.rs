@@ -6,11 +6,9 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::busy::{assert_every_second, eventually, turn};
+use crate::busy::{Watcher, assert_every_second, turn};
 use crate::pings::shrink;
 use crate::support::{self, PATIENCE, Response, Server, connect, program_at};
 use crate::wire::{self, Raw, connections, frame, header, raise_own_limit, resident_kib, text, wait_until};
@@ -47,12 +45,10 @@ fn each_broken_rule_has_its_close_code() {
         ("101 pongs at once", many(frame(0x8a, b""), 101), 1008),
         ("101 messages at once", many(text("{}"), 101), 1008),
     ] {
-        eventually(|| {
-            let mut socket = Raw::psiod(&server);
-            socket.send(&bytes);
-            assert_eq!(socket.close_code(), Some(code), "{what}");
-            assert!(socket.ends_within(LINGER_LIMIT), "{what}: the connection stays open");
-        });
+        let mut socket = Raw::psiod(&server);
+        socket.send(&bytes);
+        assert_eq!(socket.close_code(), Some(code), "{what}");
+        assert!(socket.ends_within(LINGER_LIMIT), "{what}: the connection stays open");
     }
     // What is allowed stays allowed.
     let mut socket = Raw::psiod(&server);
@@ -231,25 +227,17 @@ fn a_thousand_requests_at_once_are_answered_in_turn() {
 fn clients_that_never_read_are_cut_and_delay_nobody() {
     raise_own_limit();
     let _turn = turn();
-    eventually(|| {
-        let mut server = Server::start::<&str>(&[]);
-        let is_wanted = Arc::new(AtomicBool::new(true));
-        let watch = |_| {
-            let (stream, is_wanted) = (Raw::psmonitor(&server), Arc::clone(&is_wanted));
-            std::thread::spawn(move || stream.gaps(&is_wanted))
-        };
-        let good: Vec<_> = (0..5).map(watch).collect();
-        deaf_clients_are_cut(&server);
-        is_wanted.store(false, Ordering::SeqCst);
-
-        let mut events: Vec<_> = (0..50).map(|_| server.events("/api/processes", &[])).collect();
-        for gaps in good.into_iter().map(|good| good.join().expect("a good client")) {
-            // The first follows the warm-up.
-            assert_every_second(&gaps[1..]);
-        }
-        assert!(events.iter_mut().all(|stream| stream.next().is_some()));
-        server.assert_well();
-    });
+    let (mut server, other) = (Server::start::<&str>(&[]), Server::start::<&str>(&[]));
+    let beside = Watcher::new(&other);
+    let good: Vec<Watcher> = (0..5).map(|_| Watcher::new(&server)).collect();
+    deaf_clients_are_cut(&server);
+    let beside = beside.end();
+    for good in good {
+        assert_every_second(&good.end(), &beside);
+    }
+    let mut events: Vec<_> = (0..50).map(|_| server.events("/api/processes", &[])).collect();
+    assert!(events.iter_mut().all(|stream| stream.next().is_some()));
+    server.assert_well();
 }
 
 fn deaf_clients_are_cut(server: &Server) {

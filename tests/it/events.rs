@@ -3,39 +3,38 @@
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use crate::busy::eventually;
+use crate::busy::median;
 use crate::machine::Machine;
 use crate::support::Server;
 
 #[test]
 fn one_event_at_once_and_then_every_three_seconds() {
-    eventually(|| {
-        let mut server = Server::start(&Machine::original().args());
-        let begin = Instant::now();
-        let mut events = server.events("/api/processes", &[("Accept", "text/event-stream"), ("Last-Event-ID", "7")]);
-        assert_eq!(events.response.status, 200);
-        assert_eq!(events.response.header("content-type"), Some("text/event-stream"));
-        assert!(
-            events.response.header("cache-control").is_some_and(|value| value.contains("no-")),
-            "{:?}",
-            events.response
-        );
-        let first = events.next().expect("an event");
-        let first_after = begin.elapsed();
-        assert!(first_after < Duration::from_millis(2_500), "the first event came after {first_after:?}");
-        assert!(first.starts_with("data: {\"Processes\":[{\"Id\":"), "{first}");
-        assert!(!first.contains('\n'), "an event is one line");
-        for _ in 0..2 {
+    let mut server = Server::start(&Machine::original().args());
+    let begin = Instant::now();
+    let mut events = server.events("/api/processes", &[("Accept", "text/event-stream"), ("Last-Event-ID", "7")]);
+    assert_eq!(events.response.status, 200);
+    assert_eq!(events.response.header("content-type"), Some("text/event-stream"));
+    assert!(
+        events.response.header("cache-control").is_some_and(|value| value.contains("no-")),
+        "{:?}",
+        events.response
+    );
+    let first = events.next().expect("an event");
+    let first_after = begin.elapsed();
+    assert!(first_after < Duration::from_millis(2_900), "the first event came after {first_after:?}");
+    assert!(first.starts_with("data: {\"Processes\":[{\"Id\":"), "{first}");
+    assert!(!first.contains('\n'), "an event is one line");
+    let waits: Vec<Duration> = (0..3)
+        .map(|_| {
             let before = Instant::now();
             assert_eq!(events.next_json()["Processes"].as_array().map(Vec::len), Some(18));
-            let wait = before.elapsed();
-            assert!(
-                (Duration::from_millis(2_300)..Duration::from_millis(4_500)).contains(&wait),
-                "{wait:?} between events"
-            );
-        }
-        server.assert_well();
-    });
+            before.elapsed()
+        })
+        .collect();
+    // One that a busy machine lets come late makes the next wait short; the one in the middle is neither.
+    let usual = median(waits.iter().copied());
+    assert!((Duration::from_millis(2_300)..Duration::from_millis(4_500)).contains(&usual), "{waits:?} between events");
+    server.assert_well();
 }
 
 #[test]

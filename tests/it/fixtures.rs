@@ -4,13 +4,15 @@
 //! Masked is only what comes from the machine that runs the tests: how full its disk is, who runs them, and the exact time
 //! between two ticks. What is masked is checked for itself.
 
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::busy::eventually;
 use crate::machine::Machine;
 use crate::support::{Server, Socket, tests_folder};
+use crate::wire::{ticks, wait_until};
 
 const MIB: f64 = 1_048_576.0;
 
@@ -33,16 +35,53 @@ pub fn mask(value: &mut Value, pointer: &str) -> Value {
     std::mem::replace(slot, json!("<masked>"))
 }
 
-/// The machine after a second state was written between two ticks, and the server that has seen both. The interval is long
-/// enough for all requests of a test to find the tick after the change.
-pub fn changed_machine() -> (Machine, Server) {
-    let machine = Machine::copy();
-    let mut args = machine.args();
-    args.extend(["--interval", "4s"].map(String::from));
-    let server = Server::start(&args);
-    // The ticks come at 0 s, 0.2 s (the warm-up) and 4.2 s.
-    let begin = std::time::Instant::now();
-    std::thread::sleep(Duration::from_millis(1_000));
+/// Time between two ticks of the server that is told of a change: enough for all answers on a busy machine.
+const INTERVAL: Duration = Duration::from_secs(8);
+
+/// Heartbeat's answers but for the disks.
+const HEARTBEAT: [&str; 8] =
+    ["cpu", "memory", "diskio", "uptime", "platform", "cpumodel", "process?pid=1310", "network"];
+
+/// psiod's commands but for the disk at the root.
+const PSIOD: [&str; 6] =
+    ["process.getall", "cpu.getall", "memory.getall", "disk.getall", "network.getstats", "host.getstats"];
+
+/// Every answer of one tick, before which a second state of the machine was written.
+pub struct Told {
+    /// What the disk below the fixture's root had to say meanwhile.
+    pub disk: rustix::fs::StatVfs,
+    pub glances: Value,
+    system: Value,
+    network: Value,
+    frame: Value,
+    /// The frame of the tick after that.
+    next_frame: Value,
+    heartbeat: Vec<Value>,
+    heartbeat_disk: Value,
+    psiod: Vec<Value>,
+    psiod_process: Value,
+    psiod_root: Value,
+}
+
+/// The same for all tests: a server is asked once.
+pub fn told() -> &'static Told {
+    static TOLD: OnceLock<Told> = OnceLock::new();
+    TOLD.get_or_init(|| {
+        let machine = Machine::copy();
+        let mut args = machine.args();
+        args.extend(["--interval".to_owned(), format!("{}s", INTERVAL.as_secs())]);
+        let mut server = Server::start(&args);
+        // The ticks come at 0 s, 0.2 s (the warm-up) and 8.2 s. No tick sees half of the change.
+        wait_until("the warm-up", || ticks(&server) >= 2);
+        server.signal(Signal::STOP);
+        change(&machine);
+        server.signal(Signal::CONT);
+        wait_until("the change is seen", || !server.json("/api/cpu")["current_usage"].is_null());
+        ask_for_all(&machine, &mut server)
+    })
+}
+
+fn change(machine: &Machine) {
     let stat = |from: &str, to: &str| machine.change("proc/stat", from, to);
     // Of 1000 ticks 800 are idle and 30 wait for disks; the 40 of guests are among the 100 of users: 17 % busy.
     stat(
@@ -57,95 +96,102 @@ pub fn changed_machine() -> (Machine, Server) {
     machine.change("proc/net/dev", " 9821734412 ", " 9834317324 ");
     machine.change("proc/net/dev", " 1203948210 ", " 1208142514 ");
     machine.change("proc/diskstats", "nvme0n1 412903 98211 24810336 118204", "nvme0n1 413003 98211 24812384 118304");
-    assert!(begin.elapsed() < Duration::from_secs(3), "the machine is too slow: the files were changed too late");
-    let end = std::time::Instant::now() + Duration::from_secs(15);
-    while server.json("/api/cpu")["current_usage"].is_null() {
-        assert!(std::time::Instant::now() < end, "no tick has seen the change");
-        std::thread::sleep(Duration::from_millis(25));
-    }
-    (machine, server)
 }
 
-/// `disk` is the real disk below the fixture's root: total, used, free, percent as `df` has them.
+fn ask_for_all(machine: &Machine, server: &mut Server) -> Told {
+    let mut psiod = server.socket("/");
+    let worker =
+        server.request("POST", "/", &[("Content-Type", "application/json")], b"{\"connection\":\"monitor\"}").json();
+    let mut stream = server.socket(&format!("/connect?id={}", worker["id"].as_str().expect("an id")));
+    assert_eq!(stream.text(), "connected to monitor, transmitting data...");
+    let mut told = Told {
+        frame: stream.json(),
+        system: server.json("/system"),
+        network: server.json("/network"),
+        heartbeat: HEARTBEAT.iter().map(|route| server.json(&format!("/api/{route}"))).collect(),
+        heartbeat_disk: server.json("/api/disk"),
+        psiod: PSIOD.iter().map(|name| ask(&mut psiod, json!({"name": name}))).collect(),
+        psiod_process: ask(&mut psiod, json!({"name": "process.get", "pid": 1477})),
+        psiod_root: ask(&mut psiod, json!({"name": "disk.root.getstats"})),
+        glances: server.json("/api/4/all"),
+        disk: rustix::fs::statvfs(machine.path("root").as_path()).expect("the disk's numbers"),
+        next_frame: Value::Null,
+    };
+    assert_eq!(ticks(server), 3, "this machine took longer than {INTERVAL:?} for all answers");
+    told.next_frame = stream.json();
+    server.assert_well();
+    told
+}
+
+/// `told` is the real disk below the fixture's root: total, used, free, percent as `df` has them.
 #[track_caller]
-pub fn check_disk(machine: &Machine, disk: &Value, scale: f64, tolerance: f64) {
-    let now = rustix::fs::statvfs(machine.path("root").as_path()).expect("the disk's numbers");
-    let size = |blocks: u64| (blocks * now.f_frsize) as f64;
-    let used = size(now.f_blocks - now.f_bfree);
-    let free = size(now.f_bavail);
-    for (key, wanted) in [("total", size(now.f_blocks)), ("used", used), ("free", free)] {
-        let found = disk[key].as_f64().unwrap_or_else(|| panic!("{key}: {disk}")) * scale;
-        assert!((found - wanted).abs() <= tolerance, "{key}: {found}, {wanted}");
+pub fn check_disk(disk: &rustix::fs::StatVfs, told: &Value, scale: f64) {
+    let size = |blocks: u64| (blocks * disk.f_frsize) as f64;
+    let used = size(disk.f_blocks - disk.f_bfree);
+    let free = size(disk.f_bavail);
+    for (key, wanted) in [("total", size(disk.f_blocks)), ("used", used), ("free", free)] {
+        let found = told[key].as_f64().unwrap_or_else(|| panic!("{key}: {told}")) * scale;
+        assert!((found - wanted).abs() <= DISK_TOLERANCE, "{key}: {found}, {wanted}");
     }
-    let percent = disk["percent"].as_f64().or(disk["usedPercent"].as_f64()).expect("a percentage");
+    let percent = told["percent"].as_f64().or(told["usedPercent"].as_f64()).expect("a percentage");
     assert!((percent - used / (used + free) * 100.0).abs() < 1.0, "{percent}");
 }
 
 /// Other tests write to the disk meanwhile.
-pub const DISK_TOLERANCE: f64 = 2e9;
+const DISK_TOLERANCE: f64 = 2e9;
 
+/// 12 and 4 MiB in about an interval.
 #[track_caller]
 fn check_rates(averages: &mut Value) {
-    for (direction, wanted) in [("in", 3.0), ("out", 1.0)] {
+    let mut rate = |direction: &str| {
         let rate = mask(averages, &format!("/eth0/{direction}")).as_f64().expect("a rate");
-        assert!((rate - wanted).abs() < wanted * 0.2, "{direction}: {rate} MiB/s, about {wanted} expected");
         assert!((rate * 1000.0 - (rate * 1000.0).round()).abs() < 1e-6, "{rate} has more than 3 decimals");
-    }
+        rate
+    };
+    let (received, sent) = (rate("in"), rate("out"));
+    assert!((received - 3.0 * sent).abs() < 0.003, "{received} MiB/s in is not three times {sent} out");
+    let seconds = 12.0 / received;
+    assert!((seconds / INTERVAL.as_secs_f64() - 1.0).abs() < 0.25, "{received} MiB/s are 12 MiB in {seconds} s");
 }
 
 #[test]
 fn psmonitor() {
-    eventually(|| {
-        let (machine, mut server) = changed_machine();
-        let mut system = server.json("/system");
-        check_disk(&machine, &mask(&mut system, "/disk"), MIB * 1024.0, DISK_TOLERANCE);
-        let user = mask(&mut system, "/user");
-        if rustix::process::getuid().is_root() {
-            assert_eq!(user, "root");
-        }
-        assert_golden("system", &system);
+    let told = told();
+    let mut system = told.system.clone();
+    check_disk(&told.disk, &mask(&mut system, "/disk"), MIB * 1024.0);
+    let user = mask(&mut system, "/user");
+    if rustix::process::getuid().is_root() {
+        assert_eq!(user, "root");
+    }
+    assert_golden("system", &system);
 
-        let mut network = server.json("/network");
-        check_rates(&mut network["averages"]);
-        assert_golden("network", &network);
+    let mut network = told.network.clone();
+    check_rates(&mut network["averages"]);
+    assert_golden("network", &network);
 
-        let worker = server
-            .request("POST", "/", &[("Content-Type", "application/json")], b"{\"connection\":\"monitor\"}")
-            .json();
-        let mut socket = server.socket(&format!("/connect?id={}", worker["id"].as_str().expect("an id")));
-        assert_eq!(socket.text(), "connected to monitor, transmitting data...");
-        let mut frame = socket.json();
-        check_disk(&machine, &mask(&mut frame, "/disk"), MIB * 1024.0, DISK_TOLERANCE);
-        check_rates(&mut frame["network"]["averages"]);
-        assert_golden("frame", &frame);
-        // The next tick has seen no further change: no time has passed on the CPUs, no byte went over the wires.
-        let frame = socket.json();
-        assert_eq!(frame["cpu"]["usage"], Value::Null);
-        assert_eq!(frame["network"]["averages"]["eth0"], json!({"interface": "eth0", "in": 0.0, "out": 0.0}));
-        server.assert_well();
-    });
+    let mut frame = told.frame.clone();
+    check_disk(&told.disk, &mask(&mut frame, "/disk"), MIB * 1024.0);
+    check_rates(&mut frame["network"]["averages"]);
+    assert_golden("frame", &frame);
+    // The next tick has seen no further change: no time has passed on the CPUs, no byte went over the wires.
+    assert_eq!(told.next_frame["cpu"]["usage"], Value::Null);
+    let averages = &told.next_frame["network"]["averages"];
+    assert_eq!(averages["eth0"], json!({"interface": "eth0", "in": 0.0, "out": 0.0}));
 }
 
 #[test]
 fn heartbeat() {
-    eventually(|| {
-        let (machine, mut server) = changed_machine();
-        for route in ["cpu", "memory", "diskio", "uptime", "platform", "cpumodel", "process?pid=1310"] {
-            let name = route.split('?').next().expect("a route");
-            assert_golden(&format!("api-{name}"), &server.json(&format!("/api/{route}")));
-        }
-        let mut disk = server.json("/api/disk");
-        let mut root = mask(&mut disk, "/disk_usage/0");
-        assert_eq!((&root["path"], &root["fstype"]), (&json!("/"), &json!("ext4")));
-        check_disk(&machine, &root, 1.0, DISK_TOLERANCE);
-        let inodes =
-            ["inodesTotal", "inodesUsed", "inodesFree"].map(|key| root[key].take().as_u64().expect("a number"));
-        assert_eq!(inodes[0], inodes[1] + inodes[2]);
-        assert_golden("api-disk", &disk);
-        let network = server.json("/api/network");
-        assert_golden("api-network", &network);
-        server.assert_well();
-    });
+    let told = told();
+    for (route, answer) in HEARTBEAT.iter().zip(&told.heartbeat) {
+        assert_golden(&format!("api-{}", route.split('?').next().expect("a route")), answer);
+    }
+    let mut disk = told.heartbeat_disk.clone();
+    let mut root = mask(&mut disk, "/disk_usage/0");
+    assert_eq!((&root["path"], &root["fstype"]), (&json!("/"), &json!("ext4")));
+    check_disk(&told.disk, &root, 1.0);
+    let inodes = ["inodesTotal", "inodesUsed", "inodesFree"].map(|key| root[key].take().as_u64().expect("a number"));
+    assert_eq!(inodes[0], inodes[1] + inodes[2]);
+    assert_golden("api-disk", &disk);
 }
 
 #[test]
@@ -160,21 +206,14 @@ fn process_monitor() {
 
 #[test]
 fn psiod() {
-    eventually(|| {
-        let (machine, mut server) = changed_machine();
-        let mut socket = server.socket("/");
-        for name in
-            ["process.getall", "cpu.getall", "memory.getall", "disk.getall", "network.getstats", "host.getstats"]
-        {
-            let answer = ask(&mut socket, json!({"name": name}));
-            assert_golden(&format!("psiod-{name}"), &answer);
-        }
-        assert_golden("psiod-process.get", &ask(&mut socket, json!({"name": "process.get", "pid": 1477})));
-        let mut root = ask(&mut socket, json!({"name": "disk.root.getstats"}));
-        check_disk(&machine, &mask(&mut root, "/data"), 1.0, DISK_TOLERANCE);
-        assert_eq!(root, json!({"type": "response", "data": "<masked>"}));
-        server.assert_well();
-    });
+    let told = told();
+    for (name, answer) in PSIOD.iter().zip(&told.psiod) {
+        assert_golden(&format!("psiod-{name}"), answer);
+    }
+    assert_golden("psiod-process.get", &told.psiod_process);
+    let mut root = told.psiod_root.clone();
+    check_disk(&told.disk, &mask(&mut root, "/data"), 1.0);
+    assert_eq!(root, json!({"type": "response", "data": "<masked>"}));
 }
 
 /// A psiod command and its answer.
@@ -187,29 +226,23 @@ pub fn ask(socket: &mut Socket, data: Value) -> Value {
 /// A process that used 150 ticks between two readings, told by what lay between the requests.
 #[test]
 fn cpu_of_a_process() {
-    eventually(|| {
-        let machine = Machine::copy();
-        let mut args = machine.args();
-        args.extend(["--interval", "500ms"].map(String::from));
-        let server = Server::start(&args);
-        let mut socket = server.socket("/");
-        let first = ask(&mut socket, json!({"name": "process.get", "pid": 1477}));
-        assert_eq!(first["data"]["cpu_percent"], 0.0, "a first reading tells nothing");
-        machine.change("proc/1477/stat", " 40120 6011 ", " 40220 6061 ");
-        let begin = std::time::Instant::now();
-        loop {
-            let answer = ask(&mut socket, json!({"name": "process.get", "pid": 1477}));
-            let percent = answer["data"]["cpu_percent"].as_f64().expect("a percentage");
-            let elapsed = begin.elapsed().as_secs_f64();
-            if percent > 0.0 {
-                assert_eq!(answer["data"]["cpu_times"], json!([402.2, 60.61]));
-                // Readings lie at most an interval before each request.
-                assert!(percent >= 150.0 / (elapsed + 0.6), "{percent} % within {elapsed} s");
-                assert!(percent <= 150.0 / 0.1, "{percent} % within {elapsed} s");
-                break;
-            }
-            assert!(elapsed < 5.0, "no reading has seen the change");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+    let machine = Machine::copy();
+    let mut args = machine.args();
+    args.extend(["--interval", "500ms"].map(String::from));
+    // Whatever is read is read after this.
+    let begin = Instant::now();
+    let server = Server::start(&args);
+    let mut socket = server.socket("/");
+    let mut of_process = || ask(&mut socket, json!({"name": "process.get", "pid": 1477}))["data"].clone();
+    assert_eq!(of_process()["cpu_percent"], 0.0, "a first reading tells nothing");
+    machine.change("proc/1477/stat", " 40120 6011 ", " 40220 6061 ");
+    let mut row = Value::Null;
+    wait_until("a reading has seen the change", || {
+        row = of_process();
+        row["cpu_percent"].as_f64().expect("a percentage") > 0.0
     });
+    let (percent, elapsed) = (row["cpu_percent"].as_f64().expect("a percentage"), begin.elapsed().as_secs_f64());
+    assert_eq!(row["cpu_times"], json!([402.2, 60.61]));
+    assert!(percent >= 150.0 / elapsed, "{percent} % within {elapsed} s");
+    assert!(percent <= 150.0 / 0.1, "{percent} % within {elapsed} s");
 }

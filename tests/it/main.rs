@@ -4,7 +4,7 @@
 //! | module     | what holds                                                                                        |
 //! |------------|---------------------------------------------------------------------------------------------------|
 //! | `attack`   | broken frames, slow and silent clients, floods: each ends alone and delays nobody                    |
-//! | `busy`     | no tests: turns, and second looks, for a machine that is busy                                       |
+//! | `busy`     | no tests: turns, and times beside another server's, for a machine that is busy                      |
 //! | `cli`      | flags are explained everywhere; what is typed wrong is told in one line                             |
 //! | `commands` | psiod's socket answers everything malformed and stays open                                          |
 //! | `config`   | the configuration file: who wins, check-config, what SIGHUP takes over                              |
@@ -20,9 +20,8 @@
 //! | `kill`     | `process.kill` ends only what it may, for whom it may                                               |
 //! | `leak`     | descriptors and threads after hundreds of streams                                                    |
 //! | `limits`   | bounds on streams and workers, races for one worker                                                  |
-//! | `pipeline` | clients that send and read nothing                            |
 //! | `pings`    | who answers no ping and takes all is kept, who takes nothing is cut                              |
-//! | `pipeline` | clients that send and read nothing, one address that takes all places                             |
+//! | `pipeline` | clients that send and read nothing: the memory stays                                              |
 //! | `load`     | five hundred clients at once; a client's own interval                                                |
 //! | `machine`  | no tests: the fixture machine of `tests/fixtures/machine` and copies of it                          |
 //! | `matrix`   | every file of the machine missing, empty and garbage: its fields are null, nothing else changes     |

@@ -3,13 +3,11 @@
 #![allow(clippy::print_stdout, reason = "measured times and sizes are shown with a failure")]
 
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::busy::{assert_every_second, eventually, turn};
+use crate::busy::{Watcher, assert_every_second, turn};
 use crate::support::Server;
-use crate::wire::{Raw, raise_own_limit};
+use crate::wire::raise_own_limit;
 
 /// Connections of a listener that accepts none: what the kernel lets wait, `net.core.somaxconn` by default.
 const WAITING: i32 = 4_096;
@@ -36,24 +34,18 @@ fn a_list_of_twenty_thousand_sockets_delays_no_frame() {
     raise_own_limit();
     let _turn = turn();
     let _connections = connections();
-    eventually(|| {
-        let mut server = Server::start::<&str>(&[]);
-        let is_wanted = Arc::new(AtomicBool::new(true));
-        let stream = (Raw::psmonitor(&server), Arc::clone(&is_wanted));
-        let watcher = std::thread::spawn(move || stream.0.gaps(&stream.1));
-        let (begin, mut asked, mut slowest) = (Instant::now(), 0, Duration::ZERO);
-        while begin.elapsed() < Duration::from_secs(8) || asked < 4 {
-            let before = Instant::now();
-            let rows = server.json("/api/network")["connections"].as_array().map_or(0, Vec::len);
-            slowest = slowest.max(before.elapsed());
-            assert!(rows >= 2 * CONNECTIONS, "{rows} rows");
-            asked += 1;
-        }
-        is_wanted.store(false, Ordering::SeqCst);
-        let gaps = watcher.join().expect("a watcher");
-        println!("{asked} lists of {} sockets, the slowest after {slowest:?}; frames {gaps:?}", 2 * CONNECTIONS);
-        // The first follows the warm-up.
-        assert_every_second(&gaps[1..]);
-        server.assert_well();
-    });
+    let (mut server, other) = (Server::start::<&str>(&[]), Server::start::<&str>(&[]));
+    let (watcher, beside) = (Watcher::new(&server), Watcher::new(&other));
+    let (begin, mut asked, mut slowest) = (Instant::now(), 0, Duration::ZERO);
+    while begin.elapsed() < Duration::from_secs(8) || asked < 4 {
+        let before = Instant::now();
+        let rows = server.json("/api/network")["connections"].as_array().map_or(0, Vec::len);
+        slowest = slowest.max(before.elapsed());
+        assert!(rows >= 2 * CONNECTIONS, "{rows} rows");
+        asked += 1;
+    }
+    let (gaps, beside) = (watcher.end(), beside.end());
+    println!("{asked} lists of {} sockets, the slowest after {slowest:?}; frames {gaps:?}", 2 * CONNECTIONS);
+    assert_every_second(&gaps, &beside);
+    server.assert_well();
 }

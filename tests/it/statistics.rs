@@ -136,3 +136,20 @@ fn pages_for_packages_are_printed() {
     let help = String::from_utf8(support::run(&["--help"]).stdout).expect("UTF-8");
     assert!(!help.contains("--generate"), "{help}");
 }
+
+#[test]
+fn a_reader_that_has_gone_is_no_error() {
+    for args in [
+        &["memory"][..],
+        &["processes", "--watch", "100ms"],
+        &["check-config"],
+        &["generate-system-id"],
+        &["--generate", "man"],
+        &["--help"],
+    ] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = support::program(args).stdout(writer).output().expect("the program runs");
+        assert_eq!((output.status.code(), &*String::from_utf8_lossy(&output.stderr)), (Some(0), ""), "{args:?}");
+    }
+}

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::busy::{eventually, turn};
+use crate::busy::turn;
 use crate::support::{Server, connect};
 use crate::wire::{Raw, raise_own_limit, text};
 
@@ -17,60 +17,64 @@ const LIMIT: Duration = Duration::from_secs(5);
 #[test]
 fn a_crowd_is_told_that_the_server_goes() {
     let _turn = turn();
-    eventually(|| {
-        raise_own_limit();
-        let server = Server::start::<&str>(&[]);
-        let mut readers: Vec<Raw> =
-            (0..500).map(|at| if at % 2 == 0 { Raw::psmonitor(&server) } else { Raw::psiod(&server) }).collect();
-        let mut events: Vec<_> = (0..50).map(|_| server.events("/api/processes", &[])).collect();
-        let mut stalled: Vec<Raw> = (0..10).map(|_| Raw::psiod(&server)).collect();
-        let all = r#"{"type":"command","data":{"name":"process.getall"}}"#;
-        for socket in &mut stalled {
-            socket.send(&text(all).repeat(90));
-        }
-        let kept: Vec<_> = (0..20).map(|_| crate::wire::ask(server.address(), "GET", "/healthz", &[])).collect();
-        std::thread::sleep(Duration::from_millis(500));
+    raise_own_limit();
+    let server = Server::start::<&str>(&[]);
+    let mut readers: Vec<Raw> =
+        (0..500).map(|at| if at % 2 == 0 { Raw::psmonitor(&server) } else { Raw::psiod(&server) }).collect();
+    let mut events: Vec<_> = (0..50).map(|_| server.events("/api/processes", &[])).collect();
+    let mut stalled: Vec<Raw> = (0..10).map(|_| Raw::psiod(&server)).collect();
+    let all = r#"{"type":"command","data":{"name":"process.getall"}}"#;
+    for socket in &mut stalled {
+        socket.send(&text(all).repeat(90));
+    }
+    let kept: Vec<_> = (0..20).map(|_| crate::wire::ask(server.address(), "GET", "/healthz", &[])).collect();
+    // The server is at work on those who take nothing.
+    for socket in &mut stalled {
+        assert!(socket.text().is_some(), "the first answer");
+    }
 
-        let begin = Instant::now();
-        server.signal(Signal::TERM);
-        for (at, socket) in readers.iter_mut().enumerate() {
-            assert_eq!(socket.close_code(), Some(1001), "socket {at}");
-        }
-        let told = begin.elapsed();
-        for stream in &mut events {
-            while stream.next().is_some() {}
-        }
-        let (status, log) = server.wait();
-        let took = begin.elapsed();
-        println!("500 sockets told after {told:?}, ended after {took:?}");
-        assert_eq!(status.code(), Some(0), "{log}");
-        assert!(took < LIMIT, "{took:?}");
-        assert!(!log.contains("panicked"), "{log}");
-        drop((stalled, kept));
-    });
+    let begin = Instant::now();
+    server.signal(Signal::TERM);
+    for (at, socket) in readers.iter_mut().enumerate() {
+        assert_eq!(socket.close_code(), Some(1001), "socket {at}");
+    }
+    let told = begin.elapsed();
+    for stream in &mut events {
+        while stream.next().is_some() {}
+    }
+    let (status, log) = server.wait();
+    let took = begin.elapsed();
+    println!("500 sockets told after {told:?}, ended after {took:?}");
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(took < LIMIT, "{took:?}");
+    assert!(!log.contains("panicked"), "{log}");
+    drop((stalled, kept));
 }
 
 #[test]
 fn an_interrupt_is_as_good() {
-    eventually(|| {
-        let server = Server::start::<&str>(&[]);
-        let mut sockets = [Raw::psmonitor(&server), Raw::psiod(&server)];
-        assert!(sockets[0].text().is_some());
-        let begin = Instant::now();
-        server.signal(Signal::INT);
-        assert!(sockets.iter_mut().all(|socket| socket.close_code() == Some(1001)));
-        let (status, log) = server.wait();
-        assert_eq!(status.code(), Some(0), "{log}");
-        assert!(begin.elapsed() < LIMIT, "{:?}", begin.elapsed());
-    });
+    let server = Server::start::<&str>(&[]);
+    let mut sockets = [Raw::psmonitor(&server), Raw::psiod(&server)];
+    assert!(sockets[0].text().is_some());
+    let begin = Instant::now();
+    server.signal(Signal::INT);
+    assert!(sockets.iter_mut().all(|socket| socket.close_code() == Some(1001)));
+    let (status, log) = server.wait();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(begin.elapsed() < LIMIT, "{:?}", begin.elapsed());
 }
 
-/// A request whose body comes slowly, so that the server has something to wait for.
+/// A request whose body comes slowly, so that the server has something to wait for. It has seen the head and said so.
 fn slow_upload(server: &Server) -> std::net::TcpStream {
+    const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
     let mut upload = connect(server.address());
-    let head = format!("POST / HTTP/1.1\r\nHost: {}\r\nContent-Length: 10\r\n\r\n12345", server.address());
+    let own = server.address();
+    let head = format!("POST / HTTP/1.1\r\nHost: {own}\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n");
     upload.write_all(head.as_bytes()).expect("sent");
-    std::thread::sleep(Duration::from_millis(200));
+    let mut answer = [0; GO_ON.len()];
+    upload.read_exact(&mut answer).expect("the server wants the body");
+    assert_eq!(answer, GO_ON);
+    upload.write_all(b"12345").expect("sent");
     upload
 }
 
@@ -92,16 +96,14 @@ fn an_upload_under_way_may_end() {
 
 #[test]
 fn an_upload_without_end_is_not_waited_for() {
-    eventually(|| {
-        let server = Server::start::<&str>(&[]);
-        let _upload = slow_upload(&server);
-        let begin = Instant::now();
-        server.signal(Signal::TERM);
-        let (status, log) = server.wait();
-        println!("with an upload without end: ended after {:?}", begin.elapsed());
-        assert_eq!(status.code(), Some(0), "{log}");
-        assert!(begin.elapsed() < LIMIT, "{:?}", begin.elapsed());
-    });
+    let server = Server::start::<&str>(&[]);
+    let _upload = slow_upload(&server);
+    let begin = Instant::now();
+    server.signal(Signal::TERM);
+    let (status, log) = server.wait();
+    println!("with an upload without end: ended after {:?}", begin.elapsed());
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(begin.elapsed() < LIMIT, "{:?}", begin.elapsed());
 }
 
 #[test]

@@ -199,9 +199,15 @@ pub fn worker(server: &Server, headers: &[(&str, &str)]) -> String {
 
 /// Ticks of the sampler so far.
 pub fn ticks(server: &Server) -> usize {
+    own_counter(server, "psmonitor_ticks_total")
+}
+
+/// A number that the server tells of itself on `/metrics`, without labels.
+#[track_caller]
+pub fn own_counter(server: &Server, name: &str) -> usize {
     let page = server.get("/metrics?collect[]=loadavg").text();
-    let count = page.lines().find_map(|line| line.strip_prefix("psmonitor_ticks_total "));
-    count.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("no count of ticks: {page}"))
+    let count = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    count.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("no {name}: {page}"))
 }
 
 /// Resident memory, KiB.

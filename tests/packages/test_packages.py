@@ -1,20 +1,24 @@
-"""The packages that packaging/build makes of PSMONITOR_BIN: what is in them, what their checkers say, and that the program
-of the container runs where there is nothing but what its base image has. What installing them does is tests/vm's."""
+"""The packages that packaging/build makes of PSMONITOR_BIN: what is in them, what their checkers say, what installing the RPM
+does, and that the image is built and runs. What installing the Debian package does is tests/vm's."""
 
+import contextlib
 import gzip
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 import tomllib
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 CARGO = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]
+TOOLS = os.environ | {"PATH": f"{ROOT}/tests/.work/tools/bin:{os.environ['PATH']}"}
 
 
 def run(*command, **options):
@@ -136,43 +140,118 @@ def test_the_manual_page_is_well_formed():
     assert "psmonitor processes" in result.stdout
 
 
-def test_the_container(tmp_path):
-    """Each step of the Containerfile, in a root that has what distroless/cc has: the C library and libgcc. The program runs
-    there as the user of the image, answers its own health check, and stops at once when it is told to."""
-    steps = dict(
-        line.split(" ", 1) for line in (ROOT / "packaging/Containerfile").read_text().splitlines() if line and not line.startswith("#")
-    )
-    assert steps["FROM"] == "gcr.io/distroless/cc-debian12:nonroot"
-    source, target = steps["COPY"].split()
-    assert source == "target/release/psmonitor"
-    inside = tmp_path / target.lstrip("/")
-    inside.parent.mkdir(parents=True)
-    shutil.copy(ROOT / "target/package/psmonitor", inside)
-    needed = re.findall(r"^\s*(?:(\S+) => )?(/\S+) ", run("ldd", inside), re.M)
-    for _, path in needed:
+@pytest.fixture
+def machine(tmp_path):
+    """A root to install into: this machine's, as it is below a layer in memory that takes what is written. Gives its
+    path, and what runs a command where that path is mounted."""
+    root = tmp_path / "root"
+    script = f"""
+        mount -t tmpfs tmpfs {tmp_path} && cd {tmp_path} && mkdir upper work root &&
+        mount -t overlay overlay -o lowerdir=/,upperdir=upper,workdir=work root && mount --bind /proc root/proc &&
+        mkdir -p root{ROOT}/target/generate-rpm && echo ready && exec sleep 600
+    """
+    with subprocess.Popen(["unshare", "--mount", "sh", "-c", script], stdout=subprocess.PIPE, text=True) as keeper:
+        try:
+            assert keeper.stdout.readline() == "ready\n"
+            yield root, lambda *command: run("nsenter", "--target", keeper.pid, "--mount", *command)
+        finally:
+            keeper.kill()
+
+
+def test_the_rpm_is_installed_upgraded_and_erased(machine, tmp_path_factory):
+    """By rpm(8), scripts included. Debian's packages are not in its database, so what it depends on is not looked for."""
+    root, inside = machine
+    before = tmp_path_factory.mktemp("before") / "before.rpm"
+    run(os.environ.get("CARGO", "cargo"), "generate-rpm", "--set-metadata", 'version = "0.0.1"', "--output", before, cwd=ROOT, env=TOOLS)
+
+    def rpm(*arguments):
+        return inside("rpm", "--root", root, "--dbpath", "/var/lib/rpm-of-the-test", *arguments)
+
+    def in_root(*command):
+        return inside("chroot", root, *command)
+
+    def is_enabled():
+        return "enabled" == in_root("sh", "-c", "systemctl is-enabled psmonitor || :").strip()
+
+    rpm("--install", "--nodeps", before)
+    assert rpm("--query", "psmonitor").startswith("psmonitor-0.0.1")
+    assert in_root("psmonitor-headless", "--version") == f"psmonitor {CARGO['version']}\n"
+    assert in_root("id", "--name", "--user", "psmonitor") == "psmonitor\n"
+    assert is_enabled(), "Debian's preset is that services are"
+    rpm("--verify", "--nodeps", "psmonitor")
+    in_root("sh", "-c", "sed -i '1i port = 4501' /etc/psmonitor/psmonitor.toml && systemctl disable psmonitor")
+    rpm("--upgrade", "--nodeps", package("generate-rpm/*.rpm"))
+    assert rpm("--query", "psmonitor").startswith(f"psmonitor-{CARGO['version']}")
+    assert "port = 4501" in in_root("psmonitor", "check-config"), "a file that somebody changed stays"
+    assert not is_enabled(), "an upgrade takes back no decision"
+    in_root("systemctl", "enable", "psmonitor")
+    rpm("--erase", "psmonitor")
+    left = in_root("sh", "-c", "ls -d /usr/bin/psmonitor* /usr/lib/systemd/system/psmonitor* /etc/systemd/system/*/psmonitor* /etc/psmonitor/* || :")
+    assert left.split() == ["/etc/psmonitor/psmonitor.toml.rpmsave"]
+    assert in_root("id", "--name", "--user", "psmonitor") == "psmonitor\n", "files elsewhere may still be its own"
+
+
+@pytest.fixture(scope="module")
+def buildah(tmp_path_factory):
+    """Builds and runs images without a daemon and without a network, in a store that goes with the test."""
+    store = tmp_path_factory.mktemp("store")
+    command = ["buildah", "--storage-driver", "vfs", "--root", str(store / "images"), "--runroot", str(store / "run")]
+    return lambda *arguments: [*command, *map(str, arguments)]
+
+
+def test_the_container(buildah, tmp_path):
+    """The image, built of the Containerfile as it is, on a base that has what distroless/cc has: the C library and libgcc.
+    The program runs there as the user of the image, answers the image's own health check, and stops when it is told to."""
+    program = ROOT / "target/package/psmonitor"
+    base = re.search(r"^FROM (\S+)$", (ROOT / "packaging/Containerfile").read_text(), re.M)[1]
+    assert base == "gcr.io/distroless/cc-debian12:nonroot"
+    empty = run(*buildah("from", "scratch")).strip()
+    files = Path(run(*buildah("mount", empty)).strip())
+    for path in re.findall(r"(?:^|\s)(/\S+) ", run("ldd", program)):
         assert Path(path).name in ("ld-linux-x86-64.so.2", "libc.so.6", "libm.so.6", "libgcc_s.so.1"), "not in distroless/cc"
-        to = tmp_path / path.lstrip("/")
-        to.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, to)
-    tmp_path.chmod(0o755)
-    for folder in ("proc", "sys", "tmp"):
-        (tmp_path / folder).mkdir(exist_ok=True)
-    user = steps["USER"]
-    entry, check = (json.loads(steps[step][steps[step].index("[") :]) for step in ("ENTRYPOINT", "HEALTHCHECK"))
-    script = f"mount --rbind /proc {tmp_path}/proc && mount --rbind /sys {tmp_path}/sys && exec chroot --userspec={user} {tmp_path} "
-    variables = {"PATH": os.environ["PATH"], "PSMONITOR_LISTEN": "127.0.0.1:24571"}
+        (files / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, files / path.lstrip("/"))
+    (files / "tmp").mkdir()
+    run(*buildah("commit", "--quiet", empty, base))
 
-    def inside_it(command):
-        return ["unshare", "--mount", "sh", "-c", script + " ".join(command)]
+    # Nothing but what cargo makes is in the context.
+    (tmp_path / "target/release").mkdir(parents=True)
+    shutil.copy(program, tmp_path / "target/release/psmonitor")
+    run(*buildah("build", "--isolation", "chroot", "--pull-never", "--format", "docker", "--tag", "psmonitor", "--file", ROOT / "packaging/Containerfile", tmp_path))
+    config = json.loads(run(*buildah("inspect", "--type", "image", "psmonitor")))["Docker"]["config"]
+    kind, *check = config["Healthcheck"]["Test"]
+    assert (kind, config["User"], list(config["ExposedPorts"])) == ("CMD", "65532:65532", ["4500/tcp"])
+    container = run(*buildah("from", "--pull-never", "psmonitor")).strip()
 
-    with subprocess.Popen(inside_it(entry), env=variables, stdout=subprocess.PIPE, text=True) as server:
+    def inside(*command):
+        return buildah("run", "--isolation", "chroot", "--env", "PSMONITOR_LISTEN=127.0.0.1:24571", container, "--", *command)
+
+    with subprocess.Popen(inside(*config["Entrypoint"]), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        pid = None
         try:
             assert "listening" in server.stdout.readline()
-            assert "its numbers are" in run(*inside_it(check), env=variables)
+            assert "its numbers are" in run(*inside(*check))
+            found = [int(path.name) for path in Path("/proc").glob("[0-9]*") if is_program(path)]
+            (pid,) = found
+            assert f"\nUid:\t{config['User'].split(':')[0]}\t" in Path(f"/proc/{pid}/status").read_text()
+            with urllib.request.urlopen("http://127.0.0.1:24571/healthz", timeout=20) as answer:
+                assert answer.read() == b"ok (a container's view)\n"
             begin = time.monotonic()
-            server.terminate()
+            os.kill(pid, signal.SIGTERM)
             assert server.wait(20) == 0 and time.monotonic() - begin < 10
+            assert "this is a container's view (podman)" in server.stderr.read()
         finally:
-            server.kill()
-    result = subprocess.run(inside_it(check), env=variables, capture_output=True, timeout=60)
+            if server.poll() is None:
+                with contextlib.suppress(ProcessLookupError, TypeError):
+                    os.kill(pid, signal.SIGKILL)
+                server.kill()
+    result = subprocess.run(inside(*check), capture_output=True, timeout=60)
     assert result.returncode == 1, "nobody is there any more"
+
+
+def is_program(process):
+    """Whether a process is the server that runs in the container, below the container's own root."""
+    with contextlib.suppress(OSError):
+        arguments = (process / "cmdline").read_bytes().split(b"\0")
+        return arguments[0] == b"/usr/bin/psmonitor" and os.readlink(process / "root") != "/"
+    return False

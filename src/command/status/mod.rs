@@ -13,9 +13,9 @@ use ureq::Agent;
 use ureq::http::StatusCode;
 use ureq::unversioned::resolver::DefaultResolver;
 
-use super::output;
 use crate::auth::Sources;
 use crate::cli::Status;
+use crate::command;
 use crate::config::{self, Config, Typed};
 use crate::error::StartupError;
 use connect::Dialler;
@@ -42,7 +42,7 @@ pub fn status(typed: &Typed, wanted: &Status) -> Result<(), StartupError> {
         None => "it tells the age of its numbers to none but holders of a token".to_owned(),
     };
     let version = answer.version.map(|version| format!(" {version}")).unwrap_or_default();
-    output::write(&format!("psmonitor{version} at {} is up, {age}\n", server.shown)).map(drop)
+    command::print(&format!("psmonitor{version} at {} is up, {age}\n", server.shown))
 }
 
 /// A server to ask.

@@ -294,9 +294,7 @@ async fn authorize(req: &ServiceRequest) -> Result<(), ApiError> {
         req.extensions_mut().insert(identity);
         return Ok(());
     }
-    Err(ApiError::Unauthorized(
-        "this needs a token; send it as `Authorization: Bearer TOKEN`, or as the password of HTTP Basic".to_owned(),
-    ))
+    Err(ApiError::Stranger(doors.auth.ways()))
 }
 
 /// The worker id of `?ticket=`.

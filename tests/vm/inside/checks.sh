@@ -20,6 +20,9 @@ up() { psmonitor status "$SERVICE"; }
 pid() { systemctl show --value --property MainPID psmonitor; }
 get() { curl --silent --show-error --fail --max-time 20 "$@"; }
 
+# A line of the configuration file. At the end it would belong to the last table.
+setting() { sed -i "1i $1" /etc/psmonitor/psmonitor.toml; }
+
 # The service again with the settings of the package, from whatever state a check has left.
 fresh() {
     cp /vm/psmonitor.toml /etc/psmonitor/psmonitor.toml
@@ -41,22 +44,30 @@ root_server() {
 # What is answered by a server of psmonitor, without its own numbers: a line a series, its value last.
 metrics() { get "$1/metrics" | grep -v -E '^(#|psmonitor_|process_|node_scrape_collector_duration)' | sort; }
 
-# Where the service says something else than root's process: a series that only one of them has, or another value where
-# root's was the same before and after. What comes and goes meanwhile is on neither side of both.
+# Where the service says something else than root's process: a series that only one of them has; another value where root's
+# was the same before and after; a counter that is not between root's two. Root is asked more than an interval before and
+# after, so that its samples are. What comes and goes meanwhile is on neither side of both.
 differences() {
     metrics "$ROOT" >/tmp/before
+    sleep 1.5
     metrics "$SERVICE" >/tmp/service
+    sleep 1.5
     metrics "$ROOT" >/tmp/after
     awk '
         { value = $NF; key = $0; sub(/ [^ ]*$/, "", key) }
         FILENAME == "/tmp/before" { before[key] = value; next }
         FILENAME == "/tmp/after" { after[key] = value; next }
         { service[key] = value }
+        function is_other(is, low, high) {
+            if (low == high) return is != low
+            return key ~ /_total([{]|$)/ && (is + 0 < low + 0 || is + 0 > high + 0)
+        }
         END {
             for (key in service) if (!(key in before) && !(key in after)) print "only the service has " key
             for (key in before) if (key in after) {
                 if (!(key in service)) print "the service has no " key
-                else if (before[key] == after[key] && service[key] != before[key]) print key " is " before[key] ", the service says " service[key]
+                else if (is_other(service[key], before[key], after[key]))
+                    print key " is " before[key] " to " after[key] ", the service says " service[key]
             }
         }' /tmp/before /tmp/after /tmp/service | sort
 }
@@ -64,12 +75,11 @@ differences() {
 # Nothing differs every time.
 same_numbers() {
     differences >/tmp/wrong
-    for _ in 1 2 3 4 5 6 7; do
+    for _ in 1 2 3 4; do
         [ -s /tmp/wrong ] || return 0
-        sleep 0.5
         # A value moves on between two tries; what is wrong is the series.
         differences >/tmp/now
-        awk 'function name(line) { sub(/ is [^ ]*, the service says .*/, "", line); return line }
+        awk 'function name(line) { sub(/ is [^ ]* to [^ ]*, the service says .*/, "", line); return line }
              NR == FNR { now[name($0)]; next } name($0) in now' /tmp/now /tmp/wrong >/tmp/still || :
         mv /tmp/still /tmp/wrong
     done
@@ -84,17 +94,17 @@ check_install() {
     until_true 60 up
     [ "$(ps -o user= -p "$(pid)")" = psmonitor ] || no "it runs as $(ps -o user= -p "$(pid)")"
     [ "$(ss -Hltn 'sport = :4500' | awk '{ print $4 }' | sort | paste -sd' ')" = "127.0.0.1:4500 [::1]:4500" ] || { ss -ltn; no "it listens elsewhere"; }
-    man --version >/dev/null 2>&1 || test -e /usr/share/bash-completion/completions/psmonitor
+    test -e /usr/share/bash-completion/completions/psmonitor
 }
 
 check_upgrade() {
-    echo 'interval = "2s"' >>/etc/psmonitor/psmonitor.toml
+    setting 'interval = "2s"'
     local before
     before=$(pid)
     dpkg --install --force-confold /vm/now.deb
     until_true 60 up
     [ "$(pid)" != "$before" ] || no "the old program still runs"
-    grep -q '^interval = "2s"' /etc/psmonitor/psmonitor.toml
+    psmonitor check-config | grep '^interval = "2s" .*psmonitor.toml:1'
     fresh
     # The same again: nothing changes.
     dpkg --install /vm/now.deb
@@ -110,22 +120,93 @@ check_readiness() {
     systemctl show --value --property StatusText psmonitor | grep . || no "it has no status line"
 }
 
+# What SERVER answers at ROUTE: the first message of a stream, and JSON where both are to be had.
+answered() {
+    case $2 in
+        /connect | /ws)
+            local id
+            id=$(get --data '' "$1/" | jq -r .id)
+            curl --silent --no-buffer --http1.1 --max-time 5 --header 'connection: upgrade' --header 'upgrade: websocket' \
+                --header 'sec-websocket-version: 13' --header 'sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==' "$1$2?id=$id" |
+                tr -d '\000' | grep -a -o '{"cpu.*' | head -n 1 || :
+            ;;
+        /api/v1/stream) curl --silent --no-buffer --max-time 5 "$1$2" | sed -n 's/^data: *//p' | head -n 1 || : ;;
+        /api/processes) get --header 'accept: application/json' "$1$2" ;;
+        /api/process) get "$1$2?pid=1" ;;
+        *) curl --silent --show-error --max-time 20 --write-out '\n' "$1$2" ;;
+    esac
+}
+
+# Every key with the type of what stands there, null where nothing is known; rows of a list together.
+shape() { jq -r '[paths(type != "object" and type != "array") as $p | [($p | map(if type == "number" then "[]" else . end) | join(".")), (getpath($p) | type)] | @text] | unique[]' 2>/dev/null || echo "no JSON"; }
+
+# What only the one or the other has, and has again when both are asked again.
+different_shape() {
+    diff <(answered "$ROOT" "$1" | shape) <(answered "$SERVICE" "$1" | shape) | grep '^[<>]' | sort || :
+}
+
 check_routes() {
+    fresh
     root_server
-    for route in / /system /network /metrics /healthz /api/cpu /api/memory /api/disk /api/diskio /api/network /api/uptime /api/platform \
-        /api/cpumodel /api/v1/snapshot '/api/v1/history?range=1m'; do
-        get "$SERVICE$route" >/tmp/service
-        get "$ROOT$route" >/tmp/root
+    local routes
+    # All that are documented, but for those with a part to fill in; Glances' plugins are in its /all.
+    mapfile -t routes < <(get "$SERVICE/api/v1/openapi.json" | jq -r '.paths | to_entries[] | select(.value.get) | .key | select(contains("{") | not)')
+    [ ${#routes[@]} -ge 22 ] || no "only ${#routes[@]} routes: ${routes[*]}"
+    : >/tmp/wrong-routes
+    for route in "${routes[@]}" /api/4/all /api/3/all /api/4/status /api/4/pluginslist; do
+        [ -n "$(answered "$SERVICE" "$route" | tr -d '\000' | head -c 1)" ] || { echo "$route: no answer" >>/tmp/wrong-routes; continue; }
         case $route in
-            # The keys, with null where nothing is known; processes, sockets and series come and go.
-            /system | /network | /api/[c-u]* )
-                shape='[paths(type != "object" and type != "array") as $p | select($p | any(type == "number") | not) | [($p | join(".")), (getpath($p) == null)] | @text] | sort | .[]'
-                diff <(jq -r "$shape" /tmp/root) <(jq -r "$shape" /tmp/service) | grep '^[<>]' | grep -v 'connections' && no "$route differs" || :
-                ;;
+            # Text, compared line by line below; and what happened since each of them was started.
+            /metrics | /api/v1/history) continue ;;
         esac
+        different_shape "$route" >/tmp/wrong
+        for _ in 1 2 3; do
+            [ -s /tmp/wrong ] || break
+            different_shape "$route" >/tmp/now
+            comm -12 /tmp/wrong /tmp/now >/tmp/still
+            mv /tmp/still /tmp/wrong
+        done
+        # Whose sockets these are is told to who may know it: see check_rights.
+        sed "s|^|$route: |" /tmp/wrong | grep -v -E 'connections|sockets' >>/tmp/wrong-routes || :
     done
-    get -H 'accept: application/json' "$SERVICE/api/processes" | jq -e '.Processes | length > 10' >/dev/null
+    [ ! -s /tmp/wrong-routes ] || { cat /tmp/wrong-routes; no "routes differ (< only root's, > only the service's)"; }
     [ "$(get "$SERVICE/api/v1/snapshot" | jq -r .processes.visibility)" = all ]
+}
+
+# The process behind the socket of another user, as the documentation says.
+check_rights() {
+    fresh
+    root_server
+    local owner
+    owner=$(systemctl show --value --property MainPID psmonitor-root)
+    whose() { get "$SERVICE/api/network" | jq '[.connections[] | select(.localaddr.port == 4600 and .status == "LISTEN") | .pid] | max'; }
+    [ "$(whose)" = 0 ] || no "without rights it knows whose socket it is: $(whose)"
+    mkdir -p /etc/systemd/system/psmonitor.service.d
+    printf '[Service]\nCapabilityBoundingSet=CAP_SYS_PTRACE CAP_DAC_READ_SEARCH\nAmbientCapabilities=CAP_SYS_PTRACE CAP_DAC_READ_SEARCH\n' \
+        >/etc/systemd/system/psmonitor.service.d/rights.conf
+    systemctl daemon-reload
+    systemctl restart psmonitor
+    until_true 60 up
+    [ "$(whose)" = "$owner" ] || no "with the rights it says $(whose) instead of $owner"
+    fresh
+}
+
+# For a proxy: whoever is in the group, and nobody else.
+check_unix_socket() {
+    fresh
+    local path=/run/psmonitor/psmonitor.sock
+    setting "listen = [\"127.0.0.1:4500\", \"unix:$path\"]"
+    systemctl restart psmonitor
+    until_true 60 up
+    as_nobody() { setpriv --reuid=nobody --regid=nogroup "$1" curl --silent --fail --max-time 20 --unix-socket "$path" http://localhost/healthz; }
+    as_nobody "--groups=$(getent group psmonitor | cut -d: -f3)"
+    ! as_nobody --clear-groups || no "everybody may open the socket"
+    psmonitor status "unix:$path"
+    kill -KILL "$(pid)"
+    until_true 60 psmonitor status "unix:$path"
+    systemctl stop psmonitor
+    [ ! -e "$path" ] || no "the socket is left"
+    fresh
 }
 
 check_same_numbers() {
@@ -139,7 +220,7 @@ check_reload() {
     local before
     before=$(pid)
     install -d -m 750 -g psmonitor /etc/psmonitor
-    echo 'token-file = "/etc/psmonitor/tokens"' >>/etc/psmonitor/psmonitor.toml
+    setting 'token-file = "/etc/psmonitor/tokens"'
     (umask 027; echo a-secret-of-the-test >/etc/psmonitor/tokens; chgrp psmonitor /etc/psmonitor/tokens)
     systemctl reload psmonitor
     until_true 30 [ "$(curl --silent --output /dev/null --write-out '%{http_code}' "$SERVICE/system")" = 401 ]
@@ -190,7 +271,7 @@ check_journal() {
     jq -e --slurp 'map(select(._COMM == "psmonitor")) | length > 0 and all(.[]; .MESSAGE | test("^\\[?[0-9]{4}-[0-9]{2}-[0-9]{2}T") | not)' /tmp/journal >/dev/null ||
         { jq -r .MESSAGE /tmp/journal | tail -n 5; no "lines carry a time of their own"; }
     # What the log calls an error or a warning is one for the journal too.
-    echo 'no-such-key = 1' >>/etc/psmonitor/psmonitor.toml
+    setting 'no-such-key = 1'
     systemctl reload psmonitor || :
     sed -i '/^no-such-key/d' /etc/psmonitor/psmonitor.toml
     until_true 30 sh -c "journalctl --unit psmonitor --priority warning --output cat --since -2min | grep no-such-key"
@@ -322,6 +403,30 @@ check_commands() {
     done
     [ "$(psmonitor memory | jq .total)" = "$(awk '/^MemTotal/ { printf "%d", $2 * 1024 }' /proc/meminfo)" ]
     psmonitor-headless --version
+    # A fault in the server's file keeps nobody from looking at the machine, and is told.
+    setting 'no-such-key = 1'
+    psmonitor memory 2>/tmp/said | jq -e '.total > 0'
+    grep 'line .*no-such-key' /tmp/said
+    ! psmonitor check-config 2>/dev/null || no "a wrong file passes"
+    sed -i '/^no-such-key/d' /etc/psmonitor/psmonitor.toml
+    psmonitor check-config | grep '^port = 4500'
+}
+
+# With what a container's manager leaves, and limits of its control group (version 2).
+check_container() {
+    local url=http://127.0.0.1:4800
+    touch /run/.containerenv
+    systemd-run --quiet --collect --unit psmonitor-contained --property MemoryMax=200M --property CPUQuota=50% --property TasksMax=60 \
+        psmonitor --config /dev/null --listen 127.0.0.1:4800
+    until_true 60 psmonitor status "$url"
+    rm /run/.containerenv
+    [ "$(get "$url/healthz")" = "ok (a container's view)" ]
+    get "$url/api/v1/snapshot" | jq .container
+    get "$url/api/v1/snapshot" | jq -e '.container | .cgroup_version == 2 and .memory_limit_bytes == 209715200 and .cpu_limit_cores == 0.5
+        and .task_limit == 60 and .tasks > 0 and .memory_used_bytes > 0 and .memory_used_bytes < 209715200' >/dev/null
+    journalctl --unit psmonitor-contained --output cat | grep "this is a container's view"
+    systemctl stop psmonitor-contained
+    get "$SERVICE/api/v1/snapshot" | jq -e '.container == null' >/dev/null || no "the service calls itself a container"
 }
 
 check_security() {
@@ -344,6 +449,25 @@ check_stop() {
     fresh
 }
 
+# What README.md says about a service for the network, as it stands there. There is no openssl here; all that is wanted of it
+# is a secret.
+check_readme() {
+    grep -q '^systemctl restart psmonitor$' /vm/with-a-token
+    openssl() { head -c 32 /dev/urandom | sha256sum | cut -d' ' -f1; }
+    . /vm/with-a-token >/tmp/said
+    until_true 60 up
+    tail -n 6 /tmp/said
+    local answer name
+    for name in "$(hostname):4500" 127.0.0.1:4500; do
+        answer=$(curl --silent --output /dev/null --write-out '%{http_code}' --header "host: $name" "$SERVICE/system")
+        [ "$answer" = 401 ] || no "without the token $name answers $answer"
+        get --header "host: $name" --header "authorization: Bearer $(cat /etc/psmonitor/tokens)" "$SERVICE/system" >/dev/null
+    done
+    [ -n "$(ls /var/lib/psmonitor)" ] || no "there is no history"
+    [ "$(stat --format '%a %U %G' /etc/psmonitor/tokens)" = '640 root psmonitor' ]
+    fresh
+}
+
 check_purge() {
     systemctl stop psmonitor-root 2>/dev/null || :
     install -d -o psmonitor -g psmonitor /var/lib/psmonitor
@@ -363,6 +487,18 @@ check_purge() {
     echo a-secret-of-the-test >/etc/psmonitor/tokens
     dpkg --purge psmonitor
     [ -e /etc/psmonitor/tokens ] || no "purging takes what others made"
+}
+
+# What docs/service.md says for those without the package, as it stands there but for the build.
+check_by_hand() {
+    ! [ -e /usr/bin/psmonitor ] || no "the package is still there"
+    rm -rf /etc/psmonitor
+    cd /vm/clone
+    sed '/^cargo /d' /vm/by-hand >/tmp/by-hand
+    bash -e /tmp/by-hand
+    up
+    systemctl is-enabled psmonitor
+    psmonitor check-config | grep '^port = 4500'
 }
 
 up_installed() { /usr/bin/psmonitor status "$SERVICE"; }
