@@ -4,8 +4,11 @@
 //! happens to be a password looks like any other word and stays. A process chooses its command line freely: only its
 //! beginning is looked at, in time proportional to its length.
 
+mod short_options;
 #[cfg(test)]
 mod tests_bounds;
+
+use short_options::{Meaning, Program};
 
 /// What stands in place of a secret.
 pub const HIDDEN: &str = "***";
@@ -38,11 +41,15 @@ const SECRET_PARTS: [&str; 14] = [
 const SECRET_ENDS: [&str; 2] = ["pass", "pwd"];
 const HARMLESS: [&str; 5] = ["bypass", "compass", "encompass", "multipass", "trespass"];
 
+/// A user's name in a URL that is as long as this is a token.
+const SHORTEST_TOKEN: usize = 20;
+
 /// The arguments with every secret replaced by `***`.
 ///
 /// Recognised are `--password S`, `--password=S`, `-password S`, `PASSWORD=S`, `password:S`, any other option whose name
 /// holds such a word, an assignment of that kind inside of a value (`-e PASSWORD=S`, `user=bob;password=S`, JSON), the
-/// password in `scheme://user:password@host`, secret parameters of a URL, and `Bearer S`. The same inside an argument that
+/// password in `scheme://user:password@host`, secret parameters of a URL, `Bearer S`, and what well-known programs take as
+/// options of one letter (`curl -u user:S`, `mysql -pS`). The same inside an argument that
 /// is a whole command, as `sh -c` takes it.
 ///
 /// Of more than [`MOST_BYTES`] the rest is cut off; `…` then ends the last argument.
@@ -78,10 +85,15 @@ fn head_of(argument: &str, room: usize) -> &str {
 fn mask<'a>(argv: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut state = State::default();
     argv.map(|argument| {
+        if let Meaning::Holds(option) = state.program.meaning(argument)
+            && !state.expected
+        {
+            return format!("{option}{HIDDEN}");
+        }
         // `--password=two words` is one argument, so what follows the first word is secret, too.
         if let Some(name) = secret_assignment(argument) {
             // `--password= S` is one with a slip, and its second argument is the secret.
-            state = State { expected: name.len() == argument.len(), quote: None };
+            (state.expected, state.quote) = (name.len() == argument.len(), None);
             return if state.expected { argument.to_owned() } else { format!("{name}{HIDDEN}") };
         }
         let taken = state.take(argument);
@@ -90,7 +102,7 @@ fn mask<'a>(argv: impl Iterator<Item = &'a str>) -> Vec<String> {
         if taken {
             return HIDDEN.to_owned();
         }
-        if argument.contains(char::is_whitespace) { command(argument) } else { state.word(argument) }
+        if argument.contains(char::is_whitespace) { command(argument, state.program) } else { state.word(argument) }
     })
     .collect()
 }
@@ -101,6 +113,7 @@ struct State {
     expected: bool,
     /// The quotation mark up to which a secret goes on.
     quote: Option<char>,
+    program: Program,
 }
 
 impl State {
@@ -123,6 +136,17 @@ impl State {
 
     /// One word that is no awaited value.
     fn word(&mut self, word: &str) -> String {
+        match self.program.meaning(word) {
+            Meaning::Plain => self.program = self.program.after(unquoted(word)),
+            Meaning::Announces => {
+                self.expected = true;
+                return word.to_owned();
+            }
+            Meaning::Holds(option) => {
+                self.quote = unclosed(word);
+                return format!("{option}{HIDDEN}");
+            }
+        }
         let Some(name) = secret_assignment(word).or_else(|| inner_assignment(word)) else {
             let is_option = unquoted(word).starts_with('-') && !word.contains(['=', ':']);
             self.expected = is_option && is_secret(word) || unquoted(word).eq_ignore_ascii_case("bearer");
@@ -149,8 +173,8 @@ fn is_scheme(word: &str) -> bool {
 }
 
 /// A whole command in one argument: word by word, white space as it was.
-fn command(text: &str) -> String {
-    let mut state = State::default();
+fn command(text: &str, program: Program) -> String {
+    let mut state = State { program, ..State::default() };
     text.split_inclusive(char::is_whitespace)
         .map(|piece| {
             let word = piece.trim_end();
@@ -229,7 +253,11 @@ fn url(word: &str) -> String {
     let user_end =
         rest[..end].rfind('@').or_else(|| rest.find(':').filter(|at| *at < end).and_then(|_| rest.rfind('@')));
     let (user, rest) = rest.split_at(user_end.unwrap_or(0));
-    let user = user.split_once(':').map_or_else(|| user.to_owned(), |(name, _)| format!("{name}:{HIDDEN}"));
+    let user = match user.split_once(':') {
+        Some((name, _)) => format!("{name}:{HIDDEN}"),
+        None if user.len() >= SHORTEST_TOKEN => HIDDEN.to_owned(),
+        None => user.to_owned(),
+    };
     let mut shown = format!("{scheme}{user}");
     // Values may hold a `?` of their own.
     let mut goes_on = false;
