@@ -37,13 +37,13 @@ const OFF: [(i64, i64); 2] = [(6 * HOUR, 4 * HOUR), (40 * DAY, 30 * DAY)];
 /// How far apart the samples are that lie so far back: about as fine as the history still tells them.
 fn step(ago: i64) -> i64 {
     if ago > 14 * DAY {
-        4 * HOUR
+        12 * HOUR
     } else if ago > DAY {
-        900
+        1_800
     } else if ago > 4 * HOUR {
-        60
+        120
     } else {
-        10
+        20
     }
 }
 
@@ -73,7 +73,7 @@ fn main() {
 fn snapshot(time: i64, step: i64) -> Snapshot {
     // 0 by night, 1 by day.
     let day = 0.5 - 0.5 * (TAU * (time % DAY) as f64 / DAY as f64).cos();
-    let is_peak = if step < HOUR { time % HOUR < step } else { time / step % 5 == 0 };
+    let is_peak = if step < HOUR { time % HOUR < step } else { time / step % 3 == 0 };
     let user = if is_peak { 0.8 } else { 0.05 + 0.3 * day };
     let time_of = |user: f64| {
         let modes = Modes { user, system: 0.1, iowait: 0.02, idle: 1.0 - user - 0.12, ..Modes::default() };

@@ -109,8 +109,8 @@ function take(data, words) {
   // Somewhere in between there was nothing from the server, which may remember.
   const wasAway = gap > STALE_INTERVALS * interval * 1000 + 2000;
   for (const timeline of [glance, machine]) {
-    timeline.frame(time, interval, values);
     if (wasAway) timeline.restart();
+    timeline.frame(time, interval, values);
   }
   problems = problemsOf(data);
   panel.frame(words);

@@ -185,7 +185,9 @@ export class Overview {
   #columns() {
     const count = this.#tiles.filter(({ root }) => !root.hidden).length;
     const width = at("tiles").clientWidth;
-    const most = Math.max(1, Math.floor((width + 14) / (width < 700 ? 160 : 206)));
+    // On a wall all of them stand in one row, as far as it is wide enough.
+    const least = width < 700 ? 160 : "kiosk" in document.documentElement.dataset ? 192 : 206;
+    const most = Math.max(1, Math.floor((width + 14) / least));
     const rows = Math.max(1, Math.ceil(count / most));
     at("tiles").style.setProperty("--columns", String(Math.max(1, Math.ceil(count / rows))));
   }

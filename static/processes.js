@@ -5,8 +5,9 @@ import { Grid } from "./grid.js";
 import { ask } from "./api.js";
 import { at, write } from "./paint.js";
 
-/** How often the details are asked for: command lines, read and written bytes. */
+/** How often the details are asked for: command lines, read and written bytes. The second time at once: a rate needs two. */
 const MORE_EVERY_MS = 5_000;
+const SECOND_MS = 1_000;
 /** How long what was read and written is shown: until the next answer but one. */
 const FLOWS_AGE_MS = 2.5 * MORE_EVERY_MS;
 
@@ -25,6 +26,7 @@ export class ProcessView {
   /** Command lines by PID, in lower case: the filter looks at them. */
   #commands = new Map();
   #askedAt = -Infinity;
+  #asked = 0;
   /** What each process read and wrote, from the last frame that told it. */
   #flows = new Map();
   #flowsAt = -Infinity;
@@ -104,8 +106,9 @@ export class ProcessView {
    * see them. Since the server then reads what processes read and wrote as well, the frame of that moment tells it.
    */
   async askMore() {
-    if (performance.now() - this.#askedAt < MORE_EVERY_MS) return;
+    if (performance.now() - this.#askedAt < (this.#asked === 1 ? SECOND_MS : MORE_EVERY_MS)) return;
     this.#askedAt = performance.now();
+    this.#asked += 1;
     try {
       const list = objects(await ask("api/4/processlist"));
       this.#commands = new Map(list.map((one) => [one.pid, Array.isArray(one.cmdline) ? one.cmdline.join(" ") : ""]));

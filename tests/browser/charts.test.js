@@ -15,21 +15,23 @@ let browser;
 let young;
 let old;
 let made;
+let making;
 
 before(async () => {
   browser = await launch();
   young = await startServer();
   made = await mkdtemp(join(tmpdir(), "psmonitor-history-"));
-  await fillHistory(made, 730);
-  old = await startServer({ args: ["--data-dir", made] });
-}, { timeout: 400_000 });
+  // Takes a while; the tests that need no past run meanwhile.
+  making = fillHistory(made, 730).then(() => startServer({ args: ["--data-dir", made] }));
+  making.catch(() => {});
+}, { timeout: 60_000 });
 
 after(async () => {
   await young?.stop();
-  await old?.stop();
+  await (await making?.catch(() => null))?.stop();
   await browser?.close();
   if (made !== undefined) await rm(made, { recursive: true });
-}, { timeout: 60_000 });
+}, { timeout: 240_000 });
 
 const chart = (page, id) => page.locator(`[data-chart="${id}"]`);
 const label = (page, id) => chart(page, id).locator("canvas").getAttribute("aria-label");
@@ -80,7 +82,39 @@ test("an empty history says so, a young one says where it begins", LIMIT, async 
   await assertClean(tab, young.url);
 });
 
+test("many cores are a map of heat, and charts are sharp at any pixel ratio", LIMIT, async (t) => {
+  const tab = await newPage(t, browser, { deviceScaleFactor: 2.5 });
+  const { page } = tab;
+  const { play } = await playStream(page);
+  await page.goto(`${young.url}?view=charts&range=1m`);
+  const cores = Array.from({ length: 96 }, (_, core) => ({ core, busy_ratio: core / 95, frequency_mhz: null }));
+  for (let at = 0; at < 3; at += 1) await play(frame({ cpu: { total: frame().cpu.total, cores } }));
+  await eventually(async () => /96 rows: lowest 0\.0.%, mean 50\.0.%, highest 100\.0.%/.test(await chart(page, "cores").locator(".legend").textContent()), "the summary of 96 cores");
+  const [width, shown] = await page.evaluate(() => {
+    const canvas = document.querySelector('[data-chart="cores"] canvas');
+    return [canvas.width, canvas.clientWidth];
+  });
+  assert.equal(width, Math.round(shown * 2.5));
+  await assertClean(tab, young.url);
+});
+
+test("the past is asked for again after a while without frames, and after an error", LIMIT, async (t) => {
+  const tab = await newPage(t, browser);
+  const { page } = tab;
+  let asked = 0;
+  await page.route("**/api/v1/history?*", (route) => {
+    asked += 1;
+    return asked <= 2 ? route.fulfill({ status: 503, json: { error: "busy now" } }) : route.continue();
+  });
+  await page.goto(`${young.url}?view=charts`);
+  await eventually(async () => (await page.locator("#view-charts > .note").textContent()).includes("busy now"), "the reason");
+  await eventually(async () => page.isHidden("#view-charts > .note"), "the past in the end");
+  assert.ok((await textOf(page, "state")).length > 0);
+  await assertClean(tab, young.url, { consoleErrors: false });
+});
+
 test("24 hours, 14 days and two years of history, each with its own axis, gaps and peaks", LIMIT, async (t) => {
+  old = await making;
   const tab = await newPage(t, browser);
   const { page } = tab;
   await page.goto(`${old.url}?view=charts&range=24h`);
@@ -88,23 +122,27 @@ test("24 hours, 14 days and two years of history, each with its own axis, gaps a
   await eventually(async () => /user mean \d+.*highest/.test((await label(page, "cpu")) ?? ""), "a past");
   assert.ok(await page.isHidden("#view-charts > .note"), "the history reaches back far enough");
   // Off from six to four hours ago: nothing is drawn there, and no line across.
-  const low = await ink(page, "memory", 0.02, [0.3, 0.6, 0.79, 0.9]);
-  assert.ok(low[0] > 0 && low[1] > 0 && low[3] > 0, `memory is drawn: ${low}`);
+  const low = await eventually(async () => {
+    const found = await ink(page, "memory", 0.02, [0.3, 0.6, 0.79, 0.9]);
+    return found[0] > 0 && found[1] > 0 && found[3] > 0 && found;
+  }, "memory is drawn");
   assert.equal(low[2], 0, "the gap is a gap");
   for (const [range, words] of [["14 d", /\(14 d\)/], ["2 y", /\(730 d\)/]]) {
     await page.click(`.ranges button:text-is("${range}")`);
     await eventually(async () => words.test(await window_(page)), range);
     await eventually(async () => (await ink(page, "memory", 0.02, [0.5]))[0] > 0, `${range} is drawn`);
   }
-  // Two years: off from 40 to 30 days ago. Each hour has one sample at the limit, which the mean hides and the peak shows.
-  assert.equal((await ink(page, "memory", 0.02, [1 - 35 / 730]))[0], 0, "ten days are a gap even in two years");
+  // Two years: off from 40 to 30 days ago. Now and then a sample is at the limit, which the mean hides and the peak shows.
+  await eventually(async () => (await ink(page, "memory", 0.02, [1 - 35 / 730]))[0] === 0, "ten days are a gap even in two years");
   const told = await page.evaluate(async () => {
     const answer = await (await fetch("api/v1/history?range=730d&points=600&series=cpu.busy")).json();
     const { mean, max } = answer.series["cpu.busy"];
     return { mean: Math.max(...mean.filter((one) => one !== null)), max: Math.max(...max.filter((one) => one !== null)) };
   });
   assert.ok(told.max > 0.89 && told.mean < 0.75, JSON.stringify(told));
-  assert.ok((await ink(page, "cores", 0.5, [0.2, 0.5, 0.7])).every((alpha) => alpha > 0), "the band between lowest and highest");
+  // No mean is as high as that: what is drawn there is the band.
+  const parts = Array.from({ length: 20 }, (_, at) => 0.05 + at * 0.04);
+  await eventually(async () => (await ink(page, "cores", 0.72, parts)).filter((alpha) => alpha > 0).length >= 10, "the band between lowest and highest");
   assert.equal(new URL(page.url()).search, "?view=charts&range=2y");
   await page.goBack();
   await eventually(async () => /\(14 d\)/.test(await window_(page)), "the browser's way back");
@@ -112,6 +150,7 @@ test("24 hours, 14 days and two years of history, each with its own axis, gaps a
 });
 
 test("a dragged range, back and forth in time, and the address that shows the same to somebody else", LIMIT, async (t) => {
+  old = await making;
   const tab = await newPage(t, browser);
   const { page } = tab;
   await page.goto(`${old.url}?view=charts&range=24h`);
@@ -149,7 +188,9 @@ test("a dragged range, back and forth in time, and the address that shows the sa
 });
 
 test("one crosshair on all charts, by mouse and by keyboard, with the values of that moment", LIMIT, async (t) => {
-  const tab = await newPage(t, browser);
+  old = await making;
+  const zone = "Asia/Kathmandu";
+  const tab = await newPage(t, browser, { timezoneId: zone });
   const { page } = tab;
   await page.goto(`${old.url}?view=charts&from=${Math.floor(Date.now() / 1000) - 3 * 3600}&to=${Math.floor(Date.now() / 1000) - 3600}`);
   await eventually(async () => /mean/.test((await label(page, "filesystems")) ?? ""), "a past");
@@ -162,6 +203,11 @@ test("one crosshair on all charts, by mouse and by keyboard, with the values of 
   const times = new Set(await page.locator("#view-charts .when").allTextContents());
   assert.equal(times.size, 1);
   assert.match([...times][0], /\d\d:\d\d:\d\d$/);
+  // The window is from three hours ago to one hour ago, told in the reader's zone and not in the server's.
+  const told = [3, 1].map((ago) => new Date(Date.now() - ago * 3_600_000).toLocaleTimeString("en-GB", { timeZone: zone, hour: "2-digit", minute: "2-digit" }));
+  const minutes = (words) => Number(words.slice(0, 2)) * 60 + Number(words.slice(3, 5));
+  const apart = [...(await window_(page)).matchAll(/\d\d:\d\d/g)].map(([words], at) => (minutes(told[at]) - minutes(words) + 1440) % 1440);
+  assert.ok(apart.length === 2 && apart.every((one) => one <= 5), `${await window_(page)} and not ${told}`);
   assert.match(await chart(page, "filesystems").locator(".legend").textContent(), /\/55\.0.%\/home72\.0.%/);
   assert.match(await chart(page, "temperatures").locator(".legend").textContent(), /coretemp Core 0\d\d.\u00b0C/);
   await page.mouse.move(5, 5);
@@ -177,35 +223,4 @@ test("one crosshair on all charts, by mouse and by keyboard, with the values of 
   await chart(page, "load").locator(".legend button").first().click();
   assert.equal(await chart(page, "load").locator(".legend button").first().getAttribute("aria-pressed"), "false");
   await assertClean(tab, old.url);
-});
-
-test("many cores are a map of heat, and charts are sharp at any pixel ratio", LIMIT, async (t) => {
-  const tab = await newPage(t, browser, { deviceScaleFactor: 2.5 });
-  const { page } = tab;
-  const { play } = await playStream(page);
-  await page.goto(`${young.url}?view=charts&range=1m`);
-  const cores = Array.from({ length: 96 }, (_, core) => ({ core, busy_ratio: core / 95, frequency_mhz: null }));
-  for (let at = 0; at < 3; at += 1) await play(frame({ cpu: { total: frame().cpu.total, cores } }));
-  await eventually(async () => /96 rows: lowest 0\.0.%, mean 50\.0.%, highest 100\.0.%/.test(await chart(page, "cores").locator(".legend").textContent()), "the summary of 96 cores");
-  const [width, shown] = await page.evaluate(() => {
-    const canvas = document.querySelector('[data-chart="cores"] canvas');
-    return [canvas.width, canvas.clientWidth];
-  });
-  assert.equal(width, Math.round(shown * 2.5));
-  await assertClean(tab, young.url);
-});
-
-test("the past is asked for again after a while without frames, and after an error", LIMIT, async (t) => {
-  const tab = await newPage(t, browser);
-  const { page } = tab;
-  let asked = 0;
-  await page.route("**/api/v1/history?*", (route) => {
-    asked += 1;
-    return asked <= 2 ? route.fulfill({ status: 503, json: { error: "busy now" } }) : route.continue();
-  });
-  await page.goto(`${young.url}?view=charts`);
-  await eventually(async () => (await page.locator("#view-charts > .note").textContent()).includes("busy now"), "the reason");
-  await eventually(async () => page.isHidden("#view-charts > .note"), "the past in the end");
-  assert.ok((await textOf(page, "state")).length > 0);
-  await assertClean(tab, young.url, { consoleErrors: false });
 });

@@ -13,6 +13,9 @@ const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, has
 
 useBrowserAndServer();
 
+/** What the content takes, and what there is: not the page's `innerWidth`, which grows with the content on a phone. */
+const widths = async (page) => [await page.evaluate(() => document.documentElement.scrollWidth), page.viewportSize().width];
+
 const full = (parts = {}) => frame({ filesystems: [filesystem("/", 0.98), filesystem("/home", 0.92)], processes: { visibility: "all", count: 40, complete: true, list: Array.from({ length: 40 }, (_, at) => processRow(at + 1, { cpu_ratio: at / 20, state: ["sleeping", "zombie", "disk-sleep"][at % 3] })) }, ...parts });
 
 for (const [name, options] of [["light", { colorScheme: "light" }], ["dark", { colorScheme: "dark" }], ["phone", { colorScheme: "dark", ...PHONE }]]) {
@@ -27,7 +30,7 @@ for (const [name, options] of [["light", { colorScheme: "light" }], ["dark", { c
       await untilState(page, "live");
       await page.waitForTimeout(150);
       assert.deepEqual(await violations(page), [], `${name}, ${view}`);
-      const [content, width] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
+      const [content, width] = await widths(page);
       assert.ok(content <= width, `${view} scrolls sideways: ${content} in ${width}`);
     }
     for (const open of ["settings", "help"]) {
@@ -137,6 +140,22 @@ test("a wall: ?kiosk has no controls, and fits", LIMIT, async (t) => {
   await page.goto(`${server.url}?kiosk&view=charts&range=1h`);
   await eventually(async () => (await page.locator("#view-charts .chart").count()) > 5, "charts on the wall");
   await assertClean(tab, server.url);
+  // All tiles side by side, with long figures in them.
+  const wide = await newPage(t, browser, { viewport: { width: 1920, height: 1080 } });
+  const { play } = await playStream(wide.page);
+  await wide.page.goto(`${server.url}?kiosk`);
+  const rate = 99.9 * 2 ** 20;
+  const traffic = { bytes: 1e12, bytes_per_second: rate };
+  const parts = { filesystems: ["/", "/home", "/srv", "/boot", "/var"].map((place) => filesystem(place, 0.95)), interfaces: ["eth0", "eth1", "wg0"].map((name) => ({ name, received: traffic, sent: traffic, link: null })), disks: [{ name: "sda", whole: true, read_bytes_per_second: rate, written_bytes_per_second: rate, busy_ratio: 0.1 }] };
+  for (const [width, height] of [[1920, 1080], [1600, 900]]) {
+    await wide.page.setViewportSize({ width, height });
+    await play(full(parts));
+    await eventually(async () => (await wide.page.locator("#tile-network .amount").last().textContent()) === "300MiB/s", "the figures");
+    assert.equal(await wide.page.locator(".tile:visible").count(), 8);
+    await eventually(async () => (await wide.page.evaluate(() => document.documentElement.scrollHeight)) <= height, `eight tiles fit on ${width} by ${height}`, 10_000);
+    const cut = await wide.page.evaluate(() => [...document.querySelectorAll(".tile .amount")].filter((one) => one.getBoundingClientRect().right > one.closest(".tile").getBoundingClientRect().right - 4).map((one) => one.textContent));
+    assert.deepEqual(cut, [], `figures that are cut off at a width of ${width}`);
+  }
 });
 
 test("a phone: no sideways scrolling, touch reads the charts, everything within reach", LIMIT, async (t) => {
@@ -160,12 +179,19 @@ test("a phone: no sideways scrolling, touch reads the charts, everything within 
 });
 
 test("nothing moves for those who asked for that", LIMIT, async (t) => {
+  // While it connects something turns, for others.
+  const moving = (page) => page.evaluate(() => {
+    document.body.dataset.state = "connecting";
+    return [...document.querySelectorAll("*")].filter((one) => getComputedStyle(one).animationName !== "none").length;
+  });
+  const other = await newPage(t, browser, { reducedMotion: "no-preference" });
+  await other.page.goto(server.url);
+  assert.ok((await moving(other.page)) > 0, "the sign of connecting turns");
   const tab = await newPage(t, browser, { reducedMotion: "reduce" });
   const { page } = tab;
   await page.goto(server.url);
-  const moving = await page.evaluate(() => [...document.querySelectorAll("*")].filter((one) => getComputedStyle(one).animationName !== "none").length);
-  assert.equal(moving, 0);
   await untilState(page, "live");
+  assert.equal(await moving(page), 0);
   await assertClean(tab, server.url);
 });
 
@@ -253,7 +279,7 @@ test("nothing jumps when numbers grow from nothing to enormous", LIMIT, async (t
     await eventually(async () => (await page.locator("#tile-cpu .amount").textContent()) === "100.0%", "the large ones");
     await page.waitForTimeout(200);
     assert.deepEqual(await boxes(), small, `at a width of ${(await page.viewportSize()).width}`);
-    const [content, width] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
+    const [content, width] = await widths(page);
     assert.ok(content <= width, `scrolls sideways: ${content} in ${width}`);
     await assertClean(tab, server.url);
   }

@@ -163,10 +163,12 @@ test("12 charts at 60 pictures a second: fewer than 1 in 100 is dropped", LIMIT,
   const drawn = await page.evaluate(() => [...window.drawn]);
   assert.ok(drawn.length >= 12, `${drawn.length} charts were drawn`);
   assert.ok(drawn.every(([, times]) => times >= 10), `each of them again and again: ${drawn}`);
+  // A 60th of a second, and on a machine so slow that an empty page takes a part of that, as many times what it takes here.
+  const budget = Math.max(BUDGET_MS, 20 * results["an empty page"].costs[PICTURES >> 1]);
   for (const [what, { costs, dropped }] of Object.entries(results)) {
-    const late = costs.filter((cost) => cost > BUDGET_MS).length;
+    const late = costs.filter((cost) => cost > budget).length;
     const at = (share) => costs[Math.floor(costs.length * share)].toFixed(1);
-    t.diagnostic(`${what}: ${costs.length} pictures, the page's thread works ${at(0.5)} ms for the median, ${at(0.01)} ms for 1 in 100; ${late} over ${BUDGET_MS.toFixed(1)} ms; Chromium dropped ${dropped}`);
+    t.diagnostic(`${what}: ${costs.length} pictures, the page's thread works ${at(0.5)} ms for the median, ${at(0.01)} ms for 1 in 100; ${late} over ${budget.toFixed(1)} ms; Chromium dropped ${dropped}`);
     assert.ok(costs.length >= PICTURES, `${what}: ${costs.length} pictures`);
     // In time of the processor: a busy machine drops pictures of an empty page as well, but it does not make the page work more.
     assert.ok(late / costs.length < 0.01, `${what}: ${late} of ${costs.length} pictures dropped by the page`);
