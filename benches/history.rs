@@ -135,20 +135,14 @@ fn snapshot(time: i64, noise: &mut impl FnMut() -> f64) -> Snapshot {
         chip: "coretemp".to_owned(),
         label: label.to_owned(),
         celsius,
-        high_celsius: None,
-        critical_celsius: None,
+        ..Temperature::default()
     };
     let filesystem = |mount_point: &str, used_ratio| Filesystem {
         device: "/dev/vda1".to_owned(),
         mount_point: mount_point.to_owned(),
-        kind: "ext4".to_owned(),
-        options: "rw".to_owned(),
-        also_at: Vec::new(),
-        major: Some(254),
-        minor: Some(1),
         device_backed: true,
-        stuck: false,
         usage: Some(FilesystemUsage { used_ratio: Some(used_ratio), ..FilesystemUsage::default() }),
+        ..Filesystem::default()
     };
     Snapshot {
         time_unix_seconds: time as f64,

@@ -99,21 +99,15 @@ fn snapshot(time: i64, step: i64) -> Snapshot {
     let filesystem = |mount_point: &str, used: f64| Filesystem {
         device: "/dev/vda1".to_owned(),
         mount_point: mount_point.to_owned(),
-        kind: "ext4".to_owned(),
-        options: "rw".to_owned(),
-        also_at: Vec::new(),
-        major: Some(254),
-        minor: Some(1),
         device_backed: true,
-        stuck: false,
         usage: Some(FilesystemUsage { used_ratio: Some(used), ..FilesystemUsage::default() }),
+        ..Filesystem::default()
     };
     let temperature = |label: &str, celsius: f64| Temperature {
         chip: "coretemp".to_owned(),
         label: label.to_owned(),
         celsius,
-        high_celsius: None,
-        critical_celsius: None,
+        ..Temperature::default()
     };
     let used = 2e9 + 3e9 * day;
     Snapshot {
@@ -142,8 +136,7 @@ fn snapshot(time: i64, step: i64) -> Snapshot {
                 temperature("Package id 0", 38.0 + 25.0 * day),
                 temperature("Core 0", 36.0 + 24.0 * day),
             ],
-            fans: Vec::new(),
-            batteries: Vec::new(),
+            ..Sensors::default()
         }),
         ..Snapshot::default()
     }

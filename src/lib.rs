@@ -19,7 +19,7 @@
 //! remembers every snapshot in [`timeseries`]; [`receiver`], which keeps what other machines report about themselves;
 //! [`agent`], which reports to others and is the only room that dials out;
 //! [`command`], what is printed without a server; [`auth`], who somebody is; [`worker`], who waits for a stream; [`cli`] and
-//! [`config`], what was typed and what it means; [`limits`], what is bounded; [`logging`], the lines on stderr; [`origin`],
+//! [`config`], what was typed and what it means; [`database`], what can go wrong with a file of ours; [`limits`], what is bounded; [`logging`], the lines on stderr; [`origin`],
 //! host names and origins as text;
 //! [`error`], what goes wrong at start.
 //!
@@ -34,6 +34,7 @@ pub mod cli;
 pub mod collect;
 pub mod command;
 pub mod config;
+pub mod database;
 pub mod dialect;
 pub mod error;
 pub mod history;
@@ -54,20 +55,21 @@ mod tests {
 
     /// Each room of the house and the rooms that it may import from, which stand above it. What a test imports does not
     /// count: it may build its input with whatever makes it.
-    const ROOMS: [(&str, &[&str]); 20] = [
+    const ROOMS: [(&str, &[&str]); 21] = [
         ("model", &[]),
         ("origin", &[]),
         ("worker", &[]),
         ("cli", &[]),
         ("limits", &[]),
+        ("database", &[]),
         ("terminal", &[]),
         ("logging", &["terminal"]),
         ("collect", &["model"]),
         ("timeseries", &[]),
         ("history", &["model", "timeseries"]),
         ("dialect", &["model"]),
-        ("receiver", &["history", "model", "timeseries"]),
-        ("agent", &["dialect", "model"]),
+        ("receiver", &["database", "history", "model", "timeseries"]),
+        ("agent", &["database", "dialect", "model"]),
         ("sampler", &["collect", "model"]),
         ("error", &["agent", "history", "model", "receiver"]),
         ("auth", &["error"]),

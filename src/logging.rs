@@ -53,7 +53,7 @@ fn json(record: &Record<'_>, time: Option<String>) -> String {
     line.insert("level".to_owned(), record.level().as_str().to_ascii_lowercase().into());
     line.insert("target".to_owned(), record.target().into());
     line.insert("message".to_owned(), record.args().to_string().into());
-    // All in JSON's own way of writing them out, so that nothing is left to be written out in another.
+    // What moves a terminal is escaped as JSON does it, so that `terminal::plain`, which comes after, finds nothing to do.
     let text = serde_json::Value::Object(line).to_string();
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {

@@ -51,8 +51,8 @@ impl Write for Stderr {
     }
 }
 
-/// Whether stderr is the journal, which systemd says in `JOURNAL_STREAM` by device and inode: somebody behind it may have
-/// led us elsewhere.
+/// Whether stderr is the journal. systemd names the journal's stream in `JOURNAL_STREAM` by device and inode; they differ where
+/// a shell between systemd and us has redirected stderr.
 #[must_use]
 pub fn is_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };

@@ -115,6 +115,7 @@ function take(data, words) {
   problems = problemsOf(data);
   panel.frame(words);
   processes.enrich(objects(object(data.processes).list));
+  if (!document.hidden && (router.state.view === "processes" || at("process").open)) processes.askMore();
   dialog.show(time, interval, data.processes);
   titles();
   if (!document.hidden && !isPaused) paint();

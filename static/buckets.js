@@ -1,6 +1,9 @@
 // Gathers the rows of a record into steps of about one pixel, so that a chart draws no more points than it has pixels, and
 // loses no peak: each step has the mean, the smallest and the largest. Called by the charts before they draw. No DOM.
 
+/** Steps that are no further apart than so many pixels, and so many of them at least, are dense. */
+const DENSE_PX = 2.5;
+const DENSE_COUNT = 100;
 /** Rows further apart than this many steps have a gap between them. */
 const GAP_STEPS = 2.6;
 
@@ -13,6 +16,8 @@ export class Buckets {
   last = new Int32Array(0);
   /** 1 where a gap lies before the step. */
   gap = new Uint8Array(0);
+  /** Whether the steps are about as narrow as pixels: areas are drawn as columns then, and lines thin. */
+  isDense = false;
 
   /** Steps of `record` from one moment to another over `width` pixels. Arrays are kept from one call to the next. */
   fill(record, from, to, width) {
@@ -45,6 +50,7 @@ export class Buckets {
       before = row - 1;
     }
     this.count = count;
+    this.isDense = count > DENSE_COUNT && this.x[count - 1] - this.x[0] < DENSE_PX * count;
     return this;
   }
 }

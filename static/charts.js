@@ -6,6 +6,7 @@ import { moment, span } from "./format.js";
 import { button, make, mark, write } from "./paint.js";
 import { plotsOf } from "./plots.js";
 import { RANGES, windowOf } from "./router.js";
+import { Turns } from "./turns.js";
 
 /** How far a pointer goes before it selects. */
 const DRAG_PX = 5;
@@ -18,7 +19,7 @@ export class Charts {
   #host;
   #hover = null;
   #drag = null;
-  #dirty = false;
+  #turns = new Turns();
   #visible = new Set();
   #seen;
   #plotsKey = "";
@@ -120,13 +121,14 @@ export class Charts {
     this.redraw();
   }
 
-  /** Draws before the next picture, once however often it is asked for. Nothing while nobody can see it. */
+  /** Draws what is in sight, one chart a picture. Nothing while nobody can see it. */
   redraw() {
-    if (this.#dirty || document.hidden || this.#host.hidden || !this.#host.isConnected) return;
-    this.#dirty = true;
-    requestAnimationFrame(() => {
-      this.#dirty = false;
-      if (!document.hidden && !this.#host.hidden) this.#draw();
+    if (document.hidden || this.#host.hidden || !this.#host.isConnected) return;
+    this.#turns.add(this, () => {
+      if (this.#host.hidden) return;
+      this.#arrange();
+      this.#tell();
+      for (const [id, chart] of this.#charts) if (this.#visible.has(id)) this.#turns.add(chart, () => this.#draw(id, chart));
     });
   }
 
@@ -169,15 +171,17 @@ export class Charts {
     }
   }
 
-  #draw() {
-    this.#arrange();
+  #draw(id, chart) {
+    // It may be gone, or another window's, by the time that its turn comes.
+    if (this.#host.hidden || this.#charts.get(id) !== chart) return;
+    const { record } = this.#timeline;
+    chart.draw(record, ...this.bounds);
+    chart.hover(record, this.#hover);
+  }
+
+  #tell() {
     const [from, to] = this.bounds;
     const { record, error } = this.#timeline;
-    for (const [id, chart] of this.#charts) {
-      if (!this.#visible.has(id)) continue;
-      chart.draw(record, from, to);
-      chart.hover(record, this.#hover);
-    }
     const precision = to - from > 14 * 86400 ? 3600 : to - from > 3600 ? 60 : 1;
     write(this.words, `${moment(from, precision)} \u2013 ${moment(to, precision)} (${span(to - from)})`);
     this.#note(record, error, from, to);

@@ -5,13 +5,14 @@ import { Chart } from "./chart.js";
 import { ContainerCard } from "./container.js";
 import { DASH, fixed, heat, number, object, objects, percent, rate, share, size, speed, temperature, text } from "./format.js";
 import { addressesOf } from "./more.js";
-import { at, figure, fill, make, mark, name, write } from "./paint.js";
+import { at, attribute, figure, fill, make, mark, name, write } from "./paint.js";
 import { nameOf, pidOf } from "./processes.js";
 import { plotsOf } from "./plots.js";
 import { isLoopback, totals } from "./series.js";
+import { Turns } from "./turns.js";
 
 const ROWS = 8;
-const part = (ratio, words) => (number(ratio) === null ? [] : [`${words} ${percent(ratio)}`]);
+const part = (ratio, words) => (number(ratio) === null ? [] : [`${words} ${fixed(ratio * 100)}\u202f%`]);
 
 /** The hottest sensor, or null. */
 function hottest(snapshot) {
@@ -28,7 +29,7 @@ const TILES = [
     figures: (s) => [share(object(object(s.cpu).total).busy_ratio)],
     words: (s) => {
       const ratios = object(object(object(s.cpu).total).ratios);
-      return [...part(ratios.user, "user"), ...part(ratios.system, "system"), ...part(ratios.iowait, "wait")].join(" \u00b7 ");
+      return [...part(ratios.user, "user"), ...part(ratios.system, "system"), ...(ratios.iowait >= 0.005 ? part(ratios.iowait, "wait") : [])].join(" \u00b7 ");
     },
   },
   {
@@ -47,7 +48,7 @@ const TILES = [
     figures: (s) => [[fixed(object(s.load).one, 2), ""]],
     words: (s) => {
       const cores = objects(object(s.cpu).cores).length;
-      return `5 min ${fixed(object(s.load).five, 2)} \u00b7 15 min ${fixed(object(s.load).fifteen, 2)}${cores > 0 ? ` \u00b7 ${cores} ${cores === 1 ? "core" : "cores"}` : ""}`;
+      return `${cores > 0 ? `${cores} ${cores === 1 ? "core" : "cores"} \u00b7 ` : ""}5 min ${fixed(object(s.load).five, 2)} \u00b7 15 min ${fixed(object(s.load).fifteen, 2)}`;
     },
   },
   {
@@ -99,7 +100,7 @@ export class Overview {
   #tiles;
   #timeline;
   #go;
-  #dirty = false;
+  #turns = new Turns();
   #lists = {};
   #container = new ContainerCard();
   #large = [];
@@ -149,7 +150,9 @@ export class Overview {
       tile.root.hidden = isMissing;
       if (isMissing) continue;
       tile.figures(snapshot).forEach((words, place) => figure(tile.places[place], words));
-      write(tile.sub, tile.words(snapshot) || "\u00a0");
+      const words = tile.words(snapshot);
+      write(tile.sub, words || "\u00a0");
+      attribute(tile.sub, "title", words);
     }
     this.#columns();
     this.#problems(problems);
@@ -206,35 +209,35 @@ export class Overview {
   }
 
   redraw() {
-    if (this.#dirty || document.hidden) return;
-    this.#dirty = true;
-    requestAnimationFrame(() => {
-      this.#dirty = false;
-      if (!document.hidden && !at("view-overview").hidden) this.#draw();
-    });
+    if (document.hidden) return;
+    const whereShown = (draw) => () => at("view-overview").hidden || draw();
+    this.#turns.add(this, whereShown(() => this.#small()));
+    for (const chart of this.#large) this.#turns.add(chart, whereShown(() => this.#one(chart)));
   }
 
-  #draw() {
+  #small() {
     const { record } = this.#timeline;
     const [from, to] = this.#timeline.bounds();
-    const names = record.columns;
     for (const { chart, series, top, root } of this.#tiles) {
       if (root.hidden) continue;
-      const list = typeof series === "function" ? series(names, this.#snapshot) : series;
+      const list = typeof series === "function" ? series(record.columns, this.#snapshot) : series;
       chart.setSeries(list.map(([name, colour]) => ({ name, label: "", colour })));
       chart.spec.top = (typeof top === "function" ? top(this.#snapshot) : top) ?? undefined;
       chart.draw(record, from, to);
     }
-    const plots = plotsOf([...names.keys()], record, this.#snapshot);
+    const plots = plotsOf([...record.columns.keys()], record, this.#snapshot);
     for (const chart of this.#large) {
       const plot = plots.find(({ id }) => id === chart.spec.plot);
-      if (plot !== undefined) {
-        chart.spec = { ...chart.spec, series: plot.series, top: plot.top };
-        chart.setSeries(plot.series);
-      }
-      chart.draw(record, from, to);
-      chart.hover(record, null);
+      if (plot === undefined) continue;
+      chart.spec = { ...chart.spec, series: plot.series, top: plot.top };
+      chart.setSeries(plot.series);
     }
+  }
+
+  #one(chart) {
+    const { record } = this.#timeline;
+    chart.draw(record, ...this.#timeline.bounds());
+    chart.hover(record, null);
   }
 }
 

@@ -5,8 +5,10 @@ import { Grid } from "./grid.js";
 import { ask } from "./api.js";
 import { at, write } from "./paint.js";
 
-/** How old the command lines and the read and written bytes may be. */
-const MORE_AGE_MS = 5_000;
+/** How often the details are asked for: command lines, read and written bytes. */
+const MORE_EVERY_MS = 5_000;
+/** How long what was read and written is shown: until the next answer but one. */
+const FLOWS_AGE_MS = 2.5 * MORE_EVERY_MS;
 
 /** The PID in words. */
 export const pidOf = (row) => (number(row.pid) === null ? DASH : String(row.pid));
@@ -20,11 +22,12 @@ export const identity = (row) => `${row.pid} ${row.start_time_unix_seconds}`;
 export class ProcessView {
   #grid;
   #isTree = false;
-  /** By PID: command line, and what was read and written. */
-  #more = new Map();
-  #moreAt = -Infinity;
-  /** Whether the server has a list that tells more; null until that is known. */
-  #hasMore = null;
+  /** Command lines by PID, in lower case: the filter looks at them. */
+  #commands = new Map();
+  #askedAt = -Infinity;
+  /** What each process read and wrote, from the last frame that told it. */
+  #flows = new Map();
+  #flowsAt = -Infinity;
   #filter = "";
   #list = [];
 
@@ -35,7 +38,7 @@ export class ProcessView {
       key: identity,
       sort: { key: "cpu", down: true },
       empty: "The server sees no process.",
-      words: (row) => `${row.name ?? ""} ${row.user ?? ""} ${row.pid} ${this.#more.get(row.pid)?.command ?? ""}`,
+      words: (row) => `${row.name ?? ""} ${row.user ?? ""} ${row.pid} ${this.#commands.get(row.pid) ?? ""}`,
       open,
       arrange: (rows, compare) => (this.#isTree ? asTree(rows, compare) : flat(rows).sort(compare)),
       filterTree: (rows, fits) => (this.#isTree ? withAncestors(rows, fits) : rows.filter(fits)),
@@ -80,8 +83,6 @@ export class ProcessView {
   show(processes) {
     const known = object(processes);
     this.#list = objects(known.list);
-    this.#askMore();
-    this.enrich(this.#list);
     const note = processes === null || processes === undefined ? "The server sent no processes." : null;
     this.#grid.set(this.#list, note);
     this.#tell(known);
@@ -99,45 +100,31 @@ export class ProcessView {
   #known = {};
 
   /**
-   * Command lines, and what a process read and wrote, are no part of a frame. Glances' list has them, where this reader may
-   * see them; it is asked while the view is shown.
+   * Asks for what no frame has by itself, while somebody looks: the command lines, which Glances' list tells to whoever may
+   * see them. Since the server then reads what processes read and wrote as well, the frame of that moment tells it.
    */
-  async #askMore() {
-    if (performance.now() - this.#moreAt < MORE_AGE_MS) return;
-    this.#moreAt = performance.now();
+  async askMore() {
+    if (performance.now() - this.#askedAt < MORE_EVERY_MS) return;
+    this.#askedAt = performance.now();
     try {
-      // A question for a route that is not there would be an error on the browser's console.
-      this.#hasMore ??= Object.keys(object(object(await ask("api/v1/openapi.json")).paths)).some((path) => /^\/api\/4\/(processlist|\{plugin\})$/.test(path));
-      if (!this.#hasMore) return;
       const list = objects(await ask("api/4/processlist"));
-      this.#more = new Map(list.map((one) => [one.pid, moreOf(one)]));
-      this.enrich(this.#list);
-      this.#grid.update();
+      this.#commands = new Map(list.map((one) => [one.pid, Array.isArray(one.cmdline) ? one.cmdline.join(" ") : ""]));
+      if (this.#filter !== "") this.#grid.update();
     } catch {
-      // The server does not tell more: the table has the rest.
-      this.#moreAt = performance.now() + MORE_AGE_MS;
+      // The table does without; asked again later.
+      this.#askedAt = performance.now() + MORE_EVERY_MS;
     }
   }
 
-  /** Adds to the processes of a frame what is known of them beside. */
+  /** Takes a frame's processes, and adds what an earlier frame told of them. */
   enrich(list) {
-    for (const row of list) {
-      const more = this.#more.get(row.pid);
-      if (more === undefined) continue;
-      for (const [key, value] of Object.entries(more.flow)) row[key] ??= value;
-    }
+    const told = list.filter((row) => object(row.io) === row.io);
+    if (told.length > 0) {
+      this.#flows = new Map(told.map((row) => [identity(row), row.io]));
+      this.#flowsAt = performance.now();
+    } else if (performance.now() - this.#flowsAt > FLOWS_AGE_MS) this.#flows.clear();
+    for (const row of list) Object.assign(row, this.#flows.get(identity(row)));
   }
-}
-
-/** Of Glances: `io_counters` are bytes read and written in all, and the same at the time before. */
-function moreOf(one) {
-  const [read, written, before, writtenBefore] = Array.isArray(one.io_counters) ? one.io_counters.map(number) : [];
-  const seconds = number(one.time_since_update);
-  const rate = (now, then) => (number(now) === null || number(then) === null || !(seconds > 0) || now < then || then === 0 ? null : (now - then) / seconds);
-  return {
-    command: Array.isArray(one.cmdline) ? one.cmdline.join(" ") : "",
-    flow: { read_bytes: read ?? null, written_bytes: written ?? null, read_bytes_per_second: rate(read, before), written_bytes_per_second: rate(written, writtenBefore) },
-  };
 }
 
 function flat(rows) {

@@ -24,7 +24,7 @@ export class SocketsView {
       { key: "state", label: "State", width: "9em", get: (row) => row.rank, show: (row) => row.state || DASH },
       { key: "open", label: "Open to", width: "10em", get: (row) => row.open, show: (row) => row.open || DASH, low: true },
       { key: "remote", label: "Remote address", get: (row) => row.remote, show: (row) => row.remote || DASH, low: true },
-      { key: "owner", label: "Process", width: "12em", get: (row) => row.owner, show: (row) => row.owner || DASH },
+      { key: "owner", label: "Process", width: "16em", get: (row) => row.owner, show: (row) => row.owner || DASH },
     ],
   });
   #names = new Map();

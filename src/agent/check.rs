@@ -37,6 +37,7 @@ fn found(url: &str, check: Check<'_>, answer: &Answer) -> Result<String, String>
 
 fn wrong(url: &str, status: u16, expected: &str, answer: &Answer) -> String {
     let hint = match status {
+        _ if answer.wants_tls => "; it speaks TLS, so write https:// in its address",
         300..=399 => "; it leads elsewhere, so give the address that it leads to",
         401 => "; it needs a token, give --token-file FILE",
         404 | 405 => "; is the path right, and is that server a receiver?",
@@ -53,7 +54,7 @@ mod tests {
     #[test]
     fn each_answer_is_told() {
         let of = |check, status| {
-            let answer = Answer { status, retry_after: None, takes_gzip: false, text: String::new() };
+            let answer = Answer { status, retry_after: None, takes_gzip: false, wants_tls: false, text: String::new() };
             found("http://a/", check, &answer)
         };
         let name = Check::SystemId("x");

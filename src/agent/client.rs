@@ -40,6 +40,8 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
     /// Whether bodies may be packed with gzip.
     pub takes_gzip: bool,
+    /// Whether a server that speaks TLS says that it was not spoken to in TLS.
+    pub wants_tls: bool,
     /// The beginning of the body, for messages.
     pub text: String,
 }
@@ -117,7 +119,8 @@ impl Client {
         let mut text = Vec::new();
         // The status is what counts: a body that is cut or never ends changes nothing about it.
         let _ = response.body_mut().as_reader().take(MOST_ANSWER_BYTES).read_to_end(&mut text);
-        Ok(Answer { status, retry_after, takes_gzip, text: beginning(&text) })
+        let wants_tls = self.destination.url.starts_with("http:") && wants_tls(status, &text);
+        Ok(Answer { status, retry_after, takes_gzip, wants_tls, text: beginning(&text) })
     }
 }
 
@@ -158,8 +161,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     if let Ok(seconds) = text.parse::<u32>() {
         return Some(Duration::from_secs(seconds.into()));
     }
-    let moment = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    Some(SystemTime::from(moment).duration_since(now).unwrap_or_default())
+    Some(httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default())
 }
 
 fn takes_gzip(headers: &HeaderMap) -> bool {
@@ -169,6 +171,14 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
         })
     };
     headers.get_all(header::ACCEPT_ENCODING).iter().any(words)
+}
+
+/// Whether this is how a server that speaks TLS answers to HTTP: ours, nginx, Apache, those that are written in Go, and
+/// whoever knows RFC 2817.
+fn wants_tls(status: u16, body: &[u8]) -> bool {
+    const WORDS: [&str; 4] = ["this server speaks TLS", "HTTPS port", "SSL-enabled server port", "to an HTTPS server"];
+    let text = String::from_utf8_lossy(body);
+    status == 426 || status == 400 && WORDS.iter().any(|words| text.contains(words))
 }
 
 /// What fits into a line of the log.
@@ -203,6 +213,7 @@ mod tests {
         assert_eq!(of("120"), Some(Duration::from_secs(120)));
         assert_eq!(of("Sun, 06 Nov 1994 08:50:37 GMT"), Some(Duration::from_secs(60)));
         assert_eq!(of("Sun, 06 Nov 1994 08:00:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(of("Sunday, 06-Nov-94 08:50:37 GMT"), Some(Duration::from_secs(60)), "as it was once written");
         assert_eq!((of("soon"), of("-1"), of("1e9")), (None, None, None));
     }
 
@@ -213,6 +224,19 @@ mod tests {
         }
         assert_eq!(packed(b"short"), None);
         assert!(packed(&[b'x'; 10_000]).unwrap().len() < 200);
+    }
+
+    #[test]
+    fn a_server_that_speaks_tls_is_known_by_its_words() {
+        for words in [
+            r#"{"error":"this server speaks TLS; ask for https:// instead of http://"}"#,
+            "<head><title>400 The plain HTTP request was sent to HTTPS port</title></head>",
+            "Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />",
+            "Client sent an HTTP request to an HTTPS server.\n",
+        ] {
+            assert!(wants_tls(400, words.as_bytes()) && !wants_tls(403, words.as_bytes()), "{words}");
+        }
+        assert!(wants_tls(426, b"") && !wants_tls(400, br#"{"error":"epoch must be a time"}"#));
     }
 
     #[test]

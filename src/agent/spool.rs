@@ -1,21 +1,22 @@
 //! What is to be sent and was not confirmed yet, oldest first: on the disk where there is a data directory, else in memory.
 //!
-//! redb: an entry is there or it is not, whatever is killed meanwhile, and the room of what was sent is used again. Bounded
-//! by bytes and by age; the oldest go first, and are counted. While the disk takes nothing, what comes waits in memory
-//! behind what is on the disk, bounded too. Filled by whoever has something to send, emptied by [`super::thread`].
+//! redb (`file`): an entry is there or it is not, whatever is killed meanwhile, and the room of what was sent is used again.
+//! Bounded by bytes and by age; the oldest go first, and are counted. While the disk takes nothing, what comes waits in
+//! memory behind what is on the disk, bounded too. A damaged file is set aside. Filled by whoever has something to send,
+//! emptied by [`super::thread`].
+
+mod file;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::Database;
 
-/// Number of an entry -> when it came (8 bytes, unix seconds), what is to be sent (snappy).
-const ENTRIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("entries");
-
-/// Memory that redb may use for pages.
-const CACHE_BYTES: usize = 512 << 10;
+use crate::database::{self, Failure};
 
 /// Most bytes that wait in memory, where there is no disk or it takes nothing.
 const MOST_MEMORY_BYTES: u64 = 8 << 20;
@@ -69,9 +70,12 @@ pub struct Spool {
     path: Option<PathBuf>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     database: Option<Database>,
+    /// What whoever fills it must know after a restart, and whether that is on the disk.
+    note: Option<Vec<u8>>,
+    is_noted: bool,
     /// When and how large each entry on the disk is, oldest first.
     on_disk: VecDeque<Slot>,
     /// Done with, and still on a disk that takes nothing: not to be given out again.
@@ -96,33 +100,16 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
-/// Any of redb's errors in words.
-fn words(error: impl Into<redb::Error>) -> String {
-    error.into().to_string()
-}
-
 impl Spool {
     /// Opens the spool in the file at `path`, or makes it; `None` keeps it in memory.
     pub fn open(path: Option<&Path>, bounds: Bounds) -> Result<Self, OpenError> {
-        let mut state = State {
-            database: None,
-            on_disk: VecDeque::new(),
-            gone: BTreeSet::new(),
-            in_memory: VecDeque::new(),
-            next: 0,
-            disk_bytes: 0,
-            memory_bytes: 0,
-            dropped: 0,
-            failed_at: None,
-        };
+        let mut state = State { is_noted: true, ..State::default() };
         if let Some(path) = path {
             let unusable = |reason: String| OpenError { path: path.display().to_string(), reason };
             if let Some(folder) = path.parent() {
                 std::fs::create_dir_all(folder).map_err(|error| unusable(error.to_string()))?;
             }
-            let database = open(path).map_err(unusable)?;
-            state.load(&database).map_err(|error| unusable(words(error)))?;
-            state.database = Some(database);
+            state.open(path).map_err(|failure| unusable(failure.to_string()))?;
         }
         Ok(Self { state: Mutex::new(state), bounds, path: path.map(Path::to_owned) })
     }
@@ -139,7 +126,15 @@ impl Spool {
 
     /// Takes entries in. On the disk when this returns; where that takes nothing just now, in memory.
     pub fn push(&self, bodies: &[&[u8]]) {
+        self.push_noted(bodies, None);
+    }
+
+    /// The same with a new note, which is there after a restart if and only if they are.
+    pub fn push_noted(&self, bodies: &[&[u8]], note: Option<Vec<u8>>) {
         let mut state = self.lock();
+        if note.is_some() {
+            (state.note, state.is_noted) = (note, false);
+        }
         for body in bodies {
             state.keep_in_memory(body);
         }
@@ -163,6 +158,12 @@ impl Spool {
         written
     }
 
+    /// The note that was left here last, by this process or one before.
+    #[must_use]
+    pub fn note(&self) -> Option<Vec<u8>> {
+        self.lock().note.clone()
+    }
+
     /// The oldest entries, at most `count`.
     #[must_use]
     pub fn oldest(&self, count: usize) -> Vec<Entry> {
@@ -173,14 +174,12 @@ impl Spool {
         state.bound(self.bounds, self.path.is_some());
         if state.on_disk.len() == state.gone.len() {
             let all = state.in_memory.iter().take(count);
-            return all
-                .filter_map(|(slot, packed)| Some(Entry { number: slot.number, body: unpack(packed)? }))
-                .collect();
+            return all.map(|(slot, packed)| file::entry_of(slot.number, packed)).collect();
         }
         match state.read(count) {
             Ok(entries) => entries,
-            Err(error) => {
-                log::error!("spool: {} cannot be read: {error}", self.name());
+            Err(failure) => {
+                self.failed(&mut state, &failure);
                 Vec::new()
             }
         }
@@ -204,14 +203,11 @@ impl Spool {
         }
     }
 
-    fn name(&self) -> String {
-        self.path.as_ref().map_or_else(|| "memory".to_owned(), |path| path.display().to_string())
-    }
-
     /// Takes to the disk what waits in memory, and from it what is done with.
     fn write(&self, state: &mut State) -> Result<(), String> {
         let Some(path) = &self.path else { return Ok(()) };
-        if state.in_memory.is_empty() && state.gone.is_empty() && state.database.is_some() {
+        let is_written = state.in_memory.is_empty() && state.gone.is_empty() && state.is_noted;
+        if is_written && state.database.is_some() {
             return Ok(());
         }
         if state.failed_at.is_some_and(|at| at.elapsed() < RETRY) {
@@ -221,109 +217,76 @@ impl Spool {
         match &written {
             Ok(()) if state.failed_at.take().is_some() => log::info!("spool: {} is written again", path.display()),
             Ok(()) => {}
-            Err(error) => {
-                // redb takes nothing more once a write has failed; it is opened again.
-                state.database = None;
-                if state.failed_at.replace(Instant::now()).is_none() {
-                    log::error!(
-                        "spool: {} is not written: {error}; what comes waits in memory, and what was sent is sent again \
-                         after a restart",
-                        path.display()
-                    );
-                }
-            }
+            Err(failure) => self.failed(state, failure),
         }
-        written
+        written.map_err(|failure| failure.to_string())
+    }
+
+    /// redb takes nothing more once a write has failed: it is opened again, and a damaged file is set aside then.
+    fn failed(&self, state: &mut State, failure: &Failure) {
+        state.database = None;
+        let (Some(path), None) = (&self.path, state.failed_at.replace(Instant::now())) else { return };
+        log::error!(
+            "spool: {} is not written: {failure}; what comes waits in memory, and what was sent is sent again after a \
+             restart",
+            path.display()
+        );
     }
 }
 
-fn open(path: &Path) -> Result<Database, String> {
-    let database = Builder::new().set_cache_size(CACHE_BYTES).create(path).map_err(words)?;
-    let write = database.begin_write().map_err(words)?;
-    drop(write.open_table(ENTRIES).map_err(words)?);
-    write.commit().map_err(words)?;
-    Ok(database)
-}
-
-fn unpack(packed: &[u8]) -> Option<Vec<u8>> {
-    let unpacked = snap::raw::Decoder::new().decompress_vec(packed.get(8..)?);
-    unpacked.inspect_err(|error| log::error!("spool: an entry cannot be read: {error}")).ok()
-}
-
 impl State {
-    fn load(&mut self, database: &Database) -> Result<(), redb::Error> {
-        let entries = database.begin_read()?.open_table(ENTRIES)?;
-        for entry in entries.iter()? {
-            let (number, packed) = entry?;
-            let (number, packed) = (number.value(), packed.value());
-            let came = packed.first_chunk().map_or(0, |came| u64::from_le_bytes(*came));
-            self.on_disk.push_back(Slot { number, came, bytes: packed.len() as u64 });
-            self.disk_bytes += packed.len() as u64;
-            self.next = number + 1;
+    /// Opens the file. What it holds takes the place of what was known of it: after damage that is nothing.
+    fn open(&mut self, path: &Path) -> Result<(), Failure> {
+        let waited = self.on_disk.len() - self.gone.len();
+        let (opened, is_anew) = database::open_or_set_aside("spool", path, || file::open(path))?;
+        let is_there = |number: u64| opened.slots.binary_search_by_key(&number, |slot| slot.number).is_ok();
+        self.gone.retain(|number| is_there(*number));
+        // A write that failed may have come to its end on the disk all the same.
+        self.in_memory.retain(|(slot, _)| !is_there(slot.number));
+        self.memory_bytes = self.in_memory.iter().map(|(slot, _)| slot.bytes).sum();
+        if is_anew {
+            self.dropped += waited as u64;
+            self.is_noted = self.note.is_none();
+        } else if self.is_noted {
+            // One that is to be written is newer.
+            self.note = opened.note;
         }
+        self.next = opened.slots.last().map_or(0, |slot| slot.number + 1).max(self.next);
+        self.disk_bytes = opened.slots.iter().map(|slot| slot.bytes).sum();
+        self.on_disk = opened.slots.into();
+        self.database = Some(opened.database);
         Ok(())
     }
 
     fn keep_in_memory(&mut self, body: &[u8]) {
         let came = now();
-        let mut packed = came.to_le_bytes().to_vec();
-        // It fails beyond 4 GiB only, which nothing here has.
-        packed.extend(snap::raw::Encoder::new().compress_vec(body).unwrap_or_default());
+        let packed = file::packed(came, body);
         let slot = Slot { number: self.next, came, bytes: packed.len() as u64 };
         self.next += 1;
         self.memory_bytes += slot.bytes;
         self.in_memory.push_back((slot, packed));
     }
 
-    fn write(&mut self, path: &Path) -> Result<(), String> {
-        let database = match self.database.take() {
-            Some(database) => database,
-            None => open(path)?,
-        };
-        let written = self.put(&database).map_err(words);
-        self.database = Some(database);
-        written?;
+    fn write(&mut self, path: &Path) -> Result<(), Failure> {
+        if self.database.is_none() {
+            self.open(path)?;
+        }
+        let Some(database) = &self.database else { return Ok(()) };
+        let coming = self.in_memory.iter().map(|(slot, packed)| (slot.number, packed.as_slice()));
+        let note = self.note.as_deref().filter(|_| !self.is_noted);
+        file::put(database, coming, self.gone.iter().copied(), note)?;
+        self.is_noted = true;
         let gone = std::mem::take(&mut self.gone);
-        self.on_disk.retain(|slot| {
-            let stays = !gone.contains(&slot.number);
-            self.disk_bytes -= if stays { 0 } else { slot.bytes };
-            stays
-        });
-        self.disk_bytes += std::mem::take(&mut self.memory_bytes);
+        self.on_disk.retain(|slot| !gone.contains(&slot.number));
         self.on_disk.extend(self.in_memory.drain(..).map(|(slot, _)| slot));
+        self.memory_bytes = 0;
+        self.disk_bytes = self.on_disk.iter().map(|slot| slot.bytes).sum();
         Ok(())
     }
 
-    fn put(&self, database: &Database) -> Result<(), redb::Error> {
-        let write = database.begin_write()?;
-        {
-            let mut entries = write.open_table(ENTRIES)?;
-            for (slot, packed) in &self.in_memory {
-                entries.insert(slot.number, packed.as_slice())?;
-            }
-            for number in &self.gone {
-                entries.remove(number)?;
-            }
-        }
-        Ok(write.commit()?)
-    }
-
-    fn read(&self, count: usize) -> Result<Vec<Entry>, redb::Error> {
+    fn read(&self, count: usize) -> Result<Vec<Entry>, Failure> {
         let Some(database) = &self.database else { return Ok(Vec::new()) };
-        let entries = database.begin_read()?.open_table(ENTRIES)?;
-        let mut found = Vec::new();
-        for entry in entries.iter()? {
-            let (number, packed) = entry?;
-            if found.len() == count {
-                break;
-            }
-            if self.gone.contains(&number.value()) {
-                continue;
-            }
-            // One that cannot be read is sent empty, refused, and done with.
-            found.push(Entry { number: number.value(), body: unpack(packed.value()).unwrap_or_default() });
-        }
-        Ok(found)
+        file::read(database, count, |number| !self.gone.contains(&number))
     }
 
     /// These are done with: those in memory at once, those on the disk with the next write.
@@ -374,6 +337,3 @@ impl State {
         self.dropped += gone.len() as u64;
     }
 }
-
-#[cfg(test)]
-mod tests;

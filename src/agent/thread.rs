@@ -3,17 +3,24 @@
 //! A [`Lane`] is a spool and where it goes. One that fails waits by its own back-off, and holds up no other for longer than
 //! a request may take. What a receiver refuses for good is dropped, counted and told in the log.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::backoff::Backoff;
-use super::client::{self, Answer, Client};
+use super::client::{self, Answer, Client, ClientError};
 use super::spool::{Entry, Spool};
 use crate::model::own::Pushed;
 
 /// How long the thread sleeps when nothing is to be done. It is woken when something is.
 const SLEEP: Duration = Duration::from_secs(30);
+
+/// How long the end of the program waits for an answer. One that hangs may not hold it up for longer.
+const MOST_WAIT: Duration = Duration::from_secs(2);
 
 /// What a lane carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,13 +35,34 @@ pub enum Kind {
 pub struct Lane {
     kind: Kind,
     spool: Arc<Spool>,
-    client: Client,
+    client: Box<dyn Carrier>,
     /// Entries that are sent before they are taken out of the spool together: what a kill in between sends again.
     together: usize,
     backoff: Backoff,
     takes_gzip: bool,
     counts: Arc<Counts>,
     warned_of: Option<u16>,
+}
+
+/// What carries a request to where it goes: a [`Client`], and in a test a receiver that does as it likes.
+trait Carrier: Send {
+    fn url(&self) -> &str;
+    fn read_token(&mut self) -> Result<(), ClientError>;
+    fn post(&self, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer, String>;
+}
+
+impl Carrier for Client {
+    fn url(&self) -> &str {
+        Self::url(self)
+    }
+
+    fn read_token(&mut self) -> Result<(), ClientError> {
+        Self::read_token(self)
+    }
+
+    fn post(&self, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer, String> {
+        Self::post(self, headers, body)
+    }
 }
 
 /// What a lane did, for the metrics.
@@ -77,6 +105,8 @@ impl Wake {
 pub struct Pusher {
     wake: Arc<Wake>,
     lanes: Vec<(Kind, Arc<Spool>, Arc<Counts>)>,
+    /// Closed by the thread as it ends. Asked by [`Pusher::close_by`] alone.
+    ended: Mutex<Receiver<()>>,
 }
 
 /// Where to put what is to be sent. Cheap to clone.
@@ -89,8 +119,19 @@ pub struct Outlet {
 impl Outlet {
     /// To be sent; on the disk when this returns, where there is one. Not for an async thread.
     pub fn push(&self, bodies: &[&[u8]]) {
-        self.spool.push(bodies);
+        self.push_noted(bodies, None);
+    }
+
+    /// The same with a note for whoever fills the spool after a restart.
+    pub fn push_noted(&self, bodies: &[&[u8]], note: Option<Vec<u8>>) {
+        self.spool.push_noted(bodies, note);
         self.wake.wake();
+    }
+
+    /// The note that was left with what was pushed last.
+    #[must_use]
+    pub fn note(&self) -> Option<Vec<u8>> {
+        self.spool.note()
     }
 
     /// The same, and an error where the disk does not take it.
@@ -107,8 +148,12 @@ impl Pusher {
         let wake = Arc::new(Wake::default());
         let known = lanes.iter().map(|lane| (lane.kind, Arc::clone(&lane.spool), Arc::clone(&lane.counts))).collect();
         let waking = Arc::clone(&wake);
-        std::thread::Builder::new().name("push".to_owned()).spawn(move || run(lanes, &waking))?;
-        Ok(Self { wake, lanes: known })
+        let (end, ended) = sync_channel(0);
+        std::thread::Builder::new().name("push".to_owned()).spawn(move || {
+            run(lanes, &waking);
+            drop(end);
+        })?;
+        Ok(Self { wake, lanes: known, ended: Mutex::new(ended) })
     }
 
     /// Where to put what goes this way.
@@ -136,10 +181,19 @@ impl Pusher {
         self.lanes.iter().map(pushed).collect()
     }
 
-    /// Ends with the request that is on its way, which nobody waits for: what was not confirmed is still in its spool.
+    /// Ends with the request that is on its way.
     pub fn stop(&self) {
         self.wake.is_over.store(true, Ordering::Relaxed);
         self.wake.wake();
+    }
+
+    /// Ends, and waits until `deadline` at most for the answer to the request that is on its way: what is confirmed is taken
+    /// out of its spool, and not sent again by the next process. What is not stays there.
+    pub fn close_by(&self, deadline: Instant) {
+        self.stop();
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        // An error either way: it has ended, or the time is over.
+        let _ = ended.recv_timeout(deadline.saturating_duration_since(Instant::now()).min(MOST_WAIT));
     }
 }
 
@@ -147,7 +201,7 @@ fn run(mut lanes: Vec<Lane>, wake: &Wake) {
     while !wake.is_over.load(Ordering::Relaxed) {
         let mut sleep = Some(SLEEP);
         for lane in &mut lanes {
-            sleep = match (lane.step(), sleep) {
+            sleep = match (lane.step(&Instant::now, &wake.is_over), sleep) {
                 (Some(wait), Some(sleep)) => Some(wait.min(sleep)),
                 _ => None,
             };
@@ -173,6 +227,10 @@ impl Kind {
         let text = format!("it answered {}{}", answer.status, told());
         match (answer.status, self) {
             (200..=299, _) => Fate::Sent,
+            // A fault of the configuration, not of what is sent: it waits until somebody mends that.
+            _ if answer.wants_tls => {
+                Fate::Later(format!("{text}; it speaks TLS, so write https:// in its address"), None)
+            }
             (300..=399, _) => {
                 Fate::Later(format!("{text}; redirects are not followed, so give the address they lead to"), None)
             }
@@ -187,13 +245,17 @@ impl Lane {
     /// A lane from this spool over this client, which sends `together` entries before the spool is told.
     #[must_use]
     pub fn new(kind: Kind, spool: Arc<Spool>, client: Client, together: usize) -> Self {
+        Self::carried_by(kind, spool, Box::new(client), together)
+    }
+
+    fn carried_by(kind: Kind, spool: Arc<Spool>, client: Box<dyn Carrier>, together: usize) -> Self {
         let (backoff, counts) = (Backoff::default(), Arc::default());
         Self { kind, spool, client, together, backoff, takes_gzip: false, counts, warned_of: None }
     }
 
-    /// Sends what is due. How long until there is something to do; `None`: at once.
-    fn step(&mut self) -> Option<Duration> {
-        if let Some(wait) = self.backoff.wait(Instant::now()) {
+    /// Sends what is due by the clock `now`. How long until there is something to do; `None`: at once.
+    fn step(&mut self, now: &dyn Fn() -> Instant, is_over: &AtomicBool) -> Option<Duration> {
+        if let Some(wait) = self.backoff.wait(now()) {
             return Some(wait);
         }
         let entries = self.spool.oldest(self.together);
@@ -203,6 +265,9 @@ impl Lane {
         let mut done = Vec::new();
         let mut failure = None;
         for entry in &entries {
+            if is_over.load(Ordering::Relaxed) {
+                break;
+            }
             match self.send(entry) {
                 Fate::Sent => {
                     self.counts.sent.fetch_add(1, Ordering::Relaxed);
@@ -229,7 +294,7 @@ impl Lane {
                 if self.spool.is_on_disk() { "" } else { " in memory" }
             );
         }
-        Some(self.backoff.failed(Instant::now(), asked))
+        Some(self.backoff.failed(now(), asked))
     }
 
     fn recovered(&mut self) {

@@ -190,6 +190,7 @@ impl App {
         let close = move || {
             self.receiver.iter().for_each(|receiver| receiver.close_by(deadline));
             self.history.close_by(deadline);
+            self.pusher.iter().for_each(|pusher| pusher.close_by(deadline));
         };
         let _ = tokio::task::spawn_blocking(close).await;
     }

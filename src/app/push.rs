@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -19,6 +19,7 @@ use crate::config::{self, Config, Typed};
 use crate::dialect::{prometheus, system_monitor};
 use crate::error::StartupError;
 use crate::model::Snapshot;
+use crate::model::exclude::Exclusions;
 use crate::model::own::OwnStats;
 use crate::receiver::Forward;
 use crate::sampler::{self, Sampler};
@@ -116,7 +117,8 @@ pub(super) fn start(
         tasks.push(actix_rt::spawn(report(sampler.clone(), settings, config.data_dir.clone(), outlet)));
     }
     if let (Some(settings), Some(outlet)) = (config.remote_write.clone(), pusher.outlet(Kind::Samples)) {
-        tasks.push(actix_rt::spawn(write_remotely(sampler.clone(), settings, outlet, stats)));
+        let exclusions = config.exclusions.clone();
+        tasks.push(actix_rt::spawn(write_remotely(sampler.clone(), settings, exclusions, outlet, stats)));
     }
     tasks
 }
@@ -198,20 +200,26 @@ fn kept_name(data_dir: Option<&Path>) -> String {
 }
 
 /// The families of `/metrics` each interval.
-async fn write_remotely(sampler: Sampler, settings: RemoteWrite, outlet: Outlet, stats: impl Fn() -> OwnStats) {
+async fn write_remotely(
+    sampler: Sampler,
+    settings: RemoteWrite,
+    exclusions: Exclusions,
+    outlet: Outlet,
+    stats: impl Fn() -> OwnStats,
+) {
     let mut ticks = every(settings.interval);
-    let mut selection = settings.selection.clone();
     let collect: Vec<String> = settings.collect.clone();
     let mut batcher = None;
     loop {
         ticks.tick().await;
         let Ok(frame) = sampler.latest(prometheus::NEEDS).await else { continue };
         let own = stats();
-        let host = frame.snapshot().host.as_ref().and_then(|host| host.hostname.clone());
         let mut batches = batcher.take().unwrap_or_else(|| {
-            let instance = host.unwrap_or_else(|| "localhost".to_owned());
-            selection.labels.entry("instance".to_owned()).or_insert(instance);
-            Batcher::new(std::mem::take(&mut selection))
+            let host = frame.snapshot().host.as_ref().and_then(|host| host.hostname.clone());
+            let mut selection = settings.selection.clone();
+            let instance = || host.unwrap_or_else(|| "localhost".to_owned());
+            selection.labels.entry("instance".to_owned()).or_insert_with(instance);
+            Batcher::new(selection, exclusions.clone(), outlet.note().as_deref())
         });
         let (outlet, collect) = (outlet.clone(), collect.clone());
         let made = tokio::task::spawn_blocking(move || {
@@ -221,9 +229,9 @@ async fn write_remotely(sampler: Sampler, settings: RemoteWrite, outlet: Outlet,
                 // Unknown collectors were refused at the start.
                 let _ = prometheus::families(snapshot, &own, Some(&wanted), sink);
             });
-            let requests: Vec<&[u8]> = requests.iter().map(Vec::as_slice).collect();
-            if !requests.is_empty() {
-                outlet.push(&requests);
+            let bodies: Vec<&[u8]> = requests.bodies.iter().map(Vec::as_slice).collect();
+            if !bodies.is_empty() {
+                outlet.push_noted(&bodies, requests.series);
             }
             batches
         });
@@ -252,7 +260,8 @@ pub async fn background(typed: &Typed, given: &cli::Background) -> Result<(), St
         () = signals.stop() => {}
     }
     log::info!("stopping");
-    pusher.stop();
+    let deadline = Instant::now() + super::STOP_LIMIT;
+    let _ = tokio::task::spawn_blocking(move || pusher.close_by(deadline)).await;
     Ok(())
 }
 

@@ -42,23 +42,13 @@ impl AttributeDir {
     /// Text of one attribute without its line ends. Bytes that are not UTF-8 become U+FFFD.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<String> {
-        let mut buffer = [0_u8; ATTRIBUTE_BYTES];
-        let filled = self.fill(name, &mut buffer)?;
-        let text = String::from_utf8_lossy(filled);
-        Some(text.trim_end_matches(['\n', '\0']).to_owned())
+        read(&self.open_file(name)?, |bytes| Some(text_of(bytes)))
     }
 
     /// Number of one attribute, decimal or hexadecimal with `0x`.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<i64> {
-        let mut buffer = [0_u8; ATTRIBUTE_BYTES];
-        parse_number(str::from_utf8(self.fill(name, &mut buffer)?).ok()?)
-    }
-
-    fn fill<'b>(&self, name: &str, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
-        let file = self.open_file(name)?;
-        let count = rustix::io::read(&file, &mut *buffer).ok()?;
-        buffer.get(..count)
+        read(&self.open_file(name)?, number_of)
     }
 
     fn open_file(&self, name: &str) -> Option<OwnedFd> {
@@ -98,22 +88,13 @@ impl KeptDir {
     /// Text of the attribute at `index` in the names that were opened, without its line ends.
     #[must_use]
     pub fn text(&self, index: usize) -> Option<String> {
-        let mut buffer = [0_u8; ATTRIBUTE_BYTES];
-        let text = String::from_utf8_lossy(self.fill(index, &mut buffer)?);
-        Some(text.trim_end_matches(['\n', '\0']).to_owned())
+        read(self.files.get(index)?.as_ref()?, |bytes| Some(text_of(bytes)))
     }
 
     /// Number of the attribute at `index`, decimal or hexadecimal with `0x`.
     #[must_use]
     pub fn number(&self, index: usize) -> Option<i64> {
-        let mut buffer = [0_u8; ATTRIBUTE_BYTES];
-        parse_number(str::from_utf8(self.fill(index, &mut buffer)?).ok()?)
-    }
-
-    fn fill<'b>(&self, index: usize, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
-        let file = self.files.get(index)?.as_ref()?;
-        let count = rustix::io::pread(file, &mut *buffer, 0).ok()?;
-        buffer.get(..count)
+        read(self.files.get(index)?.as_ref()?, number_of)
     }
 }
 
@@ -170,10 +151,20 @@ impl KeptDirs {
     }
 }
 
+/// What `make` makes of an attribute's bytes.
+fn read<T>(file: &OwnedFd, make: impl FnOnce(&[u8]) -> Option<T>) -> Option<T> {
+    let mut buffer = [0_u8; ATTRIBUTE_BYTES];
+    let count = rustix::io::pread(file, &mut buffer, 0).ok()?;
+    make(buffer.get(..count)?)
+}
+
+fn text_of(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim_end_matches(['\n', '\0']).to_owned()
+}
+
 /// A decimal number, or a hexadecimal one with `0x`, white space around it allowed.
-#[must_use]
-pub fn parse_number(text: &str) -> Option<i64> {
-    let text = text.trim();
+fn number_of(bytes: &[u8]) -> Option<i64> {
+    let text = str::from_utf8(bytes).ok()?.trim();
     match text.strip_prefix("0x") {
         Some(digits) => i64::from_str_radix(digits, 16).ok(),
         None => text.parse().ok(),

@@ -8,7 +8,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
@@ -16,7 +16,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2, readlinkat};
 use rustix::io::Errno;
 
-use super::file::{LARGEST_FILE_BYTES, read_error, text_of, too_large};
+use super::file::{LARGEST_FILE_BYTES, bytes_of, read_error, text_of, word_of};
 use crate::model::Reading;
 
 /// Links that are followed for one path, as in the kernel.
@@ -59,16 +59,12 @@ impl Below {
 
     /// A file of one word, without surrounding white space. An empty file is `None`.
     pub fn read_word(&self) -> Reading<Option<String>> {
-        let text = self.read_text()?;
-        let word = text.trim();
-        Ok((!word.is_empty()).then(|| word.to_owned()))
+        self.read_text().map(|text| word_of(&text))
     }
 
     /// The bytes of a file that has at most `most` of them.
     pub fn read_bytes(&self, most: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(4096);
-        let count = File::from(self.open(READ)?).take(most.saturating_add(1)).read_to_end(&mut bytes)?;
-        if count as u64 > most { Err(too_large()) } else { Ok(bytes) }
+        bytes_of(File::from(self.open(READ)?), most)
     }
 
     /// What the file or directory is.
@@ -159,6 +155,7 @@ fn put(names: &mut Vec<OsString>, path: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::os::unix::fs::symlink;
 
     use super::*;

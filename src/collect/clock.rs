@@ -6,7 +6,6 @@ use std::path::{Component, Path, PathBuf};
 use jiff::tz::TimeZone;
 
 use super::attributes::{KeptDir, numbered_in};
-use super::os_release::{Version, version};
 use super::{Below, Paths};
 use crate::model::Reading;
 use crate::model::system::{Clock, ClockSources};
@@ -21,8 +20,8 @@ pub struct Reader {
     devices: Vec<(u32, KeptDir)>,
     /// What `TZ` names; `None` where it is not set. Then the machine's own zone counts.
     named: Option<TimeZone>,
-    /// `/etc/localtime` below another root, and what it said last. `None` where the root is our own.
-    local: Option<Local>,
+    /// `/etc/localtime` below another root. `None` where the root is our own.
+    local: Option<Below>,
 }
 
 impl Reader {
@@ -31,7 +30,7 @@ impl Reader {
     pub fn new(paths: &Paths) -> Self {
         let named = std::env::var_os("TZ").map(|name| zone(&name.to_string_lossy(), paths));
         let is_own = paths.rootfs == Path::new("/");
-        let local = (!is_own).then(|| Local { file: paths.root("etc/localtime"), last: None });
+        let local = (!is_own).then(|| paths.root("etc/localtime"));
         Self { directory: paths.sys("devices/system/clocksource"), devices: Vec::new(), named, local }
     }
 
@@ -41,9 +40,9 @@ impl Reader {
             let open = |(number, name)| Ok((number, KeptDir::open(&self.directory.join(name), &FILES)?));
             self.devices = numbered_in(&self.directory, "clocksource").into_iter().map(open).collect::<Reading<_>>()?;
         }
-        let zone = match (&self.named, &mut self.local) {
+        let zone = match (&self.named, &self.local) {
             (Some(named), _) => named.clone(),
-            (None, Some(local)) => local.zone(),
+            (None, Some(local)) => local_zone(local),
             (None, None) => TimeZone::system(),
         };
         let info = zone.to_offset_info(jiff::Timestamp::now());
@@ -63,25 +62,10 @@ impl Reader {
     }
 }
 
-/// The zone of another machine: a file, or mostly a link to one of the data base.
-#[derive(Debug)]
-struct Local {
-    file: Below,
-    last: Option<(Version, TimeZone)>,
-}
-
-impl Local {
-    /// The zone now. A machine without the file, or with a bad one, has UTC (tzset(3)).
-    fn zone(&mut self) -> TimeZone {
-        let Ok(version) = self.file.metadata().map(|metadata| version(&metadata)) else { return TimeZone::UTC };
-        match &self.last {
-            Some((known, zone)) if *known == version => zone.clone(),
-            _ => {
-                let zone = small_file(&self.file).and_then(|bytes| TimeZone::tzif("Local", &bytes).ok());
-                self.last.insert((version, zone.unwrap_or(TimeZone::UTC))).1.clone()
-            }
-        }
-    }
+/// The zone of another machine: its `/etc/localtime`, mostly a link to a file of the data base. A machine without the file, or
+/// with a bad one, has UTC (tzset(3)).
+fn local_zone(file: &Below) -> TimeZone {
+    small_file(file).and_then(|bytes| TimeZone::tzif("Local", &bytes).ok()).unwrap_or(TimeZone::UTC)
 }
 
 /// Where the zones' files are, below the root (tzset(3)).
@@ -168,8 +152,7 @@ mod tests {
         std::fs::write(zones.join("Phoenix"), tzif("MST7")).unwrap();
         std::fs::write(zones.join("New_York"), tzif("EST5")).unwrap();
         let file = Below::new(root.path(), Path::new("etc/localtime"));
-        let mut local = Local { file, last: None };
-        let mut told = || local.zone().to_offset_info(jiff::Timestamp::UNIX_EPOCH).abbreviation().to_owned();
+        let told = || local_zone(&file).to_offset_info(jiff::Timestamp::UNIX_EPOCH).abbreviation().to_owned();
         assert_eq!(told(), "UTC");
         let link = root.path().join("etc/localtime");
         for (target, name) in [("/usr/share/zoneinfo/Phoenix", "MST"), ("../usr/share/zoneinfo/New_York", "EST")] {
@@ -180,7 +163,7 @@ mod tests {
         std::fs::write(&link, "nonsense").unwrap();
         assert_eq!(told(), "UTC");
         let paths = Paths { rootfs: root.path().into(), ..Paths::host() };
-        assert_eq!(Reader::new(&paths).local.map(|local| local.file), Some(paths.root("etc/localtime")));
+        assert_eq!(Reader::new(&paths).local, Some(paths.root("etc/localtime")));
         assert!(Reader::new(&Paths::host()).local.is_none());
     }
 

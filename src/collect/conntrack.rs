@@ -4,7 +4,6 @@
 use std::path::Path;
 
 use super::Paths;
-use super::entropy::number;
 use crate::collect::file::{KeptFile, parse_error};
 use crate::collect::lines::{Bad, Taken, walk_each};
 use crate::model::network::Conntrack;
@@ -35,7 +34,7 @@ impl Reader {
     /// Entries, limit and the summed columns. The columns need `CONFIG_NF_CONNTRACK_PROCFS` (and, before Linux 5.18, root);
     /// without them the rest is told.
     pub fn read(&mut self, faults: &mut Faults) -> Reading<Conntrack> {
-        let (own, limit) = (number(&mut self.count)?, number(&mut self.limit)?);
+        let (own, limit) = (self.count.number()?, self.limit.number()?);
         let mut listed = None;
         let read = self.statistics.read_text_with(|path, text| {
             listed = first_entries(text);

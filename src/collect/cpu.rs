@@ -6,35 +6,20 @@
 use std::path::Path;
 
 use super::Paths;
-use super::file::KeptFile;
+use super::file::FileReader;
 use super::lines::{Bad, Taken, number, walk};
 use crate::model::cpu::{RawCpu, RawCpuTicks};
 use crate::model::{Faults, Reading};
 
-/// Keeps `/proc/stat` open.
-#[derive(Debug)]
-pub struct Reader {
-    stat: KeptFile,
-    /// Cores of the last pass, so that the list is allocated once at its right size.
-    cores: usize,
+/// The counters now.
+#[must_use]
+pub fn reader(paths: &Paths) -> FileReader<RawCpu> {
+    FileReader::new(paths.proc("stat"), parse_stat)
 }
 
-impl Reader {
-    /// Opens nothing yet.
-    #[must_use]
-    pub fn new(paths: &Paths) -> Self {
-        Self { stat: KeptFile::new(paths.proc("stat")), cores: 0 }
-    }
-
-    /// The counters now.
-    pub fn read(&mut self, faults: &mut Faults) -> Reading<RawCpu> {
-        let capacity = self.cores;
-        let parse = |path: &Path, text: &str| parse_into(path, text, Vec::with_capacity(capacity), faults);
-        let cpu = self.stat.read_text_with(parse)?;
-        self.cores = cpu.cores.len();
-        Ok(cpu)
-    }
-}
+/// More cores than any kernel is built for (`CONFIG_NR_CPUS` ends at 8192): a higher number is two numbers that lost the blank
+/// between them.
+const MOST_CORES: u32 = 1 << 16;
 
 /// The text of `/proc/stat`:
 ///
@@ -53,15 +38,7 @@ impl Reader {
 /// Ticks that an old kernel lacks are 0: steal came with Linux 2.6.11, guest with 2.6.24, `guest_nice` with 2.6.33. Lines
 /// that it lacks, or that are bad, are `None`. Columns and lines that are not known here are skipped.
 pub fn parse_stat(path: &Path, text: &str, faults: &mut Faults) -> Reading<RawCpu> {
-    parse_into(path, text, Vec::new(), faults)
-}
-
-/// More cores than any kernel is built for (`CONFIG_NR_CPUS` ends at 8192): a higher number is two numbers that lost the blank
-/// between them.
-const MOST_CORES: u32 = 1 << 16;
-
-fn parse_into(path: &Path, text: &str, cores: Vec<(u32, RawCpuTicks)>, faults: &mut Faults) -> Reading<RawCpu> {
-    let mut cpu = RawCpu { cores, ..RawCpu::default() };
+    let mut cpu = RawCpu::default();
     walk(path, text, faults, |_, line| {
         let (key, rest) = line.split_once(' ').unwrap_or((line, ""));
         if let Some(core) = key.strip_prefix("cpu") {
@@ -214,7 +191,7 @@ mod tests {
 
     #[test]
     fn this_machine_has_the_cores_that_it_says() {
-        let mut reader = Reader::new(&Paths::host());
+        let mut reader = reader(&Paths::host());
         let first = reader.read(&mut Faults::default()).unwrap();
         let second = reader.read(&mut Faults::default()).unwrap();
         assert!(!first.cores.is_empty());

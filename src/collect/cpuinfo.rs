@@ -3,7 +3,6 @@
 //! Asked by the readers of host facts and of frequencies. The text differs by architecture and is meant for people, so
 //! nothing in it is an error: what is not understood is left out.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -25,8 +24,6 @@ struct State {
     file: KeptFile,
     read_at: Option<Instant>,
     cores: PathBuf,
-    /// Lowest and highest clock of each core's hardware, kHz, where it has them: they do not change.
-    limits: HashMap<u32, [Option<u64>; 2]>,
 }
 
 impl Reader {
@@ -34,7 +31,7 @@ impl Reader {
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
         let (file, cores) = (KeptFile::new(paths.proc("cpuinfo")), paths.sys("devices/system/cpu"));
-        Self(Arc::new(Mutex::new(State { file, read_at: None, cores, limits: HashMap::new() })))
+        Self(Arc::new(Mutex::new(State { file, read_at: None, cores })))
     }
 
     /// The clocks now, as [`clocks`] tells them. None where there is no such file.
@@ -75,16 +72,10 @@ impl Reader {
 }
 
 impl State {
-    fn limits(&mut self, core: u32) -> [Option<u64>; 2] {
-        if let Some(limits) = self.limits.get(&core) {
-            return *limits;
-        }
+    /// Not kept: both who ask do so seldom.
+    fn limits(&self, core: u32) -> [Option<u64>; 2] {
         let folder = self.cores.join(format!("cpu{core}/cpufreq"));
-        let limits = ["cpuinfo_min_freq", "cpuinfo_max_freq"].map(|file| read_number(&folder.join(file)).ok());
-        if limits.iter().any(Option::is_some) {
-            self.limits.insert(core, limits);
-        }
-        limits
+        ["cpuinfo_min_freq", "cpuinfo_max_freq"].map(|file| read_number(&folder.join(file)).ok())
     }
 }
 

@@ -1,8 +1,8 @@
 //! `/proc/diskstats` (Documentation/admin-guide/iostats.rst): counters of the block devices, and what `/sys/block` tells
 //! about each.
 //!
-//! Read at every tick. A reader of our own because sysinfo has no operation counts, no times and
-//! no discards. Sizes and file systems are none of its business.
+//! Read at every tick. A reader of our own because sysinfo has no operation counts, no times and no discards. How full file
+//! systems are is [`super::filesystem`]'s.
 
 use std::path::Path;
 use std::sync::Arc;

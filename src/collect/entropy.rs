@@ -1,50 +1,28 @@
 //! `/proc/sys/kernel/random/entropy_avail` and `poolsize` (random(4)), bits.
 
 use super::Paths;
-use super::file::{KeptFile, parse_error};
+use super::file::read_number;
 use crate::model::Reading;
 use crate::model::system::Entropy;
 
-/// Keeps both files open.
-#[derive(Debug)]
-pub struct Reader {
-    available: KeptFile,
-    pool: KeptFile,
-}
-
-impl Reader {
-    /// Opens nothing yet.
-    #[must_use]
-    pub fn new(paths: &Paths) -> Self {
-        Self {
-            available: KeptFile::new(paths.proc("sys/kernel/random/entropy_avail")),
-            pool: KeptFile::new(paths.proc("sys/kernel/random/poolsize")),
-        }
-    }
-
-    /// Both numbers.
-    pub fn read(&mut self) -> Reading<Entropy> {
-        Ok(Entropy { available_bits: number(&mut self.available)?, pool_bits: number(&mut self.pool).ok() })
-    }
-}
-
-/// The one number of a kept file.
-pub fn number(file: &mut KeptFile) -> Reading<u64> {
-    let parsed = file.read()?.trim().parse();
-    parsed.map_err(|_| parse_error(file.path(), 1, "expected a number"))
+/// Both numbers. The size of the pool may be unknown.
+pub fn read(paths: &Paths) -> Reading<Entropy> {
+    let number = |file: &str| read_number(&paths.proc("sys/kernel/random").join(file));
+    Ok(Entropy { available_bits: number("entropy_avail")?, pool_bits: number("poolsize").ok() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::testing::machine_of;
 
     #[test]
     fn one_number_or_a_complaint() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("n");
-        std::fs::write(&path, "256\n").unwrap();
-        assert_eq!(number(&mut KeptFile::new(path.clone())), Ok(256));
-        std::fs::write(&path, "many\n").unwrap();
-        assert!(number(&mut KeptFile::new(path)).is_err());
+        let told = |available: &str| {
+            let (_dir, paths) = machine_of(&[("proc/sys/kernel/random/entropy_avail", available)]);
+            read(&paths)
+        };
+        assert_eq!(told("256\n"), Ok(Entropy { available_bits: 256, pool_bits: None }));
+        assert!(told("many\n").is_err());
     }
 }

@@ -47,23 +47,29 @@ pub fn optional<T>(reading: Reading<T>) -> Reading<Option<T>> {
 
 /// The whole of a small file as text. Bytes that are not UTF-8 become U+FFFD.
 pub fn read_text(path: &Path) -> Reading<String> {
-    let mut bytes = Vec::with_capacity(4096);
-    File::open(path)
-        .and_then(|file| file.take(LARGEST_FILE_BYTES + 1).read_to_end(&mut bytes))
-        .and_then(|count| if count as u64 > LARGEST_FILE_BYTES { Err(too_large()) } else { Ok(()) })
-        .map_err(|error| read_error(path, &error))?;
-    Ok(text_of(bytes))
+    let bytes = File::open(path).and_then(|file| bytes_of(file, LARGEST_FILE_BYTES));
+    bytes.map(text_of).map_err(|error| read_error(path, &error))
 }
 
-pub(super) fn too_large() -> io::Error {
+/// The bytes of a file that has at most `most` of them.
+pub(super) fn bytes_of(file: File, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(4096);
+    let count = file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if count as u64 > most { Err(too_large()) } else { Ok(bytes) }
+}
+
+fn too_large() -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, "larger than any kernel file should be")
 }
 
 /// A one-value file of sysfs: its text without surrounding white space. An empty file is `None`.
 pub fn read_word(path: &Path) -> Reading<Option<String>> {
-    let text = read_text(path)?;
-    let word = text.trim();
-    Ok((!word.is_empty()).then(|| word.to_owned()))
+    read_text(path).map(|text| word_of(&text))
+}
+
+/// A text without surrounding white space, unless nothing is left.
+pub(super) fn word_of(text: &str) -> Option<String> {
+    Some(text.trim().to_owned()).filter(|word| !word.is_empty())
 }
 
 /// A one-number file of sysfs.
@@ -111,6 +117,12 @@ impl KeptFile {
     #[must_use]
     pub fn file(&self) -> Option<&File> {
         self.file.as_ref()
+    }
+
+    /// The one number of the file.
+    pub fn number(&mut self) -> Reading<u64> {
+        let parsed = self.read()?.trim().parse();
+        parsed.map_err(|_| parse_error(&self.path, 1, "expected a number"))
     }
 
     /// The text as it is now; bytes that are not UTF-8 become U+FFFD and cost the line that they stand in. A failure closes

@@ -1,7 +1,7 @@
 //! Facts about the host that do not change while it runs: names, versions, identity.
 //!
-//! Read once every few minutes. Each fact stands alone: one that cannot be read is `None` and
-//! the others are told. Not sysinfo, the architecture aside: it reads os-release of this root only.
+//! Read once every few minutes. Each fact stands alone: one that cannot be read is `None` and the others are told. Not sysinfo,
+//! the architecture aside: it reads os-release of this root only.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -67,9 +67,7 @@ impl Reader {
             cpu_models,
         })
     }
-}
 
-impl Reader {
     /// How many cores there are, by what the kernel says of each one's threads, else by `/proc/cpuinfo`. `None` where
     /// neither tells.
     fn physical_cores(&self, models: &[RawCpuModel]) -> Option<usize> {

@@ -1,6 +1,6 @@
 //! The limit on open descriptors (`RLIMIT_NOFILE` of getrlimit(2)).
 //!
-//! Raised once by the program at start. The process reader asks for it to know how many descriptors it may keep.
+//! Raised once by the program at start. Readers that keep files open ask how many they may.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

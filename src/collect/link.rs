@@ -3,7 +3,8 @@
 //! or duplex. `speed` takes the lock of the network and may wait for it.
 //!
 //! On the live machine only those files are read again that can change unannounced, as long as the kernel has announced no
-//! change of any interface ([`super::link_watch`]); every sixteenth time all of them, should a driver have kept silent.
+//! change of any interface ([`super::link_watch`]): a third of the time. Every sixteenth time all of them are, should a driver
+//! have kept silent.
 
 use std::path::Path;
 

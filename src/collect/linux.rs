@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::file::FileReader;
 use super::registry::{Every, FACTS_AGE, PROCESSES_KEPT, Source};
 use super::{
     Paths, address, arp, cgroup, clock, conntrack, cpu, cpufreq, cpuinfo, disk, dmi, entropy, filefd, filesystem, host,
@@ -12,7 +13,7 @@ use super::{
     socket, sockstat, softnet, thermal, throttle, timex, udev, uname, uptime, vmstat, wireless,
 };
 use crate::model::system::RawUptime;
-use crate::model::{Subjects, hold};
+use crate::model::{Faults, Reading, Subjects, hold};
 
 /// Every row. Opens nothing yet. `newest_pid` holds the PID that was given out last, or 0: written by the reader of the load,
 /// read by that of the processes right after it, also when one of the two was made anew.
@@ -29,9 +30,6 @@ pub(super) fn sources(paths: &Paths, newest_pid: &Arc<AtomicU32>) -> Vec<Source>
 fn ticks(paths: &Paths, mut host: host::Reader, newest_pid: &Arc<AtomicU32>) -> Vec<Source> {
     let none = Subjects::VITALS;
     let hertz = paths.machine.ticks_per_second;
-    let mut cpu = cpu::Reader::new(paths);
-    let mut memory = memory::reader(paths);
-    let mut vmstat = vmstat::reader(paths);
     let mut load = load::reader(paths);
     let mut pressure = pressure::Reader::new(paths);
     let mut uptime = uptime::reader(paths);
@@ -41,10 +39,10 @@ fn ticks(paths: &Paths, mut host: host::Reader, newest_pid: &Arc<AtomicU32>) -> 
     let (newest, newest_pid) = (Arc::clone(newest_pid), Arc::clone(newest_pid));
     let all = Subjects::ALL_PROCESSES.without(Subjects::TOP_PROCESSES);
     vec![
-        Source::counters("cpu", none, move |told, now| hold::cpu(told, now, hertz), move |_, faults| cpu.read(faults))
+        Source::counters("cpu", none, move |told, now| hold::cpu(told, now, hertz), kept(cpu::reader(paths)))
             .each_tick(),
-        Source::new("memory", none, move |_, faults| memory.read(faults)).each_tick(),
-        Source::counters("vmstat", none, hold::vmstat, move |_, faults| vmstat.read(faults)).each_tick(),
+        Source::new("memory", none, kept(memory::reader(paths))).each_tick(),
+        Source::counters("vmstat", none, hold::vmstat, kept(vmstat::reader(paths))).each_tick(),
         Source::new("load", none, move |_, faults| {
             let read = load.read(faults)?;
             newest.store(read.newest_pid.unwrap_or(0), Ordering::Relaxed);
@@ -81,7 +79,6 @@ fn lanes(paths: &Paths, cpuinfo: cpuinfo::Reader) -> Vec<Source> {
     let mut filesystems = filesystem::Reader::new(paths);
     let mut sockets = socket::Reader::new(paths);
     let mut details = process::Details::new(paths);
-    let [of_address, of_hwmon, of_thermal, of_power] = [paths.clone(), paths.clone(), paths.clone(), paths.clone()];
     [
         Source::new("cpufreq", Subjects::FREQUENCY, move |_, _| clocks.read()),
         Source::new("link", Subjects::INTERFACES, move |_, _| links.read()),
@@ -97,14 +94,14 @@ fn lanes(paths: &Paths, cpuinfo: cpuinfo::Reader) -> Vec<Source> {
             |_, _| {},
             move |_, faults| details.read(faults),
         ),
-        Source::new("address", Subjects::ADDRESSES.without(Subjects::INTERFACES), move |_, faults| {
-            address::read(&of_address, faults)
-        }),
-        Source::new("hwmon", Subjects::SENSORS, move |_, _| hwmon::read(&of_hwmon)),
-        Source::new("thermal", Subjects::SENSORS, move |_, _| thermal::read(&of_thermal)),
-        Source::new("power_supply", Subjects::TABLES.with(Subjects::SENSORS), move |_, _| {
-            power_supply::read(&of_power)
-        }),
+        Source::new("address", Subjects::ADDRESSES.without(Subjects::INTERFACES), each_time(paths, address::read)),
+        Source::new("hwmon", Subjects::SENSORS, each_time(paths, |paths, _| hwmon::read(paths))),
+        Source::new("thermal", Subjects::SENSORS, each_time(paths, |paths, _| thermal::read(paths))),
+        Source::new(
+            "power_supply",
+            Subjects::TABLES.with(Subjects::SENSORS),
+            each_time(paths, |paths, _| power_supply::read(paths)),
+        ),
     ]
     .map(Source::may_hang)
     .into()
@@ -116,46 +113,53 @@ fn tables(paths: &Paths, os_release: os_release::Reader) -> Vec<Source> {
     let mut clock = clock::Reader::new(paths);
     let mut conntrack = conntrack::Reader::new(paths);
     let mut dmi = dmi::Reader::new(paths);
-    let mut entropy = entropy::Reader::new(paths);
     let mut netstat = netstat::Reader::new(paths);
-    let mut own = own::Reader::new();
-    let (of_throttle, of_uname) = (paths.clone(), paths.clone());
-    let mut schedstat = schedstat::Reader::new(paths);
-    let mut selinux = selinux::Reader::new(paths);
+    let mut own = own::Reader::default();
     let mut sockstat = sockstat::Reader::new(paths);
     let mut udev = udev::Reader::new(paths);
-    let mut softnet = softnet::reader(paths);
-    let mut arp = arp::reader(paths);
-    let mut filefd = filefd::reader(paths);
     let all = Subjects::TABLES;
     vec![
         Source::new("cgroup", Subjects::CONTAINER, move |_, faults| cgroup.read(faults)),
         Source::new("clock", all, move |_, _| clock.read()),
         Source::new("conntrack", all, move |_, faults| conntrack.read(faults)),
         Source::new("dmi", all, move |_, _| dmi.read()),
-        Source::new("entropy", all, move |_, _| entropy.read()),
+        Source::new("entropy", all, each_time(paths, |paths, _| entropy::read(paths))),
         Source::new("netstat", all, move |_, faults| netstat.read(faults)),
         Source::new("os_release", all, move |_, _| os_release.read()),
         Source::new("own", all, move |_, _| own.read()),
-        Source::new("throttle", all, move |_, _| throttle::read(&of_throttle)),
+        Source::new("throttle", all, each_time(paths, |paths, _| throttle::read(paths))),
         Source::counters(
             "schedstat",
             all,
             |told: &Vec<_>, now: &mut Vec<_>| hold::schedstat(told, now),
-            move |_, faults| schedstat.read(faults),
+            kept(schedstat::reader(paths)),
         ),
-        Source::new("selinux", all, move |_, _| selinux.read()),
+        Source::new("selinux", all, each_time(paths, |paths, _| selinux::read(paths))),
         Source::new("sockstat", all, move |_, faults| sockstat.read(faults)),
         Source::new("timex", all, |_, _| timex::read()),
         Source::new("udev", all, move |_, _| udev.read()),
-        Source::new("uname", all, move |_, _| uname::read(&of_uname)),
+        Source::new("uname", all, each_time(paths, |paths, _| uname::read(paths))),
         Source::counters(
             "softnet",
             all,
             |told: &Vec<_>, now: &mut Vec<_>| hold::softnet(told, now),
-            move |_, faults| softnet.read(faults),
+            kept(softnet::reader(paths)),
         ),
-        Source::new("arp", all, move |_, faults| arp.read(faults)),
-        Source::new("filefd", all, move |_, faults| filefd.read(faults)),
+        Source::new("arp", all, kept(arp::reader(paths))),
+        Source::new("filefd", all, kept(filefd::reader(paths))),
     ]
+}
+
+/// A reader that keeps nothing: the files are opened each time.
+fn each_time<T>(
+    paths: &Paths,
+    read: fn(&Paths, &mut Faults) -> Reading<T>,
+) -> impl FnMut(Subjects, &mut Faults) -> Reading<T> + Send + use<T> {
+    let paths = paths.clone();
+    move |_, faults| read(&paths, faults)
+}
+
+/// A reader of one file that it keeps open.
+fn kept<T>(mut reader: FileReader<T>) -> impl FnMut(Subjects, &mut Faults) -> Reading<T> + Send {
+    move |_, faults| reader.read(faults)
 }

@@ -17,24 +17,6 @@ pub fn reader(paths: &Paths) -> FileReader<RawMeminfo> {
     FileReader::new(paths.proc("meminfo"), parse_meminfo)
 }
 
-/// The lines of `/proc/meminfo` that the model derives from, in the order of the slots of [`memory_of`].
-const KEYS: [&str; 14] = [
-    "MemTotal",
-    "MemFree",
-    "MemAvailable",
-    "Buffers",
-    "Cached",
-    "SwapCached",
-    "Active",
-    "Inactive",
-    "SwapTotal",
-    "SwapFree",
-    "Dirty",
-    "Shmem",
-    "Slab",
-    "SReclaimable",
-];
-
 /// The text of `/proc/meminfo`: `MemTotal:  49368188 kB` in bytes (a kB of the kernel is 1024), `HugePages_Total:  0` as a
 /// count.
 fn parse_meminfo(path: &Path, text: &str, faults: &mut Faults) -> Reading<RawMeminfo> {
@@ -49,18 +31,12 @@ fn parse_meminfo(path: &Path, text: &str, faults: &mut Faults) -> Reading<RawMem
         lines.push(MeminfoLine { name: name.into(), value, is_bytes });
         Ok(Taken::Value)
     })?;
-    // The kernel prints in the order of KEYS, so each is looked for behind the one before.
-    let mut next = 0;
-    let slots = KEYS.map(|key| {
-        let (before, behind) = lines.split_at(next);
-        let Some(index) = behind.iter().chain(before).position(|line| line.name == key) else {
-            return bad.contains(&key).then_some(None);
-        };
-        let line = &lines[(next + index) % lines.len()];
-        next = (next + index) % lines.len() + 1;
-        Some(if line.is_bytes { Some(line.value) } else { line.value.checked_mul(1024) })
+    // A line that is there and bad is `Some(None)`.
+    let memory = memory_of(|key| match lines.iter().find(|line| line.name == key) {
+        Some(line) => Some(if line.is_bytes { Some(line.value) } else { line.value.checked_mul(1024) }),
+        None => bad.contains(&key).then_some(None),
     });
-    Ok(RawMeminfo { memory: memory_of(slots), lines })
+    Ok(RawMeminfo { memory, lines })
 }
 
 /// What stands behind the colon, and whether it is bytes.
@@ -72,36 +48,34 @@ fn parse_value(value: &str) -> Option<(u64, bool)> {
     }
 }
 
-/// What the lines of [`KEYS`] tell, bytes each; `Some(None)` is a line that is there and bad.
+/// What the lines tell, bytes each; `line` gives one by its name, and `Some(None)` for one that is there and bad.
 ///
 /// A line that is missing, bad or not true is `None`. `MemAvailable` came with Linux 3.14; without it, and where a container
 /// says 0 or more than there is, free + buffers + cached stands in.
-fn memory_of(slots: [Option<Option<u64>>; KEYS.len()]) -> RawMemory {
+fn memory_of(line: impl Fn(&'static str) -> Option<Option<u64>>) -> RawMemory {
+    let bytes = |key| line(key).flatten();
     let estimate = || {
-        let [_, free, _, buffers, cached, ..] = slots;
-        let bytes = free.flatten()?.checked_add(buffers.unwrap_or(Some(0))?)?;
-        bytes.checked_add(cached.unwrap_or(Some(0))?)
+        let free_and_buffers = bytes("MemFree")?.checked_add(line("Buffers").unwrap_or(Some(0))?)?;
+        free_and_buffers.checked_add(line("Cached").unwrap_or(Some(0))?)
     };
     let fits = |bytes: &u64, total: Option<u64>| total.is_none_or(|total| *bytes <= total);
-    let [total, free, available, buffers, cached, swap_cached, active, inactive, swap_total, swap_free, ..] =
-        slots.map(Option::flatten);
-    let [.., dirty, shared, slab, slab_reclaimable] = slots.map(Option::flatten);
-    let available = available.filter(|bytes| *bytes > 0).or_else(estimate).filter(|bytes| fits(bytes, total));
+    let (total, swap_total) = (bytes("MemTotal"), bytes("SwapTotal"));
+    let available = bytes("MemAvailable").filter(|bytes| *bytes > 0).or_else(estimate);
     RawMemory {
         total_bytes: total,
-        free_bytes: free,
-        available_bytes: available,
-        buffers_bytes: buffers,
-        cached_bytes: cached,
-        active_bytes: active,
-        inactive_bytes: inactive,
-        shared_bytes: shared,
-        slab_bytes: slab,
-        slab_reclaimable_bytes: slab_reclaimable,
-        dirty_bytes: dirty,
+        free_bytes: bytes("MemFree"),
+        available_bytes: available.filter(|bytes| fits(bytes, total)),
+        buffers_bytes: bytes("Buffers"),
+        cached_bytes: bytes("Cached"),
+        active_bytes: bytes("Active"),
+        inactive_bytes: bytes("Inactive"),
+        shared_bytes: bytes("Shmem"),
+        slab_bytes: bytes("Slab"),
+        slab_reclaimable_bytes: bytes("SReclaimable"),
+        dirty_bytes: bytes("Dirty"),
         swap_total_bytes: swap_total,
-        swap_free_bytes: swap_free.filter(|bytes| fits(bytes, swap_total)),
-        swap_cached_bytes: swap_cached,
+        swap_free_bytes: bytes("SwapFree").filter(|bytes| fits(bytes, swap_total)),
+        swap_cached_bytes: bytes("SwapCached"),
     }
 }
 

@@ -175,9 +175,9 @@ fn below(rootfs: &Path, mut mounts: Vec<Mount>) -> Vec<Mount> {
     mounts
 }
 
-/// The places of one mount for each device, in the order of the table: `/` if it is mounted there, else where the whole of it is mounted
-/// rather than a part (a bind mount), else the shortest path, else the first. A mount that another one lies over at the
-/// same path cannot be reached and does not count.
+/// One mount of each device, by its place in the table: the one at `/` if there is one, else one that shows the whole device
+/// rather than a part of it (a bind mount), else that with the shortest path, else the first. A mount that another one lies
+/// over at the same path cannot be reached and does not count.
 pub(super) fn choose(mounts: &[Mount]) -> Vec<usize> {
     let root = Path::new("/");
     let rank = |mount: &Mount| (mount.mount_point != root, !mount.whole, mount.mount_point.as_os_str().len());

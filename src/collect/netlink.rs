@@ -1,7 +1,7 @@
-//! Generic netlink: one request, its replies, and the attributes inside them.
+//! Netlink: one request and its replies; of generic netlink also the attributes inside them.
 //!
-//! Called by [`super::wireless`]. It only asks; it must never send a request that changes anything, and never waits longer
-//! than `LIMIT` for a reply. The socket is rustix's. The neli crate was not used: its sockets take a time limit only
+//! Called by [`super::wireless`] and [`super::socket`]. It only asks; it must never send a request that changes anything, and
+//! never waits longer for the replies than it was told when it was opened. The socket is rustix's. The neli crate was not used: its sockets take a time limit only
 //! through a raw descriptor, and its headers subtract lengths unchecked. Messages are taken apart here by pure functions
 //! that give up at the first length that does not fit.
 
@@ -10,13 +10,9 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::netlink::{self, SocketAddrNetlink};
+use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
-
-/// Longest wait for one reply and longest time for all replies to one request. The kernel answers within the request; only
-/// a driver that waits for its firmware takes longer.
-const LIMIT: Duration = Duration::from_secs(1);
+use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 /// The kernel fills at most 32 KiB of a dump into one datagram (`netlink_recvmsg`).
 const DATAGRAM_BYTES: usize = 32 << 10;
@@ -29,11 +25,11 @@ const KIND_ERROR: u16 = 2;
 /// `NLMSG_DONE`: the end of a dump.
 const KIND_DONE: u16 = 3;
 /// `NLM_F_REQUEST`.
-const FLAG_REQUEST: u16 = 1;
+pub const FLAG_REQUEST: u16 = 1;
 /// `NLM_F_MULTI`: more replies follow, up to `NLMSG_DONE`.
 const FLAG_MULTI: u16 = 2;
 /// `NLM_F_DUMP`: all objects, not one.
-const FLAG_DUMP: u16 = 0x300;
+pub const FLAG_DUMP: u16 = 0x300;
 
 /// `GENL_ID_CTRL`: the family that knows the others.
 const CONTROLLER: u16 = 16;
@@ -44,24 +40,26 @@ const FAMILY_ID: u16 = 1;
 /// `CTRL_ATTR_FAMILY_NAME`.
 const FAMILY_NAME: u16 = 2;
 
-/// A generic netlink socket.
+/// A netlink socket.
 #[derive(Debug)]
 pub struct Socket {
     socket: OwnedFd,
+    limit: Duration,
     sequence: u32,
     buffer: Vec<u8>,
 }
 
 impl Socket {
-    /// Opens the socket and sets its time limits.
-    pub fn open() -> io::Result<Self> {
-        let kind = Some(netlink::GENERIC);
-        let socket = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, kind)?;
-        set_socket_timeout(&socket, Timeout::Recv, Some(LIMIT))?;
-        set_socket_timeout(&socket, Timeout::Send, Some(LIMIT))?;
+    /// Opens the socket. `limit` is the longest wait for one reply, and the longest time for all replies to one request: the
+    /// kernel answers within the request, unless a driver waits for its firmware.
+    pub fn open(protocol: Protocol, limit: Duration) -> io::Result<Self> {
+        let (family, flags) = (AddressFamily::NETLINK, SocketFlags::CLOEXEC);
+        let socket = rustix::net::socket_with(family, SocketType::RAW, flags, Some(protocol))?;
+        set_socket_timeout(&socket, Timeout::Recv, Some(limit))?;
+        set_socket_timeout(&socket, Timeout::Send, Some(limit))?;
         // Only the kernel, address 0, may answer a connected socket.
         rustix::net::connect(&socket, &SocketAddrNetlink::new(0, 0))?;
-        Ok(Self { socket, sequence: 0, buffer: vec![0; DATAGRAM_BYTES] })
+        Ok(Self { socket, limit, sequence: 0, buffer: vec![0; DATAGRAM_BYTES] })
     }
 
     /// The number of the family `name`; `None` on a kernel without it.
@@ -78,8 +76,8 @@ impl Socket {
         }
     }
 
-    /// Sends `command` to `family` and gives the attributes of each reply to `each`. With `dump` it asks for all objects,
-    /// else for one.
+    /// Generic netlink: sends `command` to `family` and gives the attributes of each reply to `each`. With `dump` it asks for
+    /// all objects, else for one.
     pub fn ask(
         &mut self,
         family: u16,
@@ -88,14 +86,27 @@ impl Socket {
         dump: bool,
         mut each: impl FnMut(&[u8]),
     ) -> io::Result<()> {
-        self.sequence = self.sequence.wrapping_add(1);
+        // Version 1 of the family's commands; two bytes are reserved.
+        let mut message = vec![command, 1, 0, 0];
+        attributes.iter().for_each(|(kind, value)| put(&mut message, *kind, value));
         let flags = if dump { FLAG_REQUEST | FLAG_DUMP } else { FLAG_REQUEST };
-        rustix::net::send(
-            &self.socket,
-            &request(family, flags, self.sequence, command, attributes),
-            SendFlags::empty(),
-        )?;
-        let end = Instant::now() + LIMIT;
+        self.exchange(family, flags, &message, |reply| {
+            each(reply.get(GENERIC_HEADER_BYTES..).ok_or(Errno::BADMSG)?);
+            Ok(())
+        })
+    }
+
+    /// Sends one message and gives each reply to `each`, without netlink's header.
+    pub fn exchange(
+        &mut self,
+        kind: u16,
+        flags: u16,
+        message: &[u8],
+        mut each: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.sequence = self.sequence.wrapping_add(1);
+        rustix::net::send(&self.socket, &request(kind, flags, self.sequence, message), SendFlags::empty())?;
+        let end = Instant::now() + self.limit;
         loop {
             // TRUNC makes the length that of the whole datagram, so that a cut one is not taken for a whole one.
             let (_, length) = retry_on_intr(|| rustix::net::recv(&self.socket, &mut *self.buffer, RecvFlags::TRUNC))?;
@@ -110,22 +121,11 @@ impl Socket {
     }
 }
 
-/// A request as bytes: netlink's header, generic netlink's, and the attributes, each padded to four bytes.
-fn request(family: u16, flags: u16, sequence: u32, command: u8, attributes: &[(u16, &[u8])]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(64);
-    bytes.extend_from_slice(&[0; 4]);
-    bytes.extend_from_slice(&family.to_ne_bytes());
-    bytes.extend_from_slice(&flags.to_ne_bytes());
-    bytes.extend_from_slice(&sequence.to_ne_bytes());
-    bytes.extend_from_slice(&[0; 4]);
-    // Version 1 of the family's commands; two bytes are reserved.
-    bytes.extend_from_slice(&[command, 1, 0, 0]);
-    for (kind, value) in attributes {
-        put(&mut bytes, *kind, value);
-    }
-    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    bytes[..4].copy_from_slice(&length.to_ne_bytes());
-    bytes
+/// `message` with netlink's header before it: length, kind, flags, sequence, and the port, which is the kernel's to fill.
+fn request(kind: u16, flags: u16, sequence: u32, message: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(HEADER_BYTES + message.len()).unwrap_or(u32::MAX);
+    let (kind, flags) = (kind.to_ne_bytes(), flags.to_ne_bytes());
+    [&length.to_ne_bytes()[..], &kind, &flags, &sequence.to_ne_bytes(), &[0; 4], message].concat()
 }
 
 /// Appends one attribute.
@@ -137,9 +137,9 @@ pub(super) fn put(bytes: &mut Vec<u8>, kind: u16, value: &[u8]) {
     bytes.resize(bytes.len().next_multiple_of(4), 0);
 }
 
-/// Goes through the messages of one datagram: gives the attributes of each reply to request `sequence` to `each`, and tells
-/// whether that was the last. What answers an earlier request, given up by then, is passed over.
-fn replies(mut bytes: &[u8], sequence: u32, each: &mut impl FnMut(&[u8])) -> io::Result<bool> {
+/// Goes through the messages of one datagram: gives each reply to request `sequence` to `each`, and tells whether that was
+/// the last. What answers an earlier request, given up by then, is passed over.
+fn replies(mut bytes: &[u8], sequence: u32, each: &mut impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<bool> {
     while bytes.len() >= HEADER_BYTES {
         let field = |at: usize| bytes[at..].first_chunk().map_or(0, |four| u32::from_ne_bytes(*four));
         let half = |at: usize| bytes[at..].first_chunk().map_or(0, |two| u16::from_ne_bytes(*two));
@@ -156,7 +156,7 @@ fn replies(mut bytes: &[u8], sequence: u32, each: &mut impl FnMut(&[u8])) -> io:
                     return if code < 0 { Err(io::Error::from_raw_os_error(code.saturating_neg())) } else { Ok(true) };
                 }
                 _ => {
-                    each(payload.get(GENERIC_HEADER_BYTES..).ok_or(Errno::BADMSG)?);
+                    each(payload)?;
                     if half(6) & FLAG_MULTI == 0 {
                         return Ok(true);
                     }
@@ -204,28 +204,30 @@ mod tests {
 
     /// A message of the kernel: a request whose head is made into that of a reply.
     fn message(kind: u16, flags: u16, sequence: u32, attributes: &[(u16, &[u8])]) -> Vec<u8> {
-        request(kind, flags, sequence, 7, attributes)
+        let mut body = Vec::new();
+        attributes.iter().for_each(|(kind, value)| put(&mut body, *kind, value));
+        request(kind, flags, sequence, &body)
     }
 
     fn end(kind: u16, code: i32) -> Vec<u8> {
-        let mut bytes = message(kind, FLAG_MULTI, 5, &[]);
-        bytes[HEADER_BYTES..].copy_from_slice(&code.to_ne_bytes());
-        bytes
+        request(kind, FLAG_MULTI, 5, &code.to_ne_bytes())
     }
 
     fn all(bytes: &[u8]) -> (io::Result<bool>, Vec<(u16, Vec<u8>)>) {
         let mut seen = Vec::new();
-        let end =
-            replies(bytes, 5, &mut |reply| seen.extend(attributes(reply).map(|(kind, value)| (kind, value.to_vec()))));
-        (end, seen)
+        let mut each = |reply: &[u8]| {
+            seen.extend(attributes(reply).map(|(kind, value)| (kind, value.to_vec())));
+            Ok(())
+        };
+        (replies(bytes, 5, &mut each), seen)
     }
 
     #[test]
-    fn a_request_is_padded_and_tells_its_length() {
-        let bytes = request(0x1c, FLAG_REQUEST | FLAG_DUMP, 9, 5, &[(3, &[1, 0, 0, 0]), (4, b"wlan0")]);
-        let numbers = if cfg!(target_endian = "little") { [40, 0, 0, 0, 0x1c, 0, 1, 3, 9, 0, 0, 0] } else { return };
+    fn a_request_tells_its_length_and_attributes_are_padded() {
+        let bytes = message(0x1c, FLAG_REQUEST | FLAG_DUMP, 9, &[(3, &[1, 0, 0, 0]), (4, b"wlan0")]);
+        let numbers = if cfg!(target_endian = "little") { [36, 0, 0, 0, 0x1c, 0, 1, 3, 9, 0, 0, 0] } else { return };
         assert_eq!(bytes[..12], numbers);
-        assert_eq!(bytes[16..], *b"\x05\x01\0\0\x08\0\x03\0\x01\0\0\0\x09\0\x04\0wlan0\0\0\0");
+        assert_eq!(bytes[16..], *b"\x08\0\x03\0\x01\0\0\0\x09\0\x04\0wlan0\0\0\0");
     }
 
     #[test]
@@ -271,7 +273,7 @@ mod tests {
 
     #[test]
     fn this_kernel_knows_the_controller_and_no_nonsense() {
-        let mut socket = Socket::open().unwrap();
+        let mut socket = Socket::open(rustix::net::netlink::GENERIC, Duration::from_secs(1)).unwrap();
         assert_eq!(socket.family("nlctrl").unwrap(), Some(CONTROLLER));
         assert_eq!(socket.family("no_such_thing").unwrap(), None);
         let mut names = Vec::new();

@@ -8,7 +8,6 @@
 //! another root they are those of its first process ([`Paths::net`]). The file is opened once; a kept descriptor stays with
 //! the namespace it was opened in.
 
-use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,43 +21,51 @@ use super::link_watch::Announcements;
 use crate::model::network::RawInterfaceCounters;
 use crate::model::{Faults, Reading};
 
-/// Reads `/proc/net/dev`. Keeps the file open and the names shared from one pass to the next.
+/// Reads `/proc/net/dev`. Keeps the file open, and what it said last.
+///
+/// The file does not tell the index of an interface: one that was taken away and made anew under the same name has another.
+/// All are asked for again when the list is another than the one before, when a counter fell, and on this machine whenever the
+/// kernel has announced any change of an interface: that is one call, and each index another.
 #[derive(Debug)]
 pub struct Reader {
     file: KeptFile,
-    names: Vec<Arc<str>>,
-    indexes: Indexes,
+    place: Place,
+    before: Vec<RawInterfaceCounters>,
 }
 
 impl Reader {
     /// Opens nothing yet.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
-        Self { file: KeptFile::new(paths.net("dev")), names: Vec::new(), indexes: Indexes::new(paths) }
+        let place = match paths.is_live() {
+            true => Place::Live(None, Announcements::Ahead),
+            false => Place::Sysfs(paths.sys("class/net")),
+        };
+        Self { file: KeptFile::new(paths.net("dev")), place, before: Vec::new() }
     }
 
     /// The counters of every interface, in the kernel's order.
     pub fn read(&mut self, faults: &mut Faults) -> Reading<Vec<RawInterfaceCounters>> {
-        let names = &self.names;
+        let before = &self.before;
         // An interface may be named with any bytes but white space, slash and colon; those that are no text are replaced.
-        let mut list = self.file.read_text_with(|path, text| parse(path, text, names, faults))?;
-        if list.len() != self.names.len()
-            || list.iter().zip(&self.names).any(|(now, kept)| !Arc::ptr_eq(&now.name, kept))
-        {
-            self.names = list.iter().map(|interface| Arc::clone(&interface.name)).collect();
+        let mut list = self.file.read_text_with(|path, text| parse(path, text, before, faults))?;
+        let is_same = |(now, before): (&RawInterfaceCounters, &RawInterfaceCounters)| {
+            now.name == before.name && before.received[0] <= now.received[0]
+        };
+        let is_quiet = match &mut self.place {
+            Place::Live(_, announcements) => announcements.were_none(),
+            Place::Sysfs(_) => true,
+        };
+        let is_known = is_quiet && before.len() == list.len() && list.iter().zip(before).all(is_same);
+        for (at, interface) in list.iter_mut().enumerate() {
+            interface.index = match before.get(at).filter(|_| is_known) {
+                Some(before) => before.index,
+                None => self.place.index(&interface.name),
+            };
         }
-        self.indexes.fill(&mut list);
+        self.before.clone_from(&list);
         Ok(list)
     }
-}
-
-/// Tells the index of an interface, which `/proc/net/dev` does not: an interface that was taken away and made anew under the
-/// same name has another. All are asked for again when the list is another than the one before, when a counter fell, and on
-/// this machine whenever the kernel has announced any change of an interface: that is one call, and each index another.
-#[derive(Debug)]
-struct Indexes {
-    place: Place,
-    before: Vec<RawInterfaceCounters>,
 }
 
 /// Where the indexes are told.
@@ -69,35 +76,6 @@ enum Place {
     Live(Option<OwnedFd>, Announcements),
     /// In `/sys/class/net` below another root.
     Sysfs(PathBuf),
-}
-
-impl Indexes {
-    fn new(paths: &Paths) -> Self {
-        let place = if paths.is_live() {
-            Place::Live(None, Announcements::Ahead)
-        } else {
-            Place::Sysfs(paths.sys("class/net"))
-        };
-        Self { place, before: Vec::new() }
-    }
-
-    fn fill(&mut self, list: &mut [RawInterfaceCounters]) {
-        let is_same = |(now, before): (&RawInterfaceCounters, &RawInterfaceCounters)| {
-            Arc::ptr_eq(&now.name, &before.name) && before.received[0] <= now.received[0]
-        };
-        let is_quiet = match &mut self.place {
-            Place::Live(_, announcements) => announcements.were_none(),
-            Place::Sysfs(_) => true,
-        };
-        let is_known = is_quiet && self.before.len() == list.len() && list.iter().zip(&self.before).all(is_same);
-        for (at, interface) in list.iter_mut().enumerate() {
-            interface.index = match self.before.get(at).filter(|_| is_known) {
-                Some(before) => before.index,
-                None => self.place.index(&interface.name),
-            };
-        }
-        self.before = list.to_vec();
-    }
 }
 
 impl Place {
@@ -118,10 +96,14 @@ impl Place {
 /// Reads the text of `/proc/net/dev` (`proc_pid_net(5)`): two head lines, then `name: 16 numbers` for each interface.
 ///
 /// The colon that ends the name is the last one of the line, because an alias has one in its name (`eth0:1`); a number may
-/// follow it without a space. `names` are those of the last pass, most often the same in the same places.
-fn parse(path: &Path, text: &str, names: &[Arc<str>], faults: &mut Faults) -> Reading<Vec<RawInterfaceCounters>> {
-    let mut list = Vec::with_capacity(names.len());
-    let mut kept = KeptNames { names, by_text: None };
+/// follow it without a space. The names are shared with those of the last pass, most often the same in the same places.
+fn parse(
+    path: &Path,
+    text: &str,
+    before: &[RawInterfaceCounters],
+    faults: &mut Faults,
+) -> Reading<Vec<RawInterfaceCounters>> {
+    let mut list = Vec::with_capacity(before.len());
     walk(path, text, faults, |at, line| {
         // The head tells the columns apart. Kernels before 2.2 had fewer; no such kernel runs this program.
         if at == 1 {
@@ -140,35 +122,12 @@ fn parse(path: &Path, text: &str, names: &[Arc<str>], faults: &mut Faults) -> Re
         let mut sent = [0; 8];
         received.copy_from_slice(&columns[..8]);
         sent.copy_from_slice(&columns[8..]);
-        list.push(RawInterfaceCounters {
-            name: kept.shared(name, list.len()),
-            index: None,
-            received,
-            sent,
-            only_first: false,
-        });
+        let known = before.get(list.len()).map(|before| &before.name).filter(|known| ***known == *name);
+        let name = known.map_or_else(|| Arc::from(name), Arc::clone);
+        list.push(RawInterfaceCounters { name, index: None, received, sent, only_first: false });
         Ok(Taken::Value)
     })?;
     Ok(list)
-}
-
-/// The names of the last pass.
-struct KeptNames<'a> {
-    names: &'a [Arc<str>],
-    /// Made when the first one stands elsewhere than it did. Where one interface of thousands went, all behind it do.
-    by_text: Option<HashMap<&'a str, &'a Arc<str>>>,
-}
-
-impl KeptNames<'_> {
-    /// `name` as the last pass had it, looked for first where it was then.
-    fn shared(&mut self, name: &str, place: usize) -> Arc<str> {
-        if let Some(kept) = self.names.get(place).filter(|kept| ***kept == *name) {
-            return Arc::clone(kept);
-        }
-        let names = self.names;
-        let by_text = self.by_text.get_or_insert_with(|| names.iter().map(|kept| (&**kept, kept)).collect());
-        by_text.get(name).map_or_else(|| Arc::from(name), |kept| Arc::clone(kept))
-    }
 }
 
 #[cfg(test)]
@@ -236,20 +195,13 @@ mod tests {
     }
 
     #[test]
-    fn names_are_shared_between_passes_even_when_they_move() {
+    fn names_are_shared_between_passes() {
         let zeros = "0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0";
         let first = read(&format!("a: {zeros}\nb: {zeros}\n")).unwrap();
-        let names: Vec<_> = first.iter().map(|i| Arc::clone(&i.name)).collect();
-        let second = parse(
-            Path::new("dev"),
-            &format!("{HEAD}b: {zeros}\na: {zeros}\nc: {zeros}\n"),
-            &names,
-            &mut Faults::default(),
-        )
-        .unwrap();
-        assert!(Arc::ptr_eq(&second[0].name, &first[1].name));
-        assert!(Arc::ptr_eq(&second[1].name, &first[0].name));
-        assert_eq!(&*second[2].name, "c");
+        let text = format!("{HEAD}a: {zeros}\nc: {zeros}\nb: {zeros}\n");
+        let second = parse(Path::new("dev"), &text, &first, &mut Faults::default()).unwrap();
+        assert!(Arc::ptr_eq(&second[0].name, &first[0].name));
+        assert_eq!((&*second[1].name, &*second[2].name), ("c", "b"));
     }
 
     #[test]
@@ -285,7 +237,7 @@ mod tests {
         let mut reader = Reader::new(&Paths::host());
         reader.read(&mut Faults::default()).unwrap();
         let list = reader.read(&mut Faults::default()).unwrap();
-        assert!(list.iter().zip(&reader.names).all(|(now, kept)| Arc::ptr_eq(&now.name, kept)));
+        assert!(list.iter().zip(&reader.before).all(|(now, kept)| Arc::ptr_eq(&now.name, &kept.name)));
         for interface in list {
             let file = format!("/sys/class/net/{}/statistics/rx_packets", interface.name);
             // It may have gone since.

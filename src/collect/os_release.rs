@@ -51,6 +51,7 @@ impl Reader {
     }
 }
 
+/// What tells a file from the same one written anew.
 pub(super) fn version(metadata: &Metadata) -> Version {
     (metadata.dev(), metadata.ino(), metadata.size(), metadata.ctime(), metadata.ctime_nsec())
 }

@@ -18,14 +18,15 @@ pub struct Reader {
     machine: Machine,
 }
 
-impl Reader {
+impl Default for Reader {
     /// Opens nothing yet.
-    #[must_use]
-    pub fn new() -> Self {
+    fn default() -> Self {
         let paths = Paths::host();
         Self { stat: KeptFile::new(paths.proc("self/stat")), machine: paths.machine }
     }
+}
 
+impl Reader {
     /// The process as it is now.
     pub fn read(&mut self) -> Reading<OwnProcess> {
         let mut own = self.stat.read_text_with(|path, text| parse_stat(path, text, self.machine))?;
@@ -33,12 +34,6 @@ impl Reader {
         own.descriptor_limit = getrlimit(Resource::Nofile).current;
         own.open_descriptors = count_descriptors(&self.stat.path().with_file_name("fd"));
         Ok(own)
-    }
-}
-
-impl Default for Reader {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -58,7 +53,7 @@ fn parse_stat(path: &Path, text: &str, machine: Machine) -> Reading<OwnProcess> 
     let field = |number: usize| fields.get(number - 3).and_then(|word| word.parse::<u64>().ok()).ok_or_else(wrong);
     let seconds = |ticks: u64| ticks as f64 / machine.ticks_per_second as f64;
     Ok(OwnProcess {
-        cpu_seconds: seconds(field(14)? + field(15)?),
+        cpu_seconds: seconds(field(14)?.saturating_add(field(15)?)),
         start_seconds_after_boot: seconds(field(22)?),
         virtual_bytes: field(23)?,
         resident_bytes: field(24)?.saturating_mul(machine.page_bytes),
@@ -84,11 +79,13 @@ mod tests {
         };
         assert_eq!(own, expected);
         assert!(parse_stat(Path::new("s"), "42 (a) S 1\n", machine).is_err());
+        let huge = text.replace("150 50", &format!("{} 50", u64::MAX));
+        assert_eq!(parse_stat(Path::new("s"), &huge, machine).unwrap().cpu_seconds, u64::MAX as f64 / 100.0);
     }
 
     #[test]
     fn opening_a_file_is_seen() {
-        let mut reader = Reader::new();
+        let mut reader = Reader::default();
         assert!(reader.read().unwrap().resident_bytes > 0);
         // Other tests of this process open and close files at the same time.
         let seen = (0..50).any(|_| {

@@ -4,60 +4,7 @@
 use super::Paths;
 use super::attributes::{AttributeDir, names_in};
 use crate::model::Reading;
-use crate::model::hardware::PowerSupply;
-
-/// Files that hold a number.
-const NUMBERS: [&str; 49] = [
-    "authentic",
-    "calibrate",
-    "capacity",
-    "capacity_alert_max",
-    "capacity_alert_min",
-    "charge_control_limit",
-    "charge_control_limit_max",
-    "charge_counter",
-    "charge_empty",
-    "charge_empty_design",
-    "charge_full",
-    "charge_full_design",
-    "charge_now",
-    "charge_term_current",
-    "constant_charge_current",
-    "constant_charge_current_max",
-    "constant_charge_voltage",
-    "constant_charge_voltage_max",
-    "current_boot",
-    "current_max",
-    "current_now",
-    "cycle_count",
-    "energy_empty",
-    "energy_empty_design",
-    "energy_full",
-    "energy_full_design",
-    "energy_now",
-    "input_current_limit",
-    "online",
-    "power_now",
-    "precharge_current",
-    "present",
-    "temp",
-    "temp_alert_max",
-    "temp_alert_min",
-    "temp_ambient",
-    "temp_ambient_max",
-    "temp_ambient_min",
-    "temp_max",
-    "temp_min",
-    "time_to_empty_now",
-    "time_to_full_now",
-    "voltage_boot",
-    "voltage_max",
-    "voltage_max_design",
-    "voltage_min",
-    "voltage_min_design",
-    "voltage_now",
-    "voltage_ocv",
-];
+use crate::model::hardware::{PowerSupply, SUPPLY_NUMBERS};
 
 /// Files that hold a text.
 const TEXTS: [&str; 11] = [
@@ -84,8 +31,8 @@ pub fn read(paths: &Paths) -> Reading<Vec<PowerSupply>> {
         let Ok(attributes) = AttributeDir::open(&directory) else { continue };
         let mut supply = PowerSupply { name, ..PowerSupply::default() };
         for file in names_in(&directory).unwrap_or_default() {
-            if let Ok(index) = NUMBERS.binary_search(&file.as_str()) {
-                supply.numbers.extend(attributes.number(&file).map(|number| (NUMBERS[index], number)));
+            if let Ok(index) = SUPPLY_NUMBERS.binary_search(&file.as_str()) {
+                supply.numbers.extend(attributes.number(&file).map(|number| (SUPPLY_NUMBERS[index], number)));
             } else if let Ok(index) = TEXTS.binary_search(&file.as_str()) {
                 let text = attributes.text(&file).filter(|text| !text.is_empty());
                 supply.texts.extend(text.map(|text| (TEXTS[index], text)));
@@ -102,7 +49,7 @@ mod tests {
 
     #[test]
     fn the_lists_are_sorted_for_their_search() {
-        assert!(NUMBERS.is_sorted());
+        assert!(SUPPLY_NUMBERS.is_sorted());
         assert!(TEXTS.is_sorted());
     }
 

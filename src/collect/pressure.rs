@@ -1,7 +1,7 @@
 //! `/proc/pressure/{cpu,memory,io}`: pressure stall information (Documentation/accounting/psi.rst), since Linux 4.20.
 //!
-//! Read at every tick. Absent where the kernel was built without it; where it was booted with
-//! `psi=0` the files exist and opening one fails with `EOPNOTSUPP`.
+//! Read at every tick. Absent where the kernel was built without it; where it was booted with `psi=0` the files exist and opening
+//! one fails with `EOPNOTSUPP`.
 
 use std::path::Path;
 
@@ -13,40 +13,29 @@ use crate::model::{Faults, ReadError, Reading};
 
 /// Keeps the three files open.
 #[derive(Debug)]
-pub struct Reader {
-    cpu: KeptFile,
-    memory: KeptFile,
-    io: KeptFile,
-    directory: String,
-}
+pub struct Reader([KeptFile; 3]);
 
 impl Reader {
     /// Opens nothing yet.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
-        Self {
-            cpu: KeptFile::new(paths.proc("pressure/cpu")),
-            memory: KeptFile::new(paths.proc("pressure/memory")),
-            io: KeptFile::new(paths.proc("pressure/io")),
-            directory: paths.proc("pressure").display().to_string(),
-        }
+        Self(["cpu", "memory", "io"].map(|file| KeptFile::new(paths.proc("pressure").join(file))))
     }
 
     /// The three now, each for itself. A file that this kernel lacks, or that cannot be read, is `None`; without any of them
     /// there is no pressure at all.
     pub fn read(&mut self, faults: &mut Faults) -> Reading<RawPressure> {
         let mut failed = Faults::default();
-        let mut read = |file: &mut KeptFile| {
+        let [cpu, memory, io] = self.0.each_mut().map(|file| {
             let reading = file.read_text_with(|path, text| parse_pressure(path, text, faults));
             failed.part(reading)
-        };
-        let pressure = RawPressure { cpu: read(&mut self.cpu), memory: read(&mut self.memory), io: read(&mut self.io) };
-        if pressure == RawPressure::default() {
-            let absent = || ReadError::Unsupported { path: self.directory.clone() };
-            return Err(failed.into_first().unwrap_or_else(absent));
+        });
+        if cpu.or(memory).or(io).is_none() {
+            let folder = self.0[0].path().parent().unwrap_or(Path::new("")).display().to_string();
+            return Err(failed.into_first().unwrap_or(ReadError::Unsupported { path: folder }));
         }
         faults.append(failed);
-        Ok(pressure)
+        Ok(RawPressure { cpu, memory, io })
     }
 }
 

@@ -7,35 +7,12 @@ use crate::collect::Paths;
 use crate::collect::file::FileReader;
 use crate::collect::lines::{Taken, number, walk};
 use crate::model::cpu::SchedstatRow;
-use crate::model::{Faults, ReadError, Reading};
+use crate::model::{Faults, Reading};
 
-/// Keeps the file open, or remembers that this machine has none: that does not change before the next boot.
-#[derive(Debug)]
-pub struct Reader {
-    file: FileReader<Vec<SchedstatRow>>,
-    is_live: bool,
-    missing: Option<ReadError>,
-}
-
-impl Reader {
-    /// Opens nothing yet.
-    #[must_use]
-    pub fn new(paths: &Paths) -> Self {
-        let file = FileReader::new(paths.proc("schedstat"), parse_schedstat);
-        Self { file, is_live: paths.is_live(), missing: None }
-    }
-
-    /// All CPUs.
-    pub fn read(&mut self, faults: &mut Faults) -> Reading<Vec<SchedstatRow>> {
-        if let Some(missing) = &self.missing {
-            return Err(missing.clone());
-        }
-        let reading = self.file.read(faults);
-        if self.is_live && matches!(reading, Err(ReadError::Unsupported { .. })) {
-            self.missing = reading.as_ref().err().cloned();
-        }
-        reading
-    }
+/// All CPUs.
+#[must_use]
+pub fn reader(paths: &Paths) -> FileReader<Vec<SchedstatRow>> {
+    FileReader::new(paths.proc("schedstat"), parse_schedstat)
 }
 
 fn parse_schedstat(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<SchedstatRow>> {

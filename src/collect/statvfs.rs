@@ -39,15 +39,8 @@ pub struct Asker {
     stuck: Vec<(PathBuf, Worker)>,
 }
 
-impl std::fmt::Debug for Asker {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Asker").field("limit", &self.limit).field("stuck", &self.stuck).finish_non_exhaustive()
-    }
-}
-
 /// One thread. This side asks and takes the answer, the thread answers; at most one question is on its way, so neither
 /// channel ever holds more than one message. The thread ends when this side is dropped, a hung one when its call returns.
-#[derive(Debug)]
 struct Worker {
     questions: SyncSender<PathBuf>,
     answers: Receiver<io::Result<RawFilesystemUsage>>,

@@ -1,7 +1,7 @@
 //! `/proc/uptime` (`proc_uptime(5)`): how long the machine has been up.
 //!
-//! Read at every tick. It does not look at the clock: inside a container the file may tell the
-//! container's own uptime, and that is what its owner wants to see.
+//! Read at every tick. It does not look at the clock: inside a container the file may tell the container's own uptime, and that
+//! is what its owner wants to see.
 
 use std::path::Path;
 

@@ -7,12 +7,12 @@
 //! the first look finds nothing, a later one the answer. Nothing here ever waits for them, [`Users::name_within`] aside.
 
 use std::collections::HashMap;
-use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::os_release::{Version, version};
 use super::{Below, Paths};
 
 /// How often `/etc/passwd` is looked at for a change.
@@ -37,8 +37,8 @@ type Lines = (SyncSender<u32>, Receiver<(u32, Option<String>)>);
 #[derive(Debug)]
 pub struct Users {
     file: Below,
-    /// Device, inode, size and time of change of the file as it was read; `None` when it could not be looked at.
-    version: Option<[i64; 5]>,
+    /// Of the file as it was read; `None` when it could not be looked at.
+    version: Option<Version>,
     looked_at: Option<Instant>,
     names: HashMap<u32, Arc<str>>,
     services: Option<Services>,
@@ -83,10 +83,7 @@ impl Users {
             return;
         }
         let first = self.looked_at.replace(now).is_none();
-        let version = self.file.metadata().ok().map(|is| {
-            let [device, inode, size] = [is.dev(), is.ino(), is.size()].map(u64::cast_signed);
-            [device, inode, size, is.mtime(), is.mtime_nsec()]
-        });
+        let version = self.file.metadata().ok().map(|metadata| version(&metadata));
         if first || version != self.version {
             self.version = version;
             self.names = self.file.read_text().map(|text| parse(&text)).unwrap_or_default();

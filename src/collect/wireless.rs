@@ -1,8 +1,8 @@
 //! Wi-Fi links, asked of the kernel through nl80211 (generic netlink), as `iw` does; no program is run.
 //!
-//! Read while somebody watches Wi-Fi. It only asks: it starts no scan and takes part in nothing.
-//! Not sysinfo: it knows no Wi-Fi. A kernel without nl80211, or another root than this machine's own, has
-//! `/proc/net/wireless`, which knows name and signal; where that is missing too there is no Wi-Fi, and the list is empty.
+//! Read while somebody watches Wi-Fi. It only asks: it starts no scan and takes part in nothing. Not sysinfo: it knows no
+//! Wi-Fi. A kernel without nl80211, or another root than this machine's own, has `/proc/net/wireless`, which knows name and
+//! signal; where that is missing too there is no Wi-Fi, and the list is empty.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
+use rustix::net::netlink;
 
 use super::Paths;
 use super::file::{optional, read_error, read_text};
@@ -18,6 +19,9 @@ use super::netlink::Socket;
 use super::nl80211::{self, Interface, Network, Station};
 use crate::model::network::RawWireless;
 use crate::model::{Faults, Reading};
+
+/// Longest wait for an answer. A driver may wait for its firmware.
+const LIMIT: Duration = Duration::from_secs(1);
 
 /// How often a kernel without nl80211 is asked whether it has it by now (a USB stick brings the module with it).
 const ABSENCE_AGE: Duration = Duration::from_secs(60);
@@ -72,7 +76,8 @@ impl Reader {
         if self.absent_since.is_some_and(|since| now.saturating_duration_since(since) < ABSENCE_AGE) {
             return Ok(None);
         }
-        let opened = Socket::open().and_then(|mut socket| Ok(socket.family("nl80211")?.map(|family| (socket, family))));
+        let opened = Socket::open(netlink::GENERIC, LIMIT)
+            .and_then(|mut socket| Ok(socket.family("nl80211")?.map(|family| (socket, family))));
         let line = match opened {
             // A sandbox without netlink sockets is a machine without nl80211.
             Err(error) if is(&error, &[Errno::AFNOSUPPORT, Errno::PROTONOSUPPORT]) => None,
@@ -171,12 +176,9 @@ fn parse(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<RawWireles
         let level: i32 = number(level, "a level")?;
         list.push(RawWireless {
             interface: name.to_owned(),
-            ssid: None,
-            bssid: None,
-            frequency_mhz: None,
             // -256 is "unknown".
             signal_dbm: Some(level).filter(|level| (-255..0).contains(level)),
-            encryption: None,
+            ..RawWireless::default()
         });
         Ok(Taken::Value)
     })?;

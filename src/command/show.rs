@@ -14,7 +14,7 @@ use crate::dialect::system_monitor;
 use crate::error::StartupError;
 use crate::model::{Answer, Snapshot, Subjects};
 
-/// How long the use of the CPU is measured where nobody says how often to look, as the original does.
+/// How long the use of the CPU is measured without `--watch`; System Monitor measures a second, too.
 const MEASURED: Duration = Duration::from_secs(1);
 
 /// Cursor to the first column of the first line.
@@ -51,8 +51,8 @@ fn table(wanted: &Statistics, snapshot: &Snapshot) -> Table {
     }
 }
 
-/// Prints the part that is wanted, until nobody reads any more or, without `--watch`, once. `read` makes a snapshot with what it is asked
-/// for; rates are those since its last call.
+/// Prints the part that is wanted, until nobody reads any more or, without `--watch`, once. `read` makes a snapshot with what
+/// it is asked for; rates are those since its last call.
 ///
 /// # Errors
 /// What was typed wrong, and what the system says to the writing.

@@ -27,7 +27,7 @@ pub enum Way {
 /// A listening socket that was passed to us.
 #[derive(Clone, Debug)]
 pub struct Passed {
-    /// The socket, as long as anybody knows it.
+    /// The socket; it is closed with the last holder of this.
     pub socket: Arc<OwnedFd>,
     /// Whether it is a UNIX socket.
     pub is_unix: bool,

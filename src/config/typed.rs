@@ -152,7 +152,7 @@ fn use_of_file(args: &Args) -> Use {
 /// The file to read.
 fn file_of(args: &Args, usual_file: &Path) -> Option<PathBuf> {
     if let Some(path) = &args.config {
-        // System Monitor's own, which is none of ours: `agent` reads it.
+        // System Monitor's `config.json` is no TOML; `config::standalone` reads it.
         return Some(path.clone()).filter(|path| !is_foreign(args, path));
     }
     if use_of_file(args) == Use::None {

@@ -1,16 +1,11 @@
-//! Memory and swap space as psutil says them.
+//! Swap space as psutil says it.
 //!
 //! Called by the dialects of systems that ask psutil.
 
 use serde::Serialize;
 
 use super::number::percent_one_decimal;
-use crate::model::memory::{Memory, Swap};
-
-/// What `free` and psutil count as cached: the slab that can be given back too.
-pub(super) fn cached(memory: &Memory) -> Option<u64> {
-    memory.cached_bytes.map(|cached| cached.saturating_add(memory.slab_reclaimable_bytes.unwrap_or(0)))
-}
+use crate::model::memory::Swap;
 
 /// Swap space, in bytes.
 #[derive(Clone, Copy, Serialize)]
@@ -24,14 +19,15 @@ pub(super) struct SwapUse {
 }
 
 impl SwapUse {
-    pub(super) fn of(swap: Option<&Swap>) -> Self {
+    pub(super) fn of(swap: Option<Swap>) -> Self {
+        let swap = swap.unwrap_or_default();
         Self {
-            total: swap.and_then(|swap| swap.total_bytes),
-            used: swap.and_then(|swap| swap.used_bytes),
-            free: swap.and_then(|swap| swap.free_bytes),
-            percent: swap.and_then(|swap| swap.used_ratio).map(percent_one_decimal),
-            sin: swap.and_then(|swap| swap.in_bytes),
-            sout: swap.and_then(|swap| swap.out_bytes),
+            total: swap.total_bytes,
+            used: swap.used_bytes,
+            free: swap.free_bytes,
+            percent: swap.used_ratio.map(percent_one_decimal),
+            sin: swap.in_bytes,
+            sout: swap.out_bytes,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A JSON list whose rows are made while they are written, so that 20,000 sockets need no list of rows in memory.
+//! A JSON list or object whose rows are made while they are written, so that 20,000 sockets need no list of rows in memory.
 //!
 //! Called by the dialects with the iterator that makes the rows.
 

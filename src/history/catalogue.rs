@@ -207,8 +207,7 @@ mod tests {
             chip: "nvme".to_owned(),
             label: "Composite".to_owned(),
             celsius,
-            high_celsius: None,
-            critical_celsius: None,
+            ..Temperature::default()
         };
         let with = |list: &[f64]| Snapshot {
             sensors: Some(Sensors {

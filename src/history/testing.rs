@@ -78,22 +78,16 @@ pub(super) fn snapshot(time: f64) -> Snapshot {
         filesystems: Some(vec![Filesystem {
             device: "/dev/vda1".to_owned(),
             mount_point: "/".to_owned(),
-            kind: "ext4".to_owned(),
-            options: "rw".to_owned(),
-            also_at: Vec::new(),
-            major: Some(254),
-            minor: Some(1),
             device_backed: true,
-            stuck: false,
             usage: Some(FilesystemUsage { used_ratio: Some(0.5), ..FilesystemUsage::default() }),
+            ..Filesystem::default()
         }]),
         sensors: Some(Sensors {
             temperatures: vec![Temperature {
                 chip: "coretemp".to_owned(),
                 label: "Package id 0".to_owned(),
                 celsius: 51.0,
-                high_celsius: None,
-                critical_celsius: None,
+                ..Temperature::default()
             }],
             ..Sensors::default()
         }),

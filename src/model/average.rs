@@ -101,18 +101,12 @@ pub struct AverageRing {
 
 impl Default for AverageRing {
     fn default() -> Self {
-        Self::new()
+        let ever = (f64::INFINITY, f64::NEG_INFINITY, Weighted::default());
+        Self { buckets: Box::new([Bucket::default(); BUCKETS]), newest: 0, ever }
     }
 }
 
 impl AverageRing {
-    /// An empty ring.
-    #[must_use]
-    pub fn new() -> Self {
-        let ever = (f64::INFINITY, f64::NEG_INFINITY, Weighted::default());
-        Self { buckets: Box::new([Bucket::default(); BUCKETS]), newest: 0, ever }
-    }
-
     /// Takes in what was read at `at` and holds for the `interval_seconds` before it. A value that is `None` leaves that
     /// time unknown; it then weighs in no mean.
     pub fn push(&mut self, at: Duration, interval_seconds: f64, busy_ratio: Option<f64>, used_bytes: Option<u64>) {
@@ -223,8 +217,8 @@ mod tests {
 
     #[test]
     fn nothing_read_is_nothing_known() {
-        assert_eq!(AverageRing::new().averages(at(1000.0)), Averages::default());
-        let mut ring = AverageRing::new();
+        assert_eq!(AverageRing::default().averages(at(1000.0)), Averages::default());
+        let mut ring = AverageRing::default();
         ring.push(at(1.0), 1.0, None, None);
         ring.push(at(2.0), 1.0, Some(f64::NAN), None);
         assert_eq!(ring.averages(at(2.0)), Averages::default());
@@ -233,7 +227,7 @@ mod tests {
     #[test]
     fn the_first_reading_is_its_own_mean_and_soon_forgotten() {
         for first in [0.0, 0.2, 7.0] {
-            let mut ring = AverageRing::new();
+            let mut ring = AverageRing::default();
             ring.push(at(first), 0.0, None, Some(4096));
             let averages = ring.averages(at(first));
             assert_eq!(averages.cpu.five, None);
@@ -247,7 +241,7 @@ mod tests {
 
     #[test]
     fn what_was_long_ago_stays_among_the_extremes() {
-        let mut ring = AverageRing::new();
+        let mut ring = AverageRing::default();
         ring.push(at(1.0), f64::NAN, None, Some(700));
         assert_eq!(ring.averages(at(1.0)).memory_since_start, Some(Extremes { min: 700.0, max: 700.0, mean: 700.0 }));
         ring.push(at(2.0), 1.0, None, Some(100));
@@ -265,7 +259,7 @@ mod tests {
     fn an_hour_of_ticks_gives_each_window_its_own_mean() {
         let busy = |t: f64| t / 3600.0;
         for tick in [0.1, 1.0, 2.5, 5.0, 60.0] {
-            let mut ring = AverageRing::new();
+            let mut ring = AverageRing::default();
             let ticks = (3600.0 / tick) as u32;
             for n in 1..=ticks {
                 let t = f64::from(n) * tick;
@@ -283,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_step_leaves_the_windows_one_after_the_other() {
-        let mut ring = AverageRing::new();
+        let mut ring = AverageRing::default();
         for t in 1..=1200_u32 {
             // Busy for the first 500 seconds.
             ring.push(at(f64::from(t)), 1.0, Some(f64::from(u8::from(t <= 500))), None);
@@ -298,7 +292,7 @@ mod tests {
 
     #[test]
     fn time_weighs_not_the_number_of_readings() {
-        let mut ring = AverageRing::new();
+        let mut ring = AverageRing::default();
         for n in 1..=1000_u32 {
             ring.push(at(f64::from(n) / 10.0), 0.1, Some(1.0), None);
         }
@@ -309,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_gap_counts_neither_as_idle_nor_as_busy() {
-        let mut ring = AverageRing::new();
+        let mut ring = AverageRing::default();
         for t in 1..=100_u32 {
             ring.push(at(f64::from(t)), 1.0, Some(0.25), Some(100));
         }
@@ -331,7 +325,7 @@ mod tests {
 
     #[test]
     fn an_interval_longer_than_a_window_fills_it() {
-        let mut ring = AverageRing::new();
+        let mut ring = AverageRing::default();
         ring.push(at(3600.0), 3600.0, Some(0.2), Some(10));
         ring.push(at(7200.0), 3600.0, Some(0.6), Some(20));
         let averages = ring.averages(at(7200.0));
@@ -352,7 +346,7 @@ mod tests {
 
     #[test]
     fn odd_input_neither_panics_nor_spoils_the_means() {
-        let mut ring = AverageRing::new();
+        let mut ring = AverageRing::default();
         ring.push(at(2000.0), 10.0, Some(0.5), Some(50));
         ring.push(at(3.0), 1.0, Some(1.0), Some(1));
         for interval in [f64::NAN, f64::INFINITY, -5.0, 0.0] {

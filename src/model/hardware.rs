@@ -17,7 +17,7 @@ pub struct RawSensors {
 }
 
 /// One temperature. Documentation/hwmon/sysfs-interface.rst; milli-degrees there.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct RawTemperature {
     /// Chip: `name` of the hwmon device, or `type` of the thermal zone.
     pub chip: String,
@@ -111,6 +111,59 @@ pub struct PowerSupply {
     pub texts: Vec<(&'static str, String)>,
 }
 
+/// The files of a power supply that hold a number and are told, sorted.
+pub const SUPPLY_NUMBERS: [&str; 49] = [
+    "authentic",
+    "calibrate",
+    "capacity",
+    "capacity_alert_max",
+    "capacity_alert_min",
+    "charge_control_limit",
+    "charge_control_limit_max",
+    "charge_counter",
+    "charge_empty",
+    "charge_empty_design",
+    "charge_full",
+    "charge_full_design",
+    "charge_now",
+    "charge_term_current",
+    "constant_charge_current",
+    "constant_charge_current_max",
+    "constant_charge_voltage",
+    "constant_charge_voltage_max",
+    "current_boot",
+    "current_max",
+    "current_now",
+    "cycle_count",
+    "energy_empty",
+    "energy_empty_design",
+    "energy_full",
+    "energy_full_design",
+    "energy_now",
+    "input_current_limit",
+    "online",
+    "power_now",
+    "precharge_current",
+    "present",
+    "temp",
+    "temp_alert_max",
+    "temp_alert_min",
+    "temp_ambient",
+    "temp_ambient_max",
+    "temp_ambient_min",
+    "temp_max",
+    "temp_min",
+    "time_to_empty_now",
+    "time_to_full_now",
+    "voltage_boot",
+    "voltage_max",
+    "voltage_max_design",
+    "voltage_min",
+    "voltage_min_design",
+    "voltage_now",
+    "voltage_ocv",
+];
+
 /// `/sys/class/dmi/id`: label and text of each field that this process may read. Serial numbers and UUIDs, which the
 /// kernel shows to root only, are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -158,8 +211,7 @@ pub(super) fn sensors(
             chip: kind.clone(),
             label: format!("thermal_zone{number}"),
             celsius,
-            high_celsius: None,
-            critical_celsius: None,
+            ..RawTemperature::default()
         }));
     }
     Some(told)

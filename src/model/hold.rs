@@ -3,9 +3,8 @@
 //! The kernel rounds some counters and sums others over the CPUs while these go on, so a later reading can be a few ticks
 //! smaller (`proc_stat(5)`: iowait and idle). A monitoring server takes any fall of a counter for a restart and adds the
 //! whole counter. Called by [`crate::collect`] right behind the readers, once for all dialects and clients, so that all of
-//! them see the same numbers. A real reset (a core that was away, another boot)
-//! is told as it is. Not for counters of interfaces and disks: these fall only when the device was replaced or its counter
-//! ran over.
+//! them see the same numbers. A real reset (a core that was away, another boot) is told as it is. Not for counters of
+//! interfaces and disks: these fall only when the device was replaced or its counter ran over.
 
 use super::cpu::{RawCpu, RawCpuTicks, SchedstatRow};
 use super::memory::{RawSwapIo, RawVmstat};

@@ -131,6 +131,14 @@ pub struct Swap {
     pub out_bytes_per_second: Option<f64>,
 }
 
+impl Memory {
+    /// Page cache with the slab that can be given back, as `free` and psutil count it.
+    #[must_use]
+    pub fn cached_with_slab_bytes(&self) -> Option<u64> {
+        Some(self.cached_bytes?.saturating_add(self.slab_reclaimable_bytes.unwrap_or(0)))
+    }
+}
+
 /// What is used and what is left.
 pub(super) fn derive(raw: &RawMemory) -> Memory {
     let used_bytes = difference(raw.total_bytes, raw.available_bytes);

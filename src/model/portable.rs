@@ -101,20 +101,12 @@ fn derive_processes(pair: &Pair<'_, ProcessTable>, memory_bytes: Option<u64>) ->
             state: row.state,
             uid: row.uid,
             user: row.user.clone(),
-            threads: None,
-            nice: None,
             start_time_unix_seconds: Some(row.start_unix_seconds as f64),
-            cpu_user_seconds: None,
-            cpu_system_seconds: None,
             cpu_seconds: Some(row.cpu_milliseconds as f64 / 1000.0),
             cpu_ratio: grown.zip(span).map(|(milliseconds, span)| milliseconds as f64 / 1000.0 / span),
             memory,
             memory_ratio: memory.and_then(share),
-            io: None,
-            gids: None,
-            children_seconds: None,
-            waiting_seconds: None,
-            arguments: None,
+            ..Process::default()
         }
     };
     let list: Vec<Process> = pair.current.list.iter().map(process).collect();

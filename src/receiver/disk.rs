@@ -12,13 +12,13 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, Table, TableDefinition, TableError, WriteTransaction};
 
 use super::report::Sample;
 use super::system::System;
+use crate::database::{Failure, guarded};
 
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const SYSTEMS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("systems");
@@ -30,36 +30,6 @@ const VERSION: u64 = 1;
 
 /// Memory that redb may use for pages. Its default is 1 GiB.
 const CACHE_BYTES: usize = 2 << 20;
-
-/// Why the file cannot be used now.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
-    /// What is in it is not ours, or damaged.
-    #[error("it is damaged ({0})")]
-    Damaged(String),
-    /// The system refuses: full, read-only, in use.
-    #[error("{0}")]
-    Refused(String),
-}
-
-impl<E: Into<redb::Error>> From<E> for Failure {
-    fn from(error: E) -> Self {
-        match error.into() {
-            redb::Error::DatabaseAlreadyOpen => Self::Refused("another process has it open".to_owned()),
-            error @ (redb::Error::PreviousIo | redb::Error::DatabaseClosed) => Self::Refused(error.to_string()),
-            redb::Error::Io(error) => match error.kind() {
-                std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof => Self::Damaged(error.to_string()),
-                _ => Self::Refused(error.to_string()),
-            },
-            error => Self::Damaged(error.to_string()),
-        }
-    }
-}
-
-/// Runs `work` on the database; an assertion of redb's that fails on overwritten pages is damage, and stops nobody.
-fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Failure::Damaged("reading it panicked".to_owned())))
-}
 
 /// A system as it stands in the file.
 #[derive(Debug)]
@@ -92,15 +62,6 @@ pub(super) fn open(path: &Path) -> Result<Database, Failure> {
         }
         Ok(database)
     })
-}
-
-/// Moves a damaged file out of the way, and gives its new name.
-pub(super) fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
-    let seconds = super::now() as u64;
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".damaged-{seconds}"));
-    std::fs::rename(path, &name)?;
-    Ok(name.into())
 }
 
 /// Every system of the file, by name.
@@ -203,11 +164,22 @@ impl Tables<'_> {
         Ok(before.is_none())
     }
 
-    /// Forgets up to `count` of a system's oldest moments, none of `until` or later. How many went.
-    pub(super) fn forget_moments(&mut self, number: u32, count: u32, until: i64) -> Result<u32, Failure> {
+    /// Forgets up to `count` of a system's moments that are drawn before `until`: first those that are later than its `newest`
+    /// report, which are of a clock that was ahead, then the oldest. How many went.
+    pub(super) fn forget_moments(&mut self, number: u32, count: u32, newest: i64, until: i64) -> Result<u32, Failure> {
         let mut gone = Vec::new();
-        for entry in self.moments.range((number, i64::MIN)..(number, until))?.take(count as usize) {
-            gone.push(entry?.0.value());
+        let later = (number, newest.saturating_add(1))..=(number, i64::MAX);
+        let until_newest = (number, i64::MIN)..(number, newest);
+        for entries in [self.moments.range(later)?, self.moments.range(until_newest)?] {
+            for entry in entries {
+                let (key, bytes) = entry?;
+                let epoch = key.value().1;
+                let sample: Option<Sample> = serde_json::from_slice(bytes.value()).ok();
+                if gone.len() >= count as usize || sample.is_some_and(|sample| sample.moment(epoch) >= until) {
+                    break;
+                }
+                gone.push(key.value());
+            }
         }
         for key in &gone {
             self.moments.remove(key)?;

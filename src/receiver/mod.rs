@@ -6,8 +6,10 @@
 //! and is stored once, however often it comes. What is bounded: systems, bytes of a report, reports a second of each
 //! system, reports that wait, bytes on the disk, and how long a silent system is remembered.
 
+mod decide;
 mod disk;
 pub mod report;
+mod resume;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -77,6 +79,23 @@ pub struct Settings {
     pub reports_per_second: u32,
     /// Most bytes that the last reports may take on the disk.
     pub most_bytes: u64,
+}
+
+impl Settings {
+    /// Whether a system may report, `known` being what is known of it, of `count` systems in all.
+    fn admits(&self, name: &str, known: Option<&System>, count: usize) -> Result<(), Refused> {
+        let is_in = known.is_some_and(|system| system.is_configured || !system.is_by_configuration);
+        if !is_in && !self.auto_register {
+            return Err(Refused::NotRegistered(name.to_owned()));
+        }
+        if known.is_none() && count >= self.most_systems {
+            return Err(Refused::Full(format!(
+                "there is room for {} systems and no more; raise --max-systems on the receiver",
+                self.most_systems
+            )));
+        }
+        Ok(())
+    }
 }
 
 /// Why the receiver cannot be started.
@@ -206,13 +225,13 @@ impl Receiver {
         };
         let history = Store::open_as(HISTORY_FILE, Some(&settings.data_dir), bounds)
             .map_err(|error| unusable(error.to_string()))?;
-        let (database, kept) = writer::open(&path).map_err(|error| unusable(error.to_string()))?;
-        let systems = writer::resume(kept, &settings, &history);
+        let found = resume::open(&path).map_err(|error| unusable(error.to_string()))?;
+        let systems = resume::resume(found.systems, found.is_new, &settings, &history);
         let shared = Arc::new(Shared {
             settings,
             systems: RwLock::new(systems),
             history,
-            database: Mutex::new(database.map(Arc::new)),
+            database: Mutex::new(Some(Arc::new(found.database))),
         });
         let (sender, messages) = sync_channel(MOST_AT_ONCE + 1);
         let writer = Writer::new(Arc::clone(&shared), path.clone(), forward);
@@ -266,7 +285,13 @@ impl Receiver {
             }
             Request::SendStats(report) => report,
         };
-        if self.shared.read(|systems| systems.contains_key(&report.system_id)) {
+        // Whoever is refused by its name alone costs no write.
+        let is_known = self.shared.read(|systems| {
+            let system = systems.get(&report.system_id);
+            let admitted = self.shared.settings.admits(&report.system_id, system, systems.len());
+            admitted.map(|()| system.is_some())
+        })?;
+        if is_known {
             self.is_allowed(&report.system_id, Instant::now())?;
         }
         let place = tokio::time::timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await;

@@ -1,15 +1,15 @@
 //! What a System Monitor agent sends, taken apart: the action, and of a report what is looked at here. Pure.
 //!
 //! A report without a name or a moment is none. Of its numbers each stands for itself: one that is missing or makes no sense
-//! is unknown, and costs nothing beside it.
+//! is unknown, and costs nothing beside it. Whatever is sent, what is made of it (`lenient`) takes some tens of KiB.
 
-use std::fmt;
+mod lenient;
+
 use std::sync::Arc;
 
-use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
+use self::lenient::{Count, Members, Rows, Scalar};
 use crate::model::received::{ReceivedFilesystem, ReceivedInterface, Vitals};
 use crate::timeseries::{Unit, Values};
 
@@ -19,11 +19,11 @@ pub const ACTIONS: [&str; 3] = ["check_url", "check_system_id", "send_stats"];
 /// Most bytes of a system's name.
 const MOST_NAME_BYTES: usize = 128;
 
-/// Most file systems and interfaces of a report that are looked at, each.
-const MOST_ROWS: usize = 64;
-
 /// Most bytes of a device's or an interface's name; the rest is cut off.
 const MOST_LABEL_BYTES: usize = 128;
+
+/// The largest number that is one: no machine has a hundred million terabytes of anything.
+const LARGEST: f64 = 1e20;
 
 /// The moments that a report may be of: up to the year 9999.
 const MOMENTS: std::ops::Range<f64> = 0.0..253_402_300_800.0;
@@ -53,46 +53,24 @@ pub struct Report {
 }
 
 #[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
 struct Wire {
-    action: Option<Value>,
-    system_id: Option<Value>,
-    epoch: Option<Value>,
-    interval: Option<Value>,
+    action: Scalar,
+    system_id: Scalar,
+    epoch: Scalar,
+    interval: Scalar,
     stats: Option<Stats>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Stats {
-    cpu: Option<Value>,
-    memory: Option<Value>,
-    disks: Option<Value>,
-    network: Option<Value>,
+    cpu: Members,
+    memory: Members,
+    disks: Rows,
+    network: Rows,
     processes: Option<Count>,
-}
-
-/// How many things a list has, without the things.
-struct Count(u64);
-
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Counter;
-        impl<'de> Visitor<'de> for Counter {
-            type Value = Count;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of processes")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Count, A::Error> {
-                let mut count = 0;
-                while list.next_element::<IgnoredAny>()?.is_some() {
-                    count += 1;
-                }
-                Ok(Count(count))
-            }
-        }
-        deserializer.deserialize_seq(Counter)
-    }
 }
 
 /// The action that a body names, if it is an object with one. For a route that other clients use too.
@@ -116,16 +94,16 @@ pub fn parse(body: &[u8]) -> Result<Request, String> {
         return Err(none("it is no object"));
     }
     let wire: Wire = serde_json::from_slice(body).map_err(|error| none(&error.to_string()))?;
-    match wire.action.as_ref().and_then(Value::as_str) {
+    match wire.action.text() {
         Some("check_url") => Ok(Request::CheckUrl),
-        Some("check_system_id") => Ok(Request::CheckSystemId(name(wire.system_id.as_ref())?.to_owned())),
+        Some("check_system_id") => Ok(Request::CheckSystemId(name(&wire.system_id)?.to_owned())),
         Some("send_stats") => report(&wire).map(|report| Request::SendStats(Box::new(report))),
         _ => Err(format!("action must be one of {}", ACTIONS.join(", "))),
     }
 }
 
-fn name(value: Option<&Value>) -> Result<&str, String> {
-    let name = value.and_then(Value::as_str).unwrap_or_default();
+fn name(value: &Scalar) -> Result<&str, String> {
+    let name = value.text().unwrap_or_default();
     if is_name(name) {
         return Ok(name);
     }
@@ -144,17 +122,15 @@ pub fn is_name(name: &str) -> bool {
 }
 
 fn report(wire: &Wire) -> Result<Report, String> {
-    let system_id = name(wire.system_id.as_ref())?.into();
-    let epoch = wire.epoch.as_ref().and_then(Value::as_f64).filter(|epoch| MOMENTS.contains(epoch));
+    let system_id = name(&wire.system_id)?.into();
+    let epoch = wire.epoch.number().filter(|epoch| MOMENTS.contains(epoch));
     let epoch = epoch.ok_or_else(|| "epoch must be the report's time in unix seconds".to_owned())?.floor() as i64;
     let Some(stats) = &wire.stats else { return Err("a report has stats".to_owned()) };
     // A number of seconds, or as some write it a text.
-    let interval = wire.interval.as_ref().and_then(|value| match value {
-        Value::String(text) => text.trim().parse().ok(),
-        other => other.as_f64(),
-    });
+    let typed = || wire.interval.text().and_then(|text| text.trim().parse().ok());
+    let interval = wire.interval.number().or_else(typed);
     let interval = interval.filter(|interval| (0.0..=86_400.0 * 366.0).contains(interval));
-    let (cpu, memory) = (stats.cpu.as_ref(), stats.memory.as_ref());
+    let (cpu, memory) = (&stats.cpu, &stats.memory);
     let vitals = Vitals {
         epoch,
         cpus: number(cpu, "count"),
@@ -163,45 +139,50 @@ fn report(wire: &Wire) -> Result<Report, String> {
         memory_total_bytes: number(memory, "total"),
         memory_available_bytes: number(memory, "available"),
         memory_used_bytes: number(memory, "used"),
-        processes: stats.processes.as_ref().map(|count| count.0 as f64),
-        filesystems: rows(stats.disks.as_ref()).map(|(device, disk)| filesystem(device, disk)).collect(),
-        interfaces: rows(stats.network.as_ref()).map(|(name, interface)| counters(name, interface)).collect(),
+        processes: stats.processes.as_ref().and_then(|count| count.0).map(|count| count as f64),
+        filesystems: rows(&stats.disks, filesystem),
+        interfaces: rows(&stats.network, counters),
     };
     Ok(Report { system_id, epoch, interval, vitals })
 }
 
-fn rows(table: Option<&Value>) -> impl Iterator<Item = (&String, &Value)> {
-    table.and_then(Value::as_object).into_iter().flat_map(Map::iter).take(MOST_ROWS)
+/// What the rows tell, by name. Of two that have one name once the rest of it is cut off, the first: the metrics of all
+/// systems stand on one page, which two equal rows would spoil.
+fn rows<T>(table: &Rows, tell: impl Fn(String, &Members) -> T) -> Vec<T> {
+    let mut named: Vec<(String, &Members)> = table.iter().map(|(name, row)| (label(name), row)).collect();
+    named.sort_by(|(a, _), (b, _)| a.cmp(b));
+    named.dedup_by(|(a, _), (b, _)| a == b);
+    named.into_iter().map(|(name, row)| tell(name, row)).collect()
 }
 
-fn filesystem(device: &str, disk: &Value) -> ReceivedFilesystem {
+fn filesystem(device: String, disk: &Members) -> ReceivedFilesystem {
+    let text = |key: &str| label(disk.get(key).text().unwrap_or_default());
     ReceivedFilesystem {
-        device: label(device),
-        mount_point: label(disk["mount_point"].as_str().unwrap_or_default()),
-        kind: label(disk["file_system"].as_str().unwrap_or_default()),
-        total_bytes: number(Some(disk), "total"),
-        used_bytes: number(Some(disk), "used"),
-        free_bytes: number(Some(disk), "free"),
+        device,
+        mount_point: text("mount_point"),
+        kind: text("file_system"),
+        total_bytes: number(disk, "total"),
+        used_bytes: number(disk, "used"),
+        free_bytes: number(disk, "free"),
     }
 }
 
-fn counters(name: &str, interface: &Value) -> ReceivedInterface {
+fn counters(name: String, interface: &Members) -> ReceivedInterface {
     ReceivedInterface {
-        name: label(name),
-        sent_bytes: number(Some(interface), "bytes_sent"),
-        received_bytes: number(Some(interface), "bytes_recv"),
+        name,
+        sent_bytes: number(interface, "bytes_sent"),
+        received_bytes: number(interface, "bytes_recv"),
     }
 }
 
-/// A number that is no less than 0.
-fn number(object: Option<&Value>, key: &str) -> Option<f64> {
-    object?.get(key)?.as_f64().filter(|number| *number >= 0.0)
+/// A number that is no less than 0, and none that would be infinite once it is told in another unit.
+fn number(object: &Members, key: &str) -> Option<f64> {
+    object.get(key).number().filter(|number| (0.0..=LARGEST).contains(number))
 }
 
 /// A name as it is told on, not too long.
 fn label(text: &str) -> String {
-    let end = (0..=text.len().min(MOST_LABEL_BYTES)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    text[..end].to_owned()
+    lenient::cut(text, MOST_LABEL_BYTES).to_owned()
 }
 
 /// The numbers of a report that history keeps, with rates since the report before. What stands on the disk until history has
@@ -210,6 +191,9 @@ fn label(text: &str) -> String {
 pub struct Sample {
     /// Name, which unit (0 ratio, 1 bytes, 2 bytes a second), value.
     values: Vec<(String, u8, Option<f64>)>,
+    /// When they are drawn, unix seconds, where that is not the report's own moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<i64>,
 }
 
 impl Sample {
@@ -236,7 +220,19 @@ impl Sample {
             values.push((format!("network.{}.received", interface.name), 2, received));
             values.push((format!("network.{}.sent", interface.name), 2, sent));
         }
-        Self { values }
+        Self { values, at: None }
+    }
+
+    /// The same, drawn at another moment than the report's.
+    #[must_use]
+    pub fn drawn_at(self, moment: i64) -> Self {
+        Self { at: Some(moment), ..self }
+    }
+
+    /// When the numbers of a report of `epoch` are drawn.
+    #[must_use]
+    pub fn moment(&self, epoch: i64) -> i64 {
+        self.at.unwrap_or(epoch)
     }
 
     /// Puts the numbers in under the names that this machine's own have.
@@ -255,6 +251,8 @@ impl Sample {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use serde_json::Value;
 
     const RECORDED: &str = include_str!("../../tests/fixtures/system-monitor/send_stats.json");
 
@@ -301,6 +299,7 @@ mod tests {
             (&report("epoch", "-1"), "epoch"),
             (&report("epoch", "1e15"), "epoch"),
             (&report("epoch", "\"now\""), "epoch"),
+            (&report("system_id", &format!("\"{}\"", "x".repeat(1 << 20))), "system_id"),
             (&report("stats", "null"), "stats"),
             (&report("stats", "7"), "no report"),
         ] {
@@ -325,6 +324,49 @@ mod tests {
         assert_eq!(report.vitals.memory_available_bytes, Some(24_709_439_488.0));
         assert_eq!(report.vitals.filesystems[0].used_ratio(), None);
         assert_eq!(report.vitals.interfaces.len(), 2);
+    }
+
+    #[test]
+    fn whatever_is_sent_what_is_made_of_it_is_small() {
+        let deep = "[".repeat(1 << 20) + &"]".repeat(1 << 20);
+        let wide = vec!["0"; 1 << 20].join(",");
+        let members: Vec<String> = (0..50_000).map(|n| format!(r#""{n}":{{"total":{n}}}"#)).collect();
+        let table = format!("{{{}}}", members.join(","));
+        let of = |cpu: &str, disks: &str, processes: &str| {
+            stats(&format!(
+                r#"{{"action":"send_stats","system_id":"a","epoch":5,"other":{cpu},
+                    "stats":{{"cpu":{cpu},"disks":{disks},"network":{disks},"processes":{processes}}}}}"#
+            ))
+        };
+        let report = of(&deep, &table, &format!("[{wide}]"));
+        assert_eq!((report.vitals.cpus, report.vitals.processes), (None, Some(f64::from(1 << 20))));
+        assert_eq!((report.vitals.filesystems.len(), report.vitals.interfaces.len()), (64, 64));
+        let report = of(&format!(r#"{{"count":{deep},"percent_used":[{wide}],"frequency":5}}"#), &deep, &table);
+        assert_eq!((report.vitals.cpus, report.vitals.cpu_frequency_mhz), (None, Some(5.0)));
+        assert_eq!((report.vitals.filesystems.len(), report.vitals.processes), (0, None));
+    }
+
+    #[test]
+    fn two_rows_that_would_be_told_by_one_name_are_one() {
+        let long = "x".repeat(500);
+        let row = format!(r#"{{"{long}1":{{"bytes_sent":1}},"{long}2":{{"bytes_sent":2}},"lo":{{}},"lo":{{}}}}"#);
+        let report = stats(&format!(
+            r#"{{"action":"send_stats","system_id":"a","epoch":5,"stats":{{"disks":{row},"network":{row}}}}}"#
+        ));
+        let names: Vec<_> = report.vitals.interfaces.iter().map(|one| one.name.clone()).collect();
+        assert_eq!(names, ["lo".to_owned(), "x".repeat(128)]);
+        assert_eq!(report.vitals.filesystems.len(), 2);
+    }
+
+    #[test]
+    fn numbers_that_no_machine_has_are_unknown() {
+        for (text, expected) in [("1e19", Some(1e19)), ("1e308", None), ("-0.1", None), ("true", None), ("\"5\"", None)]
+        {
+            let body = format!(
+                r#"{{"action":"send_stats","system_id":"a","epoch":5,"stats":{{"cpu":{{"frequency":{text}}}}}}}"#
+            );
+            assert_eq!(stats(&body).vitals.cpu_frequency_mhz, expected, "{text}");
+        }
     }
 
     #[test]

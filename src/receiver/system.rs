@@ -31,6 +31,9 @@ pub struct System {
     /// Whether the configuration names it. One that registered itself is forgotten after a long silence.
     #[serde(skip)]
     pub is_configured: bool,
+    /// Whether it has its place by the configuration: once that names it no more it may not report, unless whoever comes may.
+    #[serde(default)]
+    pub is_by_configuration: bool,
     /// When its last report came, unix seconds by this machine's clock.
     pub last_seen: Option<f64>,
     /// What its last report says how often there is one, seconds.
@@ -39,6 +42,9 @@ pub struct System {
     pub newest: Option<i64>,
     /// The same, or when it came where that was earlier: a clock that was ahead and is set right goes on from here.
     pub newest_here: i64,
+    /// When the numbers of the newest report are drawn, see [`drawn_at`].
+    #[serde(default)]
+    pub drawn: Option<i64>,
     /// Reports that were stored.
     pub reports: u64,
     /// Reports that came again.
@@ -72,6 +78,17 @@ pub enum Place {
     Repeated,
     /// Before the newest: whether it was here before is to be looked up.
     Before,
+}
+
+/// When the numbers of a report are drawn, which was sent at `sent` by its sender's clock and came at `arrived` by ours: at
+/// its `epoch`, unless that clock is told to be wrong. Then it is when the report was made by our clock, and never in the
+/// future, where numbers would stand in the way of all that come once the clock is right.
+#[must_use]
+pub fn drawn_at(epoch: i64, sent: Option<f64>, arrived: f64) -> i64 {
+    let offset = sent.map(|sent| sent - arrived).filter(|offset| offset.abs() > CLOCK_TOLERANCE).unwrap_or(0.0);
+    let at = epoch as f64 - offset;
+    let at = if at > arrived + CLOCK_TOLERANCE || offset != 0.0 { at.min(arrived) } else { at };
+    at.max(0.0).floor() as i64
 }
 
 impl System {
@@ -111,9 +128,10 @@ impl System {
     }
 
     /// A report was stored behind all others.
-    pub fn goes_on(&mut self, report: &Report, arrived: f64, report_bytes: u64) {
+    pub fn goes_on(&mut self, report: &Report, arrived: f64, drawn: i64, report_bytes: u64) {
         self.reports += 1;
         self.newest = Some(report.epoch);
+        self.drawn = Some(drawn);
         self.newest_here = report.epoch.min(arrived.floor() as i64);
         self.behind = (0, 0);
         self.vitals = Some(Arc::new(report.vitals.clone()));
@@ -168,7 +186,7 @@ mod tests {
     fn comes(system: &mut System, epoch: i64, arrived: f64) -> Place {
         let place = system.place(epoch, arrived);
         match place {
-            Place::Newest => system.goes_on(&report(epoch), arrived, 1),
+            Place::Newest => system.goes_on(&report(epoch), arrived, epoch, 1),
             Place::Before => system.filled_in(epoch, arrived),
             Place::Repeated => {}
         }
@@ -207,6 +225,23 @@ mod tests {
         assert_eq!(comes(&mut system, 1_020, 1_020.0), Place::Newest);
         assert_eq!(comes(&mut system, 1_030, 1_030.0), Place::Newest);
         assert_eq!(system.is_clock_wrong(), Some(false));
+    }
+
+    #[test]
+    fn numbers_are_drawn_when_they_were_true_and_never_in_the_future() {
+        for (epoch, sent, expected, what) in [
+            (990, None, 990, "as it says"),
+            (990, Some(1_000.5), 990, "a clock that is right, a report that waited"),
+            (1_020, None, 1_020, "a little ahead"),
+            (9_000, None, 1_000, "in the future"),
+            (i64::MAX, Some(f64::MAX), 0, "nonsense"),
+            (i64::MAX, Some(1_000.0), 1_000, "a moment that cannot be, by a clock that is right"),
+            (8_990, Some(9_000.0), 990, "a clock that is ahead, a report that waited"),
+            (90, Some(100.0), 990, "a clock that is behind"),
+            (90, None, 90, "perhaps it waited"),
+        ] {
+            assert_eq!(drawn_at(epoch, sent, 1_000.0), expected, "{what}");
+        }
     }
 
     #[test]

@@ -80,11 +80,7 @@ async fn what_was_confirmed_outlives_a_kill() {
     for n in 0..600 {
         send(&receiver, "a", 10_000 + n * 10).await.unwrap();
     }
-    // As a kill leaves it: nothing is closed, history's last batches are not written.
-    let copy = tempfile::tempdir().unwrap();
-    for file in [FILE, HISTORY_FILE] {
-        std::fs::copy(folder.path().join(file), copy.path().join(file)).unwrap();
-    }
+    let copy = killed(folder.path());
     let again = open(settings(copy.path()));
     let one = listed(&again, "a");
     assert_eq!((one.reports, one.epoch), (600, Some(15_990)));
@@ -182,4 +178,112 @@ async fn what_cannot_be_passed_on_is_not_confirmed() {
     send(&receiver, "a", 1_000).await.unwrap();
     send(&receiver, "a", 1_010).await.unwrap();
     assert_eq!(*lock(&passed), [report("a", 1_000, 50.0), report("a", 1_010, 50.0)], "each once");
+}
+
+/// As a kill leaves it: nothing is closed, history's last batches are not written.
+fn killed(folder: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for file in [FILE, HISTORY_FILE] {
+        std::fs::copy(folder.join(file), copy.path().join(file)).unwrap();
+    }
+    copy
+}
+
+/// Whoever holds one agent's token may report under the name of another. That shows, and costs the other nothing.
+#[tokio::test]
+async fn moments_that_cannot_be_cost_no_true_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = open(settings(folder.path()));
+    let begin = now() as i64;
+    let mut expected = Vec::new();
+    for n in 0..10 {
+        for lie in 0..40 {
+            send(&receiver, "a", 253_402_300_000 + n * 40 + lie).await.unwrap();
+        }
+        assert_eq!(listed(&receiver, "a").clock_wrong, Some(true), "it shows");
+        // A little ahead, so that each is later than the one before.
+        let true_one = begin + 10 + n;
+        assert_eq!(receiver.take(report("a", true_one, 80.0), Some(now())).await, Ok(Taken::Stored));
+        assert_eq!((listed(&receiver, "a").epoch, listed(&receiver, "a").clock_wrong), (Some(true_one), Some(false)));
+        assert_eq!(
+            send(&receiver, "a", 253_402_300_000).await,
+            Ok(Taken::Stored),
+            "later than the newest, and known again"
+        );
+        expected.push(true_one);
+    }
+    let copy = killed(folder.path());
+    for receiver in [&receiver, &open(settings(copy.path()))] {
+        // From where on it is known by the second.
+        let found = drawn(receiver, "a", begin + 5, begin + 600);
+        assert!(expected.iter().all(|moment| found.contains(moment)), "{expected:?} in {found:?}");
+        assert!(drawn(receiver, "a", begin + 3_600, 253_402_300_799).is_empty(), "nothing of the future");
+        assert_eq!(send(receiver, "a", expected[8]).await, Ok(Taken::Stored), "known again");
+        assert_eq!(listed(receiver, "a").reports, 410);
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_behind_is_drawn_when_it_was_true() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = open(settings(folder.path()));
+    let begin = now() as i64;
+    // A board without a battery: its clock begins with 1970. What it tells waited for a minute.
+    for n in 0..3 {
+        receiver.take(report("a", 1_000 + n * 10, 80.0), Some(1_080.0)).await.unwrap();
+    }
+    let copy = killed(folder.path());
+    for receiver in [&receiver, &open(settings(copy.path()))] {
+        let found = drawn(receiver, "a", begin - 200, begin + 100);
+        let near = |moment: i64| found.iter().any(|one| (one - moment).abs() <= 10);
+        assert!(near(begin - 80) && near(begin - 70) && near(begin - 60), "{found:?} from {begin}");
+        assert_eq!(listed(receiver, "a").clock_wrong, Some(true));
+    }
+}
+
+#[tokio::test]
+async fn who_is_refused_by_name_costs_no_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = open(Settings { auto_register: false, systems: vec!["named".into()], ..settings(folder.path()) });
+    // Nobody is there who could write.
+    receiver.close_by(Instant::now() + Duration::from_secs(60));
+    assert!(matches!(send(&receiver, "a", 1_000).await, Err(Refused::NotRegistered(_))));
+    assert_eq!(send(&receiver, "named", 1_000).await, Err(Refused::Busy));
+}
+
+#[tokio::test]
+async fn a_name_that_the_configuration_gave_goes_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let named = Settings { auto_register: false, systems: vec!["a".into()], ..settings(folder.path()) };
+    let steps = [
+        (Settings { auto_register: true, ..named.clone() }, "b", true),
+        (named.clone(), "a", true),
+        (Settings { systems: Vec::new(), ..named.clone() }, "a", false),
+        // It registered itself while that was allowed.
+        (Settings { systems: Vec::new(), ..named.clone() }, "b", true),
+        (Settings { systems: Vec::new(), auto_register: true, ..named }, "a", true),
+    ];
+    for (n, (settings, name, may)) in (0..).zip(steps) {
+        let receiver = open(settings);
+        assert_eq!(send(&receiver, name, 1_000 + n * 10).await.is_ok(), may, "step {n}");
+        receiver.close_by(Instant::now() + Duration::from_secs(60));
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_file_costs_no_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = open(settings(folder.path()));
+    for n in 0..100 {
+        send(&receiver, "a", 1_000 + n * 10).await.unwrap();
+    }
+    receiver.close_by(Instant::now() + Duration::from_secs(60));
+    drop(receiver);
+    std::fs::write(folder.path().join(FILE), b"nonsense").unwrap();
+    let receiver = open(settings(folder.path()));
+    assert!(folder.path().join(format!("{FILE}.damaged")).exists());
+    assert_eq!((listed(&receiver, "a").reports, receiver.last("a")), (0, Ok(None)));
+    assert_eq!(drawn(&receiver, "a", 1_000, 2_000).len(), 100);
+    send(&receiver, "a", 2_000).await.unwrap();
+    assert_eq!(drawn(&receiver, "a", 1_000, 2_010).len(), 101);
 }

@@ -55,7 +55,7 @@ impl Clock {
             observers,
             _background: background,
             judge: Judge::default(),
-            averages: AverageRing::new(),
+            averages: AverageRing::default(),
             epoch,
             ticked_at: (Duration::ZERO, 0.0),
             next_due: None,

@@ -19,6 +19,12 @@ pub(super) enum Failure {
     Refused(ErrorKind, String),
 }
 
+impl Failure {
+    pub(super) fn damaged(what: &str) -> Self {
+        Self::Damaged(what.to_owned())
+    }
+}
+
 impl From<redb::Error> for Failure {
     fn from(error: redb::Error) -> Self {
         match error {

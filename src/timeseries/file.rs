@@ -1,50 +1,28 @@
-//! The file under the data directory: a redb database, what stands in it, and how it is read and written.
+//! The file under the data directory, a redb database: how it is opened, checked and written. What stands in it is
+//! [`super::layout`]'s, reading [`super::file_reader`]'s.
 //!
 //! redb, because a commit there is all or nothing and survives a kill or a power cut without a log to replay, the file
 //! can be read while it is written, and its free pages are used again, so that a ring of fixed length is a file of
-//! bounded size. Nothing here knows a thread or a clock: [`super::writer`] writes, [`super::view`] reads.
-//!
-//! ```text
-//! meta    version                           of this layout
-//! series  number -> unit, last seen, name   all series
-//! rows    tier, slot -> points              the slots of the block that is being filled, the open one among them
-//! index   tier, block -> bytes, first slot  the packed blocks
-//! blocks  block, series -> column           the packed blocks' columns, one table a tier
-//! ```
-//!
-//! Each host has tables of its own, all but `meta`: those of this machine, whose name is empty, are named as above, those of
-//! another one `series@HOST` and so on. So the bounds are each host's, a query of one host looks at none of the others',
-//! and files from before there were hosts are read on as they are.
+//! bounded size. Nothing here knows a thread or a clock: called by [`super::writer`] and, at the start, by [`super::Store`].
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 use std::path::Path;
 
 use redb::{
-    Builder, Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, StorageError, Table,
-    TableDefinition, TableError, TableHandle, WriteTransaction,
+    Builder, Database, ReadOnlyTable, ReadableDatabase, ReadableTable, StorageError, Table, TableDefinition,
+    TableError, TableHandle, WriteTransaction,
 };
 
 use super::disk_budget::{ENTRY_BYTES, tier_bytes};
 use super::failure::{Failure, guarded};
+use super::file_reader::Reader;
+use super::layout::{
+    BLOCKS, INDEX, Key, META, ROWS, SERIES, VERSION, all_of, block_of, columns_of, name, points_bytes, rows_in,
+};
 use super::pack::unpack;
-use super::ring::{pack_rows, within};
+use super::ring::pack_rows;
 use super::series::Series;
 use super::tier::{BLOCK_SLOTS, DISK, Point, Row, SAMPLES, SeriesId, summary};
-
-const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
-const SERIES: &str = "series";
-const ROWS: &str = "rows";
-const INDEX: &str = "index";
-/// A table a tier: keys only ever grow in each, so that pages are filled to the end before the next one begins.
-const BLOCKS: [&str; 3] = ["blocks10s", "blocks1m", "blocks1h"];
-
-/// Tier and slot, or tier and block.
-type Key = (u8, i64);
-
-/// Version of the layout of tables and values.
-const VERSION: u64 = 1;
 
 /// Memory that redb may use for pages. Its default is 1 GiB.
 const CACHE_BYTES: usize = 256 << 10;
@@ -88,10 +66,6 @@ fn refused(error: std::io::Error) -> Failure {
     Failure::Refused(error.kind(), error.to_string())
 }
 
-fn damaged(what: &str) -> Failure {
-    Failure::Damaged(what.to_owned())
-}
-
 fn open_at(path: &Path) -> Result<(Database, Loaded), Failure> {
     let is_new = !path.metadata().is_ok_and(|file| file.len() > 0);
     let opened = guarded(|| {
@@ -117,7 +91,7 @@ fn open_at(path: &Path) -> Result<(Database, Loaded), Failure> {
 pub(super) fn check(database: &mut Database) -> Result<(), Failure> {
     guarded(|| match database.check_integrity()? {
         true => Ok(()),
-        false => Err(damaged("its pages do not fit together")),
+        false => Err(Failure::damaged("its pages do not fit together")),
     })
 }
 
@@ -144,7 +118,7 @@ fn load(database: &Database) -> Result<Loaded, Failure> {
         for entry in series.iter()? {
             let (id, bytes) = entry?;
             let series = Series::from_bytes(id.value(), bytes.value());
-            known.series.push(series.ok_or_else(|| damaged("a series cannot be read"))?);
+            known.series.push(series.ok_or_else(|| Failure::damaged("a series cannot be read"))?);
         }
         if let Some(reader) = Reader::of(&read, host)? {
             known.newest = reader.newest(0)?;
@@ -152,11 +126,6 @@ fn load(database: &Database) -> Result<Loaded, Failure> {
         loaded.insert(host.to_owned(), known);
     }
     Ok(loaded)
-}
-
-/// The name of a host's table.
-fn name<'a>(table: &'a str, host: &str) -> Cow<'a, str> {
-    if host.is_empty() { table.into() } else { format!("{table}@{host}").into() }
 }
 
 /// Takes every table of a host out.
@@ -168,48 +137,6 @@ pub(super) fn remove_tables(write: &WriteTransaction, host: &str) -> Result<(), 
         write.delete_table(TableDefinition::<(i64, SeriesId), &[u8]>::new(&name(blocks, host)))?;
     }
     Ok(())
-}
-
-/// The keys of a tier.
-fn all_of(tier: usize) -> std::ops::RangeInclusive<Key> {
-    (tier as u8, i64::MIN)..=(tier as u8, i64::MAX)
-}
-
-/// The keys of a block's columns.
-fn columns_of(block: i64) -> std::ops::RangeInclusive<(i64, SeriesId)> {
-    (block, SeriesId::MIN)..=(block, SeriesId::MAX)
-}
-
-fn block_of(slot: i64) -> i64 {
-    slot.div_euclid(BLOCK_SLOTS)
-}
-
-/// Rows of some keys, oldest first.
-fn rows_in(
-    rows: &impl ReadableTable<Key, &'static [u8]>,
-    keys: std::ops::RangeInclusive<Key>,
-) -> Result<Vec<Row>, StorageError> {
-    let rows = rows.range(keys)?;
-    rows.map(|entry| entry.map(|(key, bytes)| Row { slot: key.value().1, points: points_from(bytes.value()) }))
-        .collect()
-}
-
-/// 16 bytes a point: series, minimum, mean, maximum, little endian.
-fn points_bytes(row: &Row) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(row.points.len() * 16);
-    for (id, point) in &row.points {
-        bytes.extend(id.to_le_bytes());
-        [point.min, point.mean, point.max].iter().for_each(|value| bytes.extend(value.to_le_bytes()));
-    }
-    bytes
-}
-
-/// The points in such bytes.
-fn points_from(bytes: &[u8]) -> Vec<(SeriesId, Point)> {
-    let (points, _) = bytes.as_chunks::<16>();
-    let word = |point: &[u8; 16], at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|byte| point[at * 4 + byte]));
-    let value = |point, at| f32::from_bits(word(point, at));
-    points.iter().map(|p| (word(p, 0), Point { min: value(p, 1), mean: value(p, 2), max: value(p, 3) })).collect()
 }
 
 /// The tables of one host, to be written.
@@ -336,7 +263,7 @@ impl<'a> Tables<'a> {
                     let (key, bytes) = entry?;
                     let mut points = Vec::new();
                     unpack(bytes.value(), block * BLOCK_SLOTS, &mut points)
-                        .ok_or_else(|| damaged("a block cannot be read"))?;
+                        .ok_or_else(|| Failure::damaged("a block cannot be read"))?;
                     for (slot, point) in points.into_iter().filter(|(slot, _)| *slot <= last) {
                         kept.entry(slot).or_default().push((key.value().1, point));
                     }
@@ -348,98 +275,5 @@ impl<'a> Tables<'a> {
             }
         }
         Ok(())
-    }
-}
-
-/// The tables of one host as they were at one moment, to be read.
-pub(super) struct Reader {
-    rows: ReadOnlyTable<Key, &'static [u8]>,
-    index: ReadOnlyTable<Key, (u64, i64)>,
-    blocks: [ReadOnlyTable<(i64, SeriesId), &'static [u8]>; 3],
-}
-
-impl Reader {
-    /// Opens them; `None` when the file has nothing of this host.
-    pub(super) fn open(database: &Database, host: &str) -> Result<Option<Self>, Failure> {
-        guarded(|| Self::of(&database.begin_read()?, host))
-    }
-
-    fn of(read: &ReadTransaction, host: &str) -> Result<Option<Self>, Failure> {
-        let rows = match read.open_table(TableDefinition::new(&name(ROWS, host))) {
-            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
-            rows => rows?,
-        };
-        let blocks = |tier: usize| read.open_table(TableDefinition::new(&name(BLOCKS[tier], host)));
-        let index = read.open_table(TableDefinition::new(&name(INDEX, host)))?;
-        Ok(Some(Self { rows, index, blocks: [blocks(0)?, blocks(1)?, blocks(2)?] }))
-    }
-
-    /// The newest row of a tier.
-    pub(super) fn newest(&self, tier: usize) -> Result<Option<Row>, Failure> {
-        let Some(entry) = self.rows.range(all_of(tier))?.next_back() else { return Ok(None) };
-        let (key, bytes) = entry?;
-        Ok(Some(Row { slot: key.value().1, points: points_from(bytes.value()) }))
-    }
-
-    /// The oldest slot of each tier.
-    pub(super) fn oldest(&self) -> Result<[Option<i64>; 3], Failure> {
-        guarded(|| {
-            let mut oldest = [None; 3];
-            for (tier, oldest) in oldest.iter_mut().enumerate() {
-                let block = self.index.range(all_of(tier))?.next().transpose()?.map(|(_, value)| value.value().1);
-                let row = self.rows.range(all_of(tier))?.next().transpose()?.map(|(key, _)| key.value().1);
-                *oldest = block.or(row);
-            }
-            Ok(oldest)
-        })
-    }
-
-    /// Calls `each` with the points of `ids` (sorted) in the slots that are `wanted`: those of one series and one block at
-    /// a time, in order.
-    pub(super) fn read(
-        &self,
-        tier: usize,
-        wanted: Range<i64>,
-        ids: &[SeriesId],
-        mut each: impl FnMut(SeriesId, &[(i64, Point)]),
-    ) -> Result<(), Failure> {
-        guarded(|| {
-            let (blocks, number) = (&self.blocks[tier], tier as u8);
-            let mut points = Vec::with_capacity(BLOCK_SLOTS as usize);
-            let mut column = |id: SeriesId, first: i64, bytes: &[u8]| {
-                points.clear();
-                unpack(bytes, first, &mut points).ok_or_else(|| damaged("a block cannot be read"))?;
-                each(id, within(&points, &wanted));
-                Ok::<_, Failure>(())
-            };
-            for entry in self.index.range((number, block_of(wanted.start))..(number, block_of(wanted.end) + 1))? {
-                let block = entry?.0.value().1;
-                let first = block * BLOCK_SLOTS;
-                // One after the other is cheaper than a search for each as soon as it is more than a few.
-                if ids.len() > 8 {
-                    for entry in blocks.range(columns_of(block))? {
-                        let (key, bytes) = entry?;
-                        let id = key.value().1;
-                        if ids.binary_search(&id).is_ok() {
-                            column(id, first, bytes.value())?;
-                        }
-                    }
-                } else {
-                    for id in ids {
-                        if let Some(bytes) = blocks.get((block, *id))? {
-                            column(*id, first, bytes.value())?;
-                        }
-                    }
-                }
-            }
-            if wanted.is_empty() {
-                return Ok(());
-            }
-            for row in rows_in(&self.rows, (number, wanted.start)..=(number, wanted.end - 1))? {
-                let points = row.points.iter().filter(|(id, _)| ids.binary_search(id).is_ok());
-                points.for_each(|(id, point)| each(*id, &[(row.slot, *point)]));
-            }
-            Ok(())
-        })
     }
 }

@@ -1,8 +1,6 @@
 //! The series of one host: their names, numbers and units, and which of them the values of a sample belong to.
 //!
-//! [`super::host`] hands [`Values`] to whoever has a sample, who puts its numbers in by name. Samples name the same things
-//! in the same order nearly every time, so each position is first compared with the name that it had in the sample before;
-//! only where it differs is a name made and looked up.
+//! [`super::host`] hands [`Values`] to whoever has a sample, who puts its numbers in by name.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -85,8 +83,6 @@ pub(super) struct SeriesList {
     all: Vec<Series>,
     by_name: HashMap<Arc<str>, usize>,
     next_id: SeriesId,
-    /// The place that each number of the sample before belonged to, in the order in which they were put.
-    positions: Vec<usize>,
     /// How many of all are of things that come and go.
     dynamic: usize,
     /// None can be forgotten before, unix seconds.
@@ -106,7 +102,6 @@ impl SeriesList {
             next_id: stored.iter().map(|series| series.id).max().unwrap_or(SAMPLES) + 1,
             dynamic: stored.iter().filter(|series| series.dynamic).count(),
             all: stored,
-            positions: Vec::new(),
             full_until: i64::MIN,
             changed: false,
             told_at: i64::MIN,
@@ -123,7 +118,7 @@ impl SeriesList {
     pub(super) fn read(&mut self, now: i64, fill: impl FnOnce(&mut Values<'_>)) {
         self.values.clear();
         self.values.resize(self.all.len(), None);
-        fill(&mut Values { list: self, now, position: 0 });
+        fill(&mut Values { list: self, now });
         self.values.iter_mut().for_each(|value| *value = value.filter(|value| value.is_finite()));
         if now.saturating_sub(self.told_at) >= TOLD_SECONDS {
             (self.told_at, self.changed) = (now, true);
@@ -189,7 +184,6 @@ impl SeriesList {
 pub struct Values<'a> {
     list: &'a mut SeriesList,
     now: i64,
-    position: usize,
 }
 
 impl Values<'_> {
@@ -213,34 +207,17 @@ impl Values<'_> {
 
     fn put_as(&mut self, name: &[&str], unit: Unit, dynamic: bool, value: Option<f64>) {
         let list = &mut *self.list;
-        let is_free = |list: &SeriesList, place: usize| list.values.get(place).is_none_or(Option::is_none);
-        let before = list.positions.get(self.position).copied();
-        let before = before.filter(|place| is(&list.all[*place].name, name) && is_free(list, *place));
-        let place = before.or_else(|| {
-            let name = name.concat();
-            let mut place = list.place(&name, unit, dynamic, self.now)?;
-            let mut twin = 2;
-            while !is_free(list, place) {
-                place = list.place(&format!("{name}.{twin}"), unit, dynamic, self.now)?;
-                twin += 1;
-            }
-            Some(place)
-        });
-        let Some(place) = place else { return };
-        match list.positions.get_mut(self.position) {
-            Some(position) => *position = place,
-            None => list.positions.push(place),
+        let name = name.concat();
+        let Some(mut place) = list.place(&name, unit, dynamic, self.now) else { return };
+        let mut twin = 2;
+        while list.values[place].is_some() {
+            let Some(other) = list.place(&format!("{name}.{twin}"), unit, dynamic, self.now) else { return };
+            (place, twin) = (other, twin + 1);
         }
-        self.position += 1;
         list.all[place].last_seen = self.now;
         // Unknown is not a number: seen, and without a value.
         list.values[place] = Some(value.unwrap_or(f64::NAN) as f32);
     }
-}
-
-/// Whether these parts put together are the name.
-fn is(name: &str, parts: &[&str]) -> bool {
-    parts.iter().try_fold(name, |rest, part| rest.strip_prefix(part)).is_some_and(str::is_empty)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::failure::Failure;
-use super::file::Reader;
+use super::file_reader::Reader;
 use super::ring::Contents;
 use super::series::Series;
 use super::tier::{DISK, Point, Row, SECONDS, SeriesId, Tier};

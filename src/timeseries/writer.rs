@@ -1,8 +1,8 @@
 //! The thread that writes the file, so that a slow, full or damaged disk never delays a sample.
 //!
 //! [`super::Store::record`] sends it a [`Batch`] of each host some seconds apart, through a bounded channel and without
-//! waiting. All batches that wait become one transaction with one sync. What cannot be written is kept for an hour and a half and tried
-//! again every minute.
+//! waiting. All batches that wait become one transaction with one sync. What cannot be written is kept for an hour and a half
+//! and tried again every minute.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::ErrorKind;

@@ -15,7 +15,7 @@ import { promisify } from "node:util";
 
 export const BINARY = process.env.PSMONITOR_BIN ?? fileURLToPath(new URL("../../target/debug/psmonitor", import.meta.url));
 const GENERATOR = process.env.PSMONITOR_HISTORY ?? join(dirname(BINARY), "examples", "history");
-/** Where this is set, the files of that folder stand in for those in the program: work on the page needs no building. */
+/** Where this is set, the scripts and styles of that folder stand in for those in the program: work on them needs no building. */
 const PAGE = process.env.PSMONITOR_STATIC ?? null;
 const STATIC = PAGE ?? fileURLToPath(new URL("../../static", import.meta.url));
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
@@ -121,19 +121,11 @@ export async function newPage(t, browser, options = {}) {
   return { page, seen };
 }
 
-/** Lets the page's files come from the folder PAGE. */
-async function servePage(context) {
-  const own = (name) => join(PAGE, name);
-  await context.route(/\/static\/[\w-]+\.\w+$/, (route) => route.fulfill({ path: own(basename(new URL(route.request().url()).pathname)) }));
-  // Over https the page itself is the program's: what fetches it for a route would not trust the certificate.
-  await context.route(({ pathname, protocol }) => pathname.endsWith("/") && protocol === "http:", async (route) => {
-    if (route.request().resourceType() !== "document") return route.fallback();
-    const response = await route.fetch();
-    // Not the pages of others, which some tests have beside.
-    if (response.headers()["content-security-policy"] === undefined) return route.fulfill({ response });
-    return route.fulfill({ response, body: await readFile(own("index.html")) });
-  });
-}
+/**
+ * Lets scripts and styles come from the folder PAGE. The page itself stays the program's: Chromium lets one that did not come
+ * over the network open no WebSocket to this machine.
+ */
+const servePage = (context) => context.route(/\/static\/[\w-]+\.\w+$/, (route) => route.fulfill({ path: join(PAGE, basename(new URL(route.request().url()).pathname)) }));
 
 /** What axe finds wrong with the page. Through the debugger, which the content policy does not bind; the page stays as it is. */
 export async function axeViolations(page) {

@@ -98,6 +98,28 @@ test("sockets: listening ports first, open to whom, whose, and searchable", LIMI
   await assertClean(tab, server.url);
 });
 
+test("a container's view is called so, its limits stand beside the machine's numbers, and what is short is wrong", LIMIT, async (t) => {
+  const container = { system: "docker", cgroup_version: 2, memory_limit_bytes: 2 ** 29, memory_used_bytes: 2 ** 29 * 0.95, memory_used_ratio: 0.95, swap_limit_bytes: null, cpu_limit_cores: 1.5, task_limit: 100, tasks: 12 };
+  const tab = await newPage(t, browser);
+  const { page } = tab;
+  const { play } = await playStream(page);
+  await page.goto(server.url);
+  await play(frame());
+  await untilState(page, "live");
+  assert.ok(await page.isHidden("#container"), "a machine is none");
+  assert.doesNotMatch(await textOf(page, "facts"), /container/);
+  await play(frame({ container }));
+  await eventually(async () => page.isVisible("#container"), "the card");
+  assert.match(await textOf(page, "facts"), /in a container \(docker\)$/);
+  assert.equal(await textOf(page, "container-title"), "Container (docker)");
+  assert.deepEqual(await page.locator("#container-facts dd").allTextContents(), ["486\u202fMiB of 512\u202fMiB (95.0\u202f%)", "at most 1.5 cores", "no limit known", "12 of 100"]);
+  assert.match(await page.locator("#tile-memory .sub").textContent(), /of 16\.0.GiB$/, "the machine's memory is still the machine's");
+  assert.deepEqual(await page.locator("#problems .problem").allTextContents(), ["Warning: The container uses 95.0\u202f% of the memory that it may"]);
+  await play(frame({ container: { system: "lxc" } }));
+  await eventually(async () => (await page.locator("#container-facts dd").allTextContents()).join() === "no limit known,no limit known,no limit known,no limit known", "what is unknown is not nothing");
+  await assertClean(tab, server.url);
+});
+
 test("the test panel asks any route, and copies the request in three languages", LIMIT, async (t) => {
   const tab = await newPage(t, browser);
   const { page } = tab;

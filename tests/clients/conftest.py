@@ -5,8 +5,10 @@ The program is the one that PSMONITOR_BIN names. Every server that a test starts
 
 import contextlib
 import os
+import random
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -21,6 +23,10 @@ ROOT = Path(__file__).resolve().parents[2]
 WELCOME = "connected to monitor, transmitting data..."
 # What is promised of a stop, and how long a stop may take that is no test's subject.
 STOP_SECONDS, STOP_PATIENCE = 5, 20
+# Of the users and the token in the files that a fixture makes; and how many wrong logins an address has before it must wait.
+PASSWORD = "correct horse"
+TOKEN = "0123456789abcdef0123456789abcdef"
+TRIES = 5
 # Seconds between two readings of another source that is read all the time.
 READING_PAUSE = 0.01
 
@@ -95,6 +101,17 @@ def until(holds, seconds=60):
         time.sleep(0.02)
 
 
+def free_port():
+    """A port that nobody has. None of those that the kernel gives to whoever connects: it might be gone before it is used."""
+    given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    last = given if given > 20_000 else 65_535
+    while True:
+        port = random.randrange(last - 10_000, last)
+        with contextlib.suppress(OSError), socket.socket() as one:
+            one.bind(("127.0.0.1", port))
+            return port
+
+
 def size_of_a_large_process():
     """MiB that make a process one of the ten largest for as long as a test takes, where memory allows for three of them."""
     resident = [0] * 7
@@ -111,6 +128,19 @@ def program():
     if not path or not os.access(path, os.X_OK):
         pytest.exit(f"PSMONITOR_BIN={path!r} is not a program; start these tests with tests/run python", returncode=2)
     return path
+
+
+def hash_password(password):
+    result = subprocess.run(
+        [program(), "hash-password"], input=password + "\n", capture_output=True, text=True, timeout=30, check=True
+    )
+    return result.stdout.strip()
+
+
+def write(path, text):
+    """A file that is its owner's alone."""
+    path.write_text(text)
+    path.chmod(0o600)
 
 
 class Server:
@@ -250,6 +280,20 @@ def server():
     """The server that most tests share."""
     with running() as shared:
         yield shared
+
+
+@pytest.fixture(scope="session")
+def hashed():
+    """What a users file holds of PASSWORD."""
+    return hash_password(PASSWORD)
+
+
+@pytest.fixture
+def files(tmp_path, hashed):
+    """Arguments for a users file with ann and bob, and a token file."""
+    write(tmp_path / "users", f"# who may come in\nann:{hashed}\nbob:{hashed}\n")
+    write(tmp_path / "tokens", TOKEN + "\n")
+    return "--users-file", str(tmp_path / "users"), "--token-file", str(tmp_path / "tokens")
 
 
 @pytest.fixture(scope="session")

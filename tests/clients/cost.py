@@ -10,7 +10,7 @@ CPU_CLOCK = 2
 # Part of another program's cost that ours may be. An unoptimised build spends most of its time in the web framework.
 FRACTION = 5 if "release" in Path(os.environ.get("PSMONITOR_BIN", "")).parts else 1
 
-ROUNDS = 30
+ROUNDS = 20
 # So far apart that with INTERVAL between two ticks each question causes a pass of its own, which nobody else wants.
 PAUSE = 0.35
 INTERVAL = "300ms"

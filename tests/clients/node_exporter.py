@@ -3,12 +3,11 @@
 import contextlib
 import re
 import shutil
-import socket
 import subprocess
-import time
 
 import pytest
 import requests
+from conftest import free_port, until
 
 # What node_exporter tells and we do not, and why.
 MISSING = {
@@ -47,22 +46,24 @@ def need(name, package):
 
 
 def start_on_a_free_port(command, ready, log=subprocess.DEVNULL):
-    """Starts a program with --web.listen-address: its URL and its process. Others may take a free port before it does."""
-    for _ in range(5):
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            address = f"127.0.0.1:{listener.getsockname()[1]}"
-        command_line = [*command, f"--web.listen-address={address}"]
-        process = subprocess.Popen(command_line, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        deadline = time.monotonic() + 60
-        while process.poll() is None and time.monotonic() < deadline:
-            with contextlib.suppress(requests.RequestException):
-                if requests.get(f"http://{address}{ready}", timeout=20).status_code == 200:
-                    return f"http://{address}", process
-            time.sleep(0.05)
+    """Starts a program with --web.listen-address: its URL and its process."""
+    address = f"127.0.0.1:{free_port()}"
+    process = subprocess.Popen(
+        [*command, f"--web.listen-address={address}"], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+    )
+
+    def is_ready():
+        assert process.poll() is None, f"{command[0]} has ended"
+        with contextlib.suppress(requests.RequestException):
+            return requests.get(f"http://{address}{ready}", timeout=20).status_code == 200
+
+    try:
+        until(is_ready)
+    except BaseException:
         process.kill()
         process.wait()
-    pytest.fail(f"{command[0]} does not answer")
+        raise
+    return f"http://{address}", process
 
 
 @contextlib.contextmanager

@@ -49,19 +49,8 @@ function read(path, { count, last }, onOpen = () => {}) {
 
 for (const path of ["/connect", "/ws"]) {
   test(`the documented client on ${path}`, async () => {
-    await eventually(() => followsTheClient(path));
+    await followsTheClient(path);
   });
-}
-
-/** Another attempt for what others can delay. What is wrong is wrong every time. */
-async function eventually(check) {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await check();
-    } catch (error) {
-      if (attempt === 5) throw error;
-    }
-  }
 }
 
 /** What the documents promise a client on this path. */
@@ -69,7 +58,7 @@ async function followsTheClient(path) {
   const { id, status } = await worker();
   assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   assert.equal(status, null);
-  const { messages } = await read(`${path}?id=${id}`, { count: 5 });
+  const { messages } = await read(`${path}?id=${id}`, { count: 7 });
   assert.equal(messages[0].data, WELCOME);
   for (const { data } of messages.slice(1)) {
     const frame = JSON.parse(data);
@@ -79,8 +68,9 @@ async function followsTheClient(path) {
     assert.equal(frame.processes[0].memory_info.length, 7);
     assert.deepEqual(Object.keys(frame.network.statistics).sort(), [...frame.network.interfaces].sort());
   }
-  const seconds = (messages[4].at - messages[2].at) / 1000;
-  assert.ok(Math.abs(seconds - 2) < 0.6, `two intervals took ${seconds} s`);
+  // A frame may be late, and four together by as much.
+  const seconds = (messages[6].at - messages[2].at) / 1000;
+  assert.ok(Math.abs(seconds - 4) < 1.2, `four intervals took ${seconds} s`);
 }
 
 test("what a client says is echoed, text or binary", async () => {
@@ -114,8 +104,8 @@ test("a stopping server closes with 1001", async () => {
   try {
     const { id } = await worker();
     let stopped;
-    const result = await read(`/connect?id=${id}`, { count: 1000 }, () => {
-      setTimeout(() => (stopped = server.stop()), 200);
+    const result = await read(`/connect?id=${id}`, { count: 1000 }, (connection) => {
+      connection.once("message", () => (stopped = server.stop()));
     });
     assert.equal(result.code, 1001);
     assert.equal(await stopped, 0);

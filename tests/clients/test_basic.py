@@ -4,26 +4,12 @@ import base64
 import threading
 import time
 
-import pytest
 import requests
-from conftest import running
+from conftest import PASSWORD, TOKEN, TRIES, running, write
 from cost import cpu_seconds
-from test_login import PASSWORD, TOKEN, TRIES, hash_password, write
 from websockets.sync.client import connect
 
 PATHS = "/system", "/api/cpu", "/api/v1/snapshot", "/metrics"
-
-
-@pytest.fixture(scope="module")
-def hashed():
-    return hash_password(PASSWORD)
-
-
-@pytest.fixture
-def files(tmp_path, hashed):
-    write(tmp_path / "users", f"ann:{hashed}\n")
-    write(tmp_path / "tokens", TOKEN + "\n")
-    return "--users-file", str(tmp_path / "users"), "--token-file", str(tmp_path / "tokens")
 
 
 def get(server, path="/system", name="ann", password=PASSWORD, **options):

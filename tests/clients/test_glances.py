@@ -15,9 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from conftest import assert_none, extreme, meanwhile, running, until
+from conftest import PASSWORD, TOKEN, assert_none, extreme, meanwhile, running, until, write
 from glances_api import Glances, exceptions
-from test_login import PASSWORD, TOKEN, hash_password, write
 
 RECORDED = json.loads((Path(__file__).parent / "recordings" / "glances-all.json").read_text())
 GIB, MIB = 1024**3, 1024**2
@@ -144,10 +143,7 @@ def busy_share(before, now):
 
 
 @pytest.mark.parametrize("version", [4, 3])
-def test_home_assistant_with_a_password(tmp_path, version):
-    write(tmp_path / "users", f"ann:{hash_password(PASSWORD)}\n")
-    write(tmp_path / "tokens", TOKEN + "\n")
-    files = "--users-file", str(tmp_path / "users"), "--token-file", str(tmp_path / "tokens")
+def test_home_assistant_with_a_password(files, version):
     with running(*files, "--interval", "200ms") as server:
         for login in ({"username": "glances", "password": TOKEN}, {"username": "ann", "password": PASSWORD}):
             assert_none(differences_from_psutil(server, version, **login))

@@ -2,14 +2,13 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 
 import pytest
 import requests
-from conftest import assert_none, meanwhile, running, until
+from conftest import assert_none, free_port, meanwhile, running, until
 from cost import cpu_seconds
 
 ROUNDS = 40
@@ -21,8 +20,7 @@ class Glances:
     """The program from PyPI, as `glances -w`."""
 
     def __init__(self):
-        with socket.create_server(("127.0.0.1", 0)) as place:
-            port = place.getsockname()[1]
+        port = free_port()
         command = [sys.executable, "-m", "glances", "-w", "--disable-webui", "-B", "127.0.0.1", "-p", str(port)]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.pid, self.url = self.process.pid, f"http://127.0.0.1:{port}"

@@ -131,8 +131,9 @@ def check(before, asked, fine, after, born, killed, loss):
     """What was known before and is older than ten seconds is still there. How many slots were compared, and in doubt."""
     compared = 0
     for slot, series in before.items():
-        # What was asked long before the end may not tell the whole slot either, its last tick included.
-        if slot + SLOT > min(killed - loss, asked - 2):
+        # What was asked long before the end may not tell the whole slot either, its last tick included, which may be as late as
+        # this machine is.
+        if slot + SLOT > min(killed - loss, asked - 2 - (loss - LOSS)):
             continue
         assert slot in after, f"slot {slot} is gone, killed at {killed}: {sorted(after)}"
         for name, point in series.items():

@@ -16,42 +16,13 @@ from pathlib import Path
 import pytest
 import requests
 import websockets
-from conftest import WELCOME, program, running
+from conftest import PASSWORD, TOKEN, TRIES, WELCOME, hash_password, program, running, write
 from cost import cpu_seconds
 from frames import check_frame
 from test_workers import close_of
 
-PASSWORD = "correct horse"
-TOKEN = "0123456789abcdef0123456789abcdef"
-# Wrong logins that one address has before it must wait.
-TRIES = 5
 # Seconds until it has one more.
 REFILL = 12
-
-
-def hash_password(password):
-    result = subprocess.run(
-        [program(), "hash-password"], input=password + "\n", capture_output=True, text=True, timeout=30, check=True
-    )
-    return result.stdout.strip()
-
-
-def write(path, text):
-    path.write_text(text)
-    path.chmod(0o600)
-
-
-@pytest.fixture(scope="module")
-def hashed():
-    return hash_password(PASSWORD)
-
-
-@pytest.fixture
-def files(tmp_path, hashed):
-    """Arguments for a users file with ann and bob, and a token file."""
-    write(tmp_path / "users", f"# who may come in\nann:{hashed}\nbob:{hashed}\n")
-    write(tmp_path / "tokens", TOKEN + "\n")
-    return "--users-file", str(tmp_path / "users"), "--token-file", str(tmp_path / "tokens")
 
 
 def log_in(server, name="ann", password=PASSWORD):

@@ -1,4 +1,4 @@
-"""`GET /metrics` against node_exporter 1.5.0 on the same host: names, labels, types, values, cost; and promtool's opinion.
+"""`GET /metrics` against node_exporter 1.5.0 on the same host: names, labels, types, values; and promtool's opinion.
 
 node_exporter is asked again and again around ours; a value of ours must lie between the least and the most of it, or within
 the noise of the machine.
@@ -13,7 +13,6 @@ import hardware
 import pytest
 import requests
 from conftest import assert_none, extreme, meanwhile, running
-from cost import FRACTION, INTERVAL, compare, cpu_seconds
 from node_exporter import MISSING, MISSING_LABELS, NOT_GATHERED, exporter, first, need
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
@@ -90,6 +89,7 @@ def check_series(their_url, server):
     retyped = {name for name, _ in least if types.get(name, their_types[name]) != their_types[name]}
     assert not retyped, retyped
     values = {key: (least[key], ours.get(key), most[key]) for key in least}
+    assert len(values) > 200
     assert_none({key: three for key, three in values.items() if not is_right(key[0], *three)})
 
 
@@ -197,15 +197,3 @@ def test_an_unknown_collector_is_refused(server, theirs):
         assert answer.status_code == 400
         assert "missing collector: nope" in answer.text
     assert "cpufreq, diskstats" in requests.get(f"{server.url}/metrics?collect[]=nope", timeout=20).json()["error"]
-
-
-def test_a_scrape_costs_less_than_theirs(theirs):
-    """With a release build at most a fifth."""
-
-    with running("--interval", INTERVAL) as server:
-        url, process = theirs
-        ours, others = compare(
-            server.pid, lambda: scrape(server.url), lambda: cpu_seconds(process.pid), lambda: scrape(url)
-        )
-    print(f"a scrape: psmonitor {ours * 1e6:.0f} us, node_exporter {others * 1e6:.0f} us")
-    assert ours <= others / FRACTION

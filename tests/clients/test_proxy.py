@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 
 import pytest
 import requests
-from conftest import ROOT, WELCOME, running
+from conftest import ROOT, WELCOME, free_port, running, until
 from websockets.sync.client import connect
 
 PAGE = (ROOT / "docs" / "proxy.md").read_text(encoding="utf-8")
@@ -81,27 +81,23 @@ def apache(folder, port, path):
 
 @contextlib.contextmanager
 def proxy(make, folder, path):
-    """A proxy at a free port, which another program may take before it: the port."""
-    for _ in range(5):
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port = listener.getsockname()[1]
-        program, *arguments = make(folder, port, path)
-        found = shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin")
-        assert found, f"{program} is missing; tests/run python installs it"
-        home = os.environ | {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
-        with (folder / "proxy.log").open("w") as log:
-            process = subprocess.Popen([found, *arguments], stderr=log, stdout=log, env=home)
-        deadline = time.monotonic() + 30
-        while process.poll() is None and time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
-                break
-            time.sleep(0.05)
-        if process.poll() is None:
-            break
-    else:
-        pytest.fail(f"{program} does not start: " + (folder / "proxy.log").read_text())
+    """A proxy at a free port: the port."""
+    port = free_port()
+    program, *arguments = make(folder, port, path)
+    found = shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin")
+    assert found, f"{program} is missing; tests/run python installs it"
+    home = os.environ | {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
+    with (folder / "proxy.log").open("w") as log:
+        process = subprocess.Popen([found, *arguments], stderr=log, stdout=log, env=home)
+
+    def is_up():
+        assert process.poll() is None, f"{program} does not start: " + (folder / "proxy.log").read_text()
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+            return True
+        return False
+
     try:
+        until(is_up)
         yield port
     finally:
         process.terminate()

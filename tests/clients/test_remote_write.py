@@ -4,26 +4,19 @@ are killed meanwhile."""
 import contextlib
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 
 import pytest
 import requests
-from conftest import running, until
+from conftest import free_port, running, until
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 SECONDS = 60
 INTERVAL = 1
 # Constant while a test runs, and one that counts the samples.
 COMPARED = ["node_memory_MemTotal_bytes", "node_boot_time_seconds", "node_uname_info", "psmonitor_build_info"]
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 class Engine:

@@ -176,7 +176,9 @@ def test_processes(quick, ballast):
     assert len(ours) == min(10, len(least))
     # Others may have grown larger since.
     for pid in ours.keys() & {process.pid for process in ballast}:
-        assert tuple(ours[pid]["memory_info"]) == least[pid][2] == most[pid][2]
+        for value, low, high in zip(ours[pid]["memory_info"], least[pid][2], most[pid][2], strict=True):
+            # The kernel may take pages away where memory is short; else the three are one.
+            assert low <= value <= high, (ours[pid], least[pid], most[pid])
     wrong = {}
     for pid, row in ((pid, row) for pid, row in ours.items() if pid in least):
         if (row["name"], row["username"]) not in {reading[pid][:2] for reading in readings}:

@@ -28,9 +28,11 @@
 //! | `names`    | what processes call themselves and were started with: no secret, no flood, nobody held up             |
 //! | `once`     | each source is read once a tick, whoever asks; one that hangs costs its own numbers                   |
 //! | `proxy`    | behind a proxy: the real client, the outer address, the path below which we stand                    |
+//! | `remote_write` | what is excluded is not sent, nothing twice after a restart, what ended meanwhile is marked         |
 //! | `service`  | what systemd is told, sockets that it passes, UNIX sockets, the log for the journal                  |
 //! | `portable` | both collectors tell the same of this machine at the same moment                                 |
 //! | `push`     | reports that arrive whatever the receiver does, once and in order; nobody is dialled who is not named |
+//! | `small_disk` | a disk that fills up under the receiver and under the spool                                     |
 //! | `socket`   | no tests: WebSockets for the others                                                                 |
 //! | `sockets`  | twenty thousand sockets, and nobody waits for their list                                             |
 //! | `spoilt`   | one bad line of a kernel file costs its own values; what odd kernels and containers write             |
@@ -71,7 +73,9 @@ mod pipeline;
 mod portable;
 mod proxy;
 mod push;
+mod remote_write;
 mod service;
+mod small_disk;
 mod socket;
 mod sockets;
 mod spoilt;

@@ -19,14 +19,16 @@ use crate::systems::{now, report};
 
 /// What the double does with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mood {
+pub enum Mood {
     Answers(&'static str),
+    /// It is well, and takes its time.
+    Slow(Duration),
     Resets,
     Hangs,
     Garbage,
 }
 
-const WELL: Mood = Mood::Answers(
+pub const WELL: Mood = Mood::Answers(
     "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
 );
 
@@ -42,18 +44,18 @@ const MOODS: [Mood; 7] = [
 ];
 
 /// Heads and bodies that were confirmed.
-type Kept = Mutex<Vec<(String, Vec<u8>)>>;
+pub type Kept = Mutex<Vec<(String, Vec<u8>)>>;
 
 /// A server of one route that does as it is told, and keeps the bodies that it confirmed.
-struct Double {
+pub struct Double {
     address: SocketAddr,
     moods: Arc<Mutex<Vec<Mood>>>,
-    kept: Arc<Kept>,
+    pub kept: Arc<Kept>,
     asked: Arc<AtomicUsize>,
 }
 
 impl Double {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let (moods, kept, asked) = (Arc::new(Mutex::new(vec![WELL])), Arc::default(), Arc::new(AtomicUsize::new(0)));
@@ -73,13 +75,18 @@ impl Double {
     }
 
     /// From now on it does these things, one after the other.
-    fn is(&self, moods: &[Mood]) {
+    pub fn is(&self, moods: &[Mood]) {
         *self.moods.lock().expect("moods") = moods.to_vec();
         self.asked.store(0, Ordering::Relaxed);
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("http://{}/", self.address)
+    }
+
+    /// How often it was asked since it was told what to do.
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
     }
 
     /// The moments of the reports that it confirmed.
@@ -125,9 +132,13 @@ fn serve(mut stream: TcpStream, mood: Mood, kept: &Kept) {
         return;
     }
     let Some((head, body)) = read_request(&mut stream) else { return };
+    if let Mood::Slow(time) = mood {
+        std::thread::sleep(time);
+    }
     let _ = match mood {
-        Mood::Answers(text) => {
-            if mood == WELL {
+        Mood::Answers(_) | Mood::Slow(_) => {
+            let Mood::Answers(text) = (if let Mood::Slow(_) = mood { WELL } else { mood }) else { return };
+            if text.starts_with("HTTP/1.1 200") {
                 kept.lock().expect("what was kept").push((head, body));
             }
             stream.write_all(text.as_bytes())
@@ -232,6 +243,28 @@ fn what_is_refused_for_good_is_dropped() {
     double.until("the next one", |double| double.epochs().len() > 1);
     agent.kill();
     assert!(waiting(folder.path()).len() <= 1, "what was refused does not wait");
+}
+
+/// It was configured with `http://`, and its receiver speaks TLS since: a fault that somebody will mend, and no report's.
+#[test]
+fn what_a_receiver_with_tls_refuses_waits_for_the_right_address() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let double = Double::start();
+    let body = r#"{"error":"this server speaks TLS; ask for https:// instead of http://"}"#;
+    let text = format!("HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    double.is(&[Mood::Answers(String::leak(text))]);
+    let agent = Agent::start(&double.url(), folder.path());
+    double.until("three tries", |double| double.asked() >= 3);
+    agent.kill();
+    let kept = waiting(folder.path());
+    assert!(!kept.is_empty(), "it keeps them");
+    let output = run(&["check-url", "--url", &double.url()]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("write https://"), "{said}");
+    double.is(&[WELL]);
+    let _agent = Agent::start(&double.url(), folder.path());
+    double.until("all arrive", |double| double.epochs().len() >= kept.len());
+    assert_eq!(double.epochs()[..kept.len()], kept);
 }
 
 #[test]

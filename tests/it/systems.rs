@@ -151,6 +151,40 @@ fn a_packed_report_is_taken_and_a_packed_flood_is_not() {
     assert_eq!(server.request("POST", "/systems", &[("Content-Encoding", "br")], b"x").status, 400);
 }
 
+/// Whoever promises megabytes and sends none takes the room of nobody.
+#[test]
+fn who_only_promises_a_large_report_holds_nobody_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = receiver(folder.path(), &[]);
+    let slow = || {
+        let mut stream = server.connect();
+        let head =
+            "POST /systems HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: gzip\r\nContent-Length: 4000000\r\n\r\nx";
+        stream.write_all(head.as_bytes()).expect("the head");
+        stream
+    };
+    let all: Vec<_> = (0..20).map(|_| slow()).collect();
+    let answered = || {
+        let mut byte = [0];
+        all.iter()
+            .filter(|stream| {
+                matches!(
+                    rustix::net::recv(
+                        stream,
+                        &mut byte[..],
+                        rustix::net::RecvFlags::PEEK | rustix::net::RecvFlags::DONTWAIT
+                    ),
+                    Ok((1, _))
+                )
+            })
+            .count()
+    };
+    // Until the server has seen them: it answers one that came later.
+    assert_eq!(server.get("/healthz").status, 200);
+    let sent = post(&server, "/systems", &report("a", now()));
+    assert_eq!((sent.status, answered()), (200, 0), "{}", sent.text());
+}
+
 /// Agents that send as fast as they are answered, each with rising moments, until they are told to end. What was confirmed,
 /// by agent.
 struct Agents {

@@ -78,3 +78,43 @@ fn a_disk_that_takes_nothing_keeps_the_order() {
     assert_eq!(bodies(&spool), ["b", "c"]);
     assert_eq!(lengths(&spool), (2, 0, 0));
 }
+
+#[test]
+fn a_note_is_there_with_what_it_came_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spool.redb");
+    let spool = Spool::open(Some(&path), BOUNDS).unwrap();
+    assert_eq!(spool.note(), None);
+    spool.push_noted(&[b"a"], Some(b"one".to_vec()));
+    spool.push(&[b"b"]);
+    spool.lock().failed_at = Some(Instant::now());
+    spool.push_noted(&[b"c"], Some(b"two".to_vec()));
+    assert_eq!(spool.note(), Some(b"two".to_vec()));
+    let copy = folder.path().join("copy.redb");
+    std::fs::copy(&path, &copy).unwrap();
+    let again = Spool::open(Some(&copy), BOUNDS).unwrap();
+    assert_eq!((again.note(), bodies(&again).len()), (Some(b"one".to_vec()), 2), "neither the entry nor its note");
+    spool.lock().failed_at = None;
+    spool.done(&[0]);
+    drop(spool);
+    let again = Spool::open(Some(&path), BOUNDS).unwrap();
+    assert_eq!((again.note(), bodies(&again)), (Some(b"two".to_vec()), vec!["b".to_owned(), "c".to_owned()]));
+}
+
+#[test]
+fn a_damaged_file_is_set_aside_and_stops_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spool.redb");
+    std::fs::write(&path, b"nonsense").unwrap();
+    let spool = Spool::open(Some(&path), BOUNDS).unwrap();
+    assert_eq!(std::fs::read(folder.path().join("spool.redb.damaged")).unwrap(), b"nonsense");
+    spool.push_noted(&[b"a"], Some(b"note".to_vec()));
+    // Damaged while it is open, as a page that somebody overwrote: what it held is lost and counted, and all goes on.
+    spool.lock().database = None;
+    std::fs::write(&path, b"nonsense again").unwrap();
+    spool.push(&[b"b"]);
+    assert_eq!((bodies(&spool), spool.counts().dropped), (vec!["b".to_owned()], 1));
+    drop(spool);
+    let again = Spool::open(Some(&path), BOUNDS).unwrap();
+    assert_eq!((bodies(&again), again.note()), (vec!["b".to_owned()], Some(b"note".to_vec())));
+}

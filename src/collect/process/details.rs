@@ -4,12 +4,11 @@
 //! up whoever reads these two, and must not hold up the table. Secrets are masked right here, so that no command line as it
 //! is leaves this file.
 
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags};
-
 use super::command_line::command_line;
-use super::list::{Lister, ShortPath};
+use super::list::{Lister, open, open_root, read_at_start};
 use super::parse::parse_io;
 use crate::collect::Paths;
 use crate::collect::file::{parse_error, read_error};
@@ -23,7 +22,6 @@ const IO_BYTES: usize = 512;
 const MOST_BYTES: usize = 4 << 20;
 
 /// Reads the details of all processes. Keeps nothing open.
-#[derive(Debug)]
 pub struct Details {
     paths: Paths,
     lister: Lister,
@@ -39,16 +37,15 @@ impl Details {
     /// What may be seen of each process. One that ended meanwhile has no row.
     pub fn read(&mut self, faults: &mut Faults) -> Reading<RawProcessDetails> {
         let root = &self.paths.procfs;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = rustix::fs::open(root, flags, Mode::empty()).map_err(|error| read_error(root, &error.into()))?;
+        let folder = open_root(root).map_err(|error| read_error(root, &error.into()))?;
         let mut pids = Vec::new();
-        let listed = self.lister.numbers(rustix::fd::AsFd::as_fd(&folder), |pid, _| pids.push(pid));
+        let listed = self.lister.numbers(folder.as_fd(), |pid, _| pids.push(pid));
         listed.map_err(|error| read_error(root, &error.into()))?;
         pids.sort_unstable();
         let mut list = Vec::with_capacity(pids.len());
         let mut room = MOST_BYTES;
         for pid in pids {
-            let io_bytes = self.io(&folder, pid, faults);
+            let io_bytes = self.io(folder.as_fd(), pid, faults);
             let arguments = match command_line(&self.paths, pid) {
                 Ok(arguments) => Some(redact::redact(&arguments)),
                 Err(ReadError::Vanished { .. }) if io_bytes.is_none() => continue,
@@ -63,11 +60,9 @@ impl Details {
     }
 
     /// `None` where the kernel shows it to the process's own user and root alone, and where it counts nothing.
-    fn io(&self, folder: &rustix::fd::OwnedFd, pid: u32, faults: &mut Faults) -> Option<[u64; 2]> {
-        let path = ShortPath::of(pid, "io");
-        let file = rustix::fs::openat(folder, path.as_c_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    fn io(&self, folder: BorrowedFd<'_>, pid: u32, faults: &mut Faults) -> Option<[u64; 2]> {
         let mut buffer = [0; IO_BYTES];
-        let length = rustix::io::retry_on_intr(|| rustix::io::pread(&file, &mut buffer, 0)).ok()?;
+        let length = read_at_start(open(folder, pid, "io").ok()?.as_fd(), &mut buffer).ok()?;
         match parse_io(&buffer[..length]) {
             Ok(bytes) => Some(bytes),
             Err(reason) => {

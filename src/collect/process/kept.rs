@@ -6,10 +6,9 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::list::ShortPath;
+use super::list::{open, read_at_start};
 use crate::collect::limit::descriptor_limit;
 
 /// Descriptors that are never used for this: clients, listeners, other readers.
@@ -87,15 +86,6 @@ impl Keeper {
         }
         Ok(length)
     }
-}
-
-fn open(folder: BorrowedFd<'_>, pid: u32, file: &str) -> Result<OwnedFd, Errno> {
-    let path = ShortPath::of(pid, file);
-    rustix::fs::openat(folder, path.as_c_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-}
-
-fn read_at_start(file: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize, Errno> {
-    rustix::io::retry_on_intr(|| rustix::io::pread(file, &mut *buffer, 0))
 }
 
 /// Most descriptors that the process reader keeps, by the limit that holds now.

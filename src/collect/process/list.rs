@@ -4,9 +4,10 @@
 
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
 
-use rustix::fs::{RawDir, SeekFrom};
+use rustix::fs::{CWD, Mode, OFlags, RawDir, SeekFrom, openat};
 use rustix::io::Errno;
 
 pub(in crate::collect) use super::parse::decimal;
@@ -17,12 +18,6 @@ const BUFFER_BYTES: usize = 32 << 10;
 /// Lists folders, one after the other, through one buffer.
 pub(in crate::collect) struct Lister {
     buffer: Box<[MaybeUninit<u8>]>,
-}
-
-impl std::fmt::Debug for Lister {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lister").finish_non_exhaustive()
-    }
 }
 
 impl Lister {
@@ -49,6 +44,21 @@ impl Lister {
     }
 }
 
+/// Opens `/proc`, or what stands for it, to be listed.
+pub(in crate::collect) fn open_root(path: &Path) -> Result<OwnedFd, Errno> {
+    openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// Opens `PID/FILE` below it, a file or a folder.
+pub(in crate::collect) fn open(root: BorrowedFd<'_>, pid: u32, file: &str) -> Result<OwnedFd, Errno> {
+    openat(root, ShortPath::of(pid, file).as_c_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// Reads a file from its start, as far as `buffer` has room.
+pub(in crate::collect) fn read_at_start(file: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize, Errno> {
+    rustix::io::retry_on_intr(|| rustix::io::pread(file, &mut *buffer, 0))
+}
+
 /// A path below `/proc` such as `1234/statm`, made on the stack.
 #[derive(Debug)]
 pub(in crate::collect) struct ShortPath {
@@ -58,20 +68,11 @@ pub(in crate::collect) struct ShortPath {
 impl ShortPath {
     /// `PID/FILE`. Too long a `file` for 32 bytes is cut off, and then names nothing.
     pub(in crate::collect) fn of(pid: u32, file: &str) -> Self {
-        Self::written(format_args!("{pid}/{file}"))
-    }
-
-    /// A number alone: a descriptor below `/proc/PID/fd`.
-    pub(in crate::collect) fn number(number: u32) -> Self {
-        Self::written(format_args!("{number}"))
-    }
-
-    fn written(path: std::fmt::Arguments<'_>) -> Self {
         use std::io::Write;
         let mut bytes = [0; 32];
         let mut room = &mut bytes[..31];
         // A full buffer is the only failure there is; the last byte stays NUL all the same.
-        drop(room.write_fmt(path));
+        drop(write!(room, "{pid}/{file}"));
         Self { bytes }
     }
 
@@ -106,7 +107,6 @@ mod tests {
     #[test]
     fn a_short_path_is_pid_and_file() {
         assert_eq!(ShortPath::of(u32::MAX, "cmdline").as_c_str(), c"4294967295/cmdline");
-        assert_eq!(ShortPath::number(1_048_576).as_c_str(), c"1048576");
         assert_eq!(ShortPath::of(1, &"x".repeat(99)).as_c_str().to_bytes().len(), 31);
     }
 }

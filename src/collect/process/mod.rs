@@ -18,7 +18,7 @@ mod visible;
 use std::cmp::Reverse;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags, PROC_SUPER_MAGIC};
+use rustix::fs::PROC_SUPER_MAGIC;
 use rustix::io::Errno;
 
 pub use command_line::{command_line, name};
@@ -28,8 +28,7 @@ pub use kept::descriptor_budget;
 use super::file::{parse_error, read_error};
 use super::user::Users;
 use super::{Paths, naming};
-use crate::model::process::TOP;
-use crate::model::process::{RawProcess, RawProcessStat, RawProcesses};
+use crate::model::process::{RawProcess, RawProcessStat, RawProcesses, TOP};
 use crate::model::{ReadError, Reading};
 use arrivals::Arrivals;
 use kept::Keeper;
@@ -53,7 +52,6 @@ const VISIBILITY_AGE: u32 = 64;
 
 /// Reads the process table. What it keeps between passes is bounded by the number of processes and by its budget of
 /// descriptors.
-#[derive(Debug)]
 pub struct Reader {
     paths: Paths,
     users: Users,
@@ -209,8 +207,7 @@ impl Reader {
 
     fn open_folder(&mut self) -> Result<(), Errno> {
         if self.folder.is_none() {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let fd = rustix::fs::open(&self.paths.procfs, flags, Mode::empty())?;
+            let fd = list::open_root(&self.paths.procfs)?;
             let is_procfs = rustix::fs::fstatfs(&fd)?.f_type == PROC_SUPER_MAGIC;
             let is_own = is_procfs && arrivals::is_own(fd.as_fd());
             self.folder = Some(Folder { fd, is_procfs, is_own });
@@ -325,7 +322,10 @@ impl Reader {
     fn look_at_user(&mut self, index: usize) -> Result<(), Gone> {
         let mut buffer = [0; STATUS_BYTES];
         let (uid, gids) = match self.bytes(index, Source::Status, &mut buffer) {
-            Ok(length) => (parse::parse_real_uid(&buffer[..length]).ok(), parse::parse_gids(&buffer[..length])),
+            Ok(length) => {
+                let real = parse::parse_uids(&buffer[..length]).ok().map(|uids| uids[0]);
+                (real, parse::parse_gids(&buffer[..length]))
+            }
             Err(error) => {
                 self.unless_gone(index, error)?;
                 (None, None)

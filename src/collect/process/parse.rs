@@ -77,11 +77,6 @@ pub(super) fn parse_statm(text: &[u8]) -> Result<[u64; 7], Complaint> {
     Ok(pages)
 }
 
-/// The real user, first number of the `Uid:` line of `/proc/PID/status`.
-pub(super) fn parse_real_uid(text: &[u8]) -> Result<u32, Complaint> {
-    Words(status_line(text, b"Uid:").ok_or("no line Uid")?).id()
-}
-
 /// The real, effective, saved and file system user of the `Uid:` line of `/proc/PID/status`.
 pub(in crate::collect) fn parse_uids(text: &[u8]) -> Result<[u32; 4], Complaint> {
     let mut words = Words(status_line(text, b"Uid:").ok_or("no line Uid")?);
@@ -242,10 +237,10 @@ mod tests {
     }
 
     #[test]
-    fn the_real_user_is_the_first_number() {
-        assert_eq!(parse_real_uid(b"Name:\tUid:\\nUid:\t7\nUmask:\t0022\nUid:\t1000\t0\t0\t0\nGid:\t5\n"), Ok(1000));
+    fn the_users_are_four_numbers() {
+        let forged = b"Name:\tUid:\\nUid:\t7\nUmask:\t0022\nUid:\t1000\t0\t0\t0\nGid:\t5\n";
+        assert_eq!(parse_uids(forged), Ok([1000, 0, 0, 0]));
         for text in [&b""[..], b"Name:\tx\n", b"Uid:\n", b"Uid:\tx\n", b"Uid:\t4294967296\n"] {
-            assert!(parse_real_uid(text).is_err(), "{text:?}");
             assert!(parse_uids(text).is_err(), "{text:?}");
         }
         assert_eq!(parse_uids(b"Name:\tx\nUid:\t0\t33\t5\t34\nGid:\t5\n"), Ok([0, 33, 5, 34]));

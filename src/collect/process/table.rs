@@ -110,7 +110,6 @@ impl Entry {
 #[derive(Debug, Default)]
 pub(super) struct Table {
     pub(super) entries: Vec<Entry>,
-    spare: Vec<Entry>,
 }
 
 impl Table {
@@ -122,14 +121,13 @@ impl Table {
         if same {
             return;
         }
-        let mut old = self.entries.drain(..).peekable();
+        let mut old = std::mem::take(&mut self.entries).into_iter().peekable();
+        self.entries.reserve(pids.len());
         for pid in pids {
             while old.next_if(|entry| entry.pid < *pid).is_some() {}
             let entry = old.next_if(|entry| entry.pid == *pid);
-            self.spare.push(entry.unwrap_or_else(|| Entry::new(*pid, pass, young)));
+            self.entries.push(entry.unwrap_or_else(|| Entry::new(*pid, pass, young)));
         }
-        drop(old);
-        std::mem::swap(&mut self.entries, &mut self.spare);
     }
 
     /// Drops what was found to be gone.

@@ -6,14 +6,15 @@ use std::path::Path;
 
 use rustix::thread::CapabilitySet;
 
-use crate::collect::file::read_text;
+use crate::collect::file::KeptFile;
+use crate::collect::mountinfo::{Mount, parse_mountinfo};
+use crate::model::Faults;
 
 /// Whether the mount at `procfs` hides others' processes from us. A folder that is no mount of its own hides nothing.
 pub(super) fn hides_others(procfs: &Path) -> bool {
-    let Ok(mounts) = read_text(Path::new("/proc/self/mountinfo")) else {
-        return false;
-    };
-    hiding(&mounts, procfs).is_some_and(|hiding| !may_see_through(hiding))
+    let mut table = KeptFile::new("/proc/self/mountinfo".into());
+    let mounts = table.read_with(|path, text| parse_mountinfo(path, text, &mut Faults::default()));
+    mounts.is_ok_and(|mounts| hiding(&mounts, procfs).is_some_and(|hiding| !may_see_through(hiding)))
 }
 
 /// What the mount options say.
@@ -25,16 +26,9 @@ struct Hiding {
     strict: bool,
 }
 
-/// The last mount of type `proc` at `procfs` decides, as it lies on top. A line:
-/// `22 27 0:21 / /proc rw,relatime shared:5 - proc proc rw,hidepid=invisible,gid=4`.
-fn hiding(mounts: &str, procfs: &Path) -> Option<Hiding> {
-    let place = escaped(&procfs.to_string_lossy());
-    let options = mounts.lines().rev().find_map(|line| {
-        let (mount, source) = line.split_once(" - ")?;
-        let point = mount.split(' ').nth(4)?;
-        let mut source = source.split(' ');
-        (point == place && source.next() == Some("proc")).then(|| source.nth(1).unwrap_or_default())
-    })?;
+/// The last mount of type `proc` at `procfs` decides, as it lies on top. Its options: `rw,hidepid=invisible,gid=4`.
+fn hiding(mounts: &[Mount], procfs: &Path) -> Option<Hiding> {
+    let options = &mounts.iter().rfind(|mount| mount.mount_point == procfs && mount.kind == "proc")?.options;
     let value = |key: &str| options.split(',').find_map(|option| option.strip_prefix(key)?.strip_prefix('='));
     let group = value("gid").and_then(|group| group.parse().ok()).unwrap_or(0);
     match value("hidepid")? {
@@ -42,11 +36,6 @@ fn hiding(mounts: &str, procfs: &Path) -> Option<Hiding> {
         "4" | "ptraceable" => Some(Hiding { group, strict: true }),
         _ => Some(Hiding { group, strict: false }),
     }
-}
-
-/// As the mount table writes a path: blanks and backslashes in octal.
-fn escaped(path: &str) -> String {
-    path.replace('\\', "\\134").replace(' ', "\\040").replace('\t', "\\011").replace('\n', "\\012")
 }
 
 fn may_see_through(hiding: Hiding) -> bool {
@@ -65,24 +54,28 @@ mod tests {
 
     const PLAIN: &str = "22 27 0:21 / /proc rw,relatime - proc proc rw\n";
 
-    #[test]
-    fn the_option_is_read_from_the_mount_on_top() {
-        let table = |options: &str| format!("{PLAIN}30 27 0:22 / /proc rw shared:5 - proc proc rw{options}\n");
-        let at = Path::new("/proc");
-        assert_eq!(hiding(PLAIN, at), None);
-        assert_eq!(hiding(&table(",hidepid=2"), at), Some(Hiding { group: 0, strict: false }));
-        assert_eq!(hiding(&table(",gid=4,hidepid=invisible"), at), Some(Hiding { group: 4, strict: false }));
-        assert_eq!(hiding(&table(",hidepid=ptraceable"), at), Some(Hiding { group: 0, strict: true }));
-        assert_eq!(hiding(&table(",hidepid=off"), at), None);
-        assert_eq!(hiding(&table(",hidepid=2"), Path::new("/host/proc")), None);
+    fn of(table: &str, procfs: &str) -> Option<Hiding> {
+        let mounts = parse_mountinfo(Path::new("mountinfo"), table.as_bytes(), &mut Faults::default());
+        hiding(&mounts.unwrap(), Path::new(procfs))
     }
 
     #[test]
-    fn odd_tables_hide_nothing_and_odd_paths_are_found() {
-        assert_eq!(hiding("", Path::new("/proc")), None);
-        assert_eq!(hiding("garbage - proc\n\u{fffd}", Path::new("/proc")), None);
+    fn the_option_is_read_from_the_mount_on_top() {
+        let table = |options: &str| format!("{PLAIN}30 27 0:22 / /proc rw shared:5 - proc proc rw{options}\n");
+        let at = "/proc";
+        assert_eq!(of(PLAIN, at), None);
+        assert_eq!(of(&table(",hidepid=2"), at), Some(Hiding { group: 0, strict: false }));
+        assert_eq!(of(&table(",gid=4,hidepid=invisible"), at), Some(Hiding { group: 4, strict: false }));
+        assert_eq!(of(&table(",hidepid=ptraceable"), at), Some(Hiding { group: 0, strict: true }));
+        assert_eq!(of(&table(",hidepid=off"), at), None);
+        assert_eq!(of(&table(",hidepid=2"), "/host/proc"), None);
+    }
+
+    #[test]
+    fn odd_rows_hide_nothing_and_odd_paths_are_found() {
+        assert_eq!(of(&format!("garbage - proc\n{PLAIN}"), "/proc"), None);
         let spaced = "30 27 0:22 / /my\\040proc rw - proc proc rw,hidepid=1\n";
-        assert_eq!(hiding(spaced, Path::new("/my proc")), Some(Hiding { group: 0, strict: false }));
+        assert_eq!(of(spaced, "/my proc"), Some(Hiding { group: 0, strict: false }));
         assert!(!hides_others(Path::new("/nowhere")));
     }
 }

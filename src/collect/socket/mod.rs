@@ -1,8 +1,8 @@
 //! Sockets: `/proc/net/{tcp,tcp6,udp,udp6,unix}` and their holders from `/proc/PID/fd`.
 //!
-//! Read when somebody watches sockets. A reader of our own: sysinfo has no sockets. The tables
-//! are those of our own network name space, below another root of its first process's. Descriptors of other users' processes may be read by root only; their sockets
-//! then have no holders.
+//! Read when somebody watches sockets. A reader of our own: sysinfo has no sockets. The tables are those of our own network
+//! name space, below another root those of its first process. Descriptors of other users' processes may be read by root only;
+//! their sockets then have no holders.
 
 mod diag;
 mod holders;
@@ -12,11 +12,11 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::Paths;
 use super::file::{optional, read_error, read_text};
+use super::process::list::open_root;
 use crate::model::socket::{HolderUsers, RawSocket, RawSocketTables, RawSockets, SocketKind};
 use crate::model::{Faults, ReadError, Reading};
 use holders::Holders;
@@ -28,7 +28,6 @@ const TCP: [(&str, SocketKind); 2] = [("tcp", SocketKind::Tcp4), ("tcp6", Socket
 const UDP: [(&str, SocketKind); 2] = [("udp", SocketKind::Udp4), ("udp6", SocketKind::Udp6)];
 
 /// Reads all sockets. Keeps nothing open between passes, but remembers who holds what.
-#[derive(Debug)]
 pub struct Reader {
     paths: Paths,
     /// Whether TCP sockets come over netlink: on the live machine, until it fails.
@@ -126,8 +125,7 @@ impl Reader {
 
     fn find_holders(&mut self, list: &mut [RawSocket]) -> Reading<HolderUsers> {
         let path = &self.paths.procfs;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        rustix::fs::open(path, flags, Mode::empty())
+        open_root(path)
             .and_then(|root| self.holders.find(root.as_fd(), list))
             .map_err(|error| read_error(path, &error.into()))
     }

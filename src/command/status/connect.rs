@@ -82,7 +82,7 @@ struct Timed {
     deadline: Instant,
 }
 
-/// What a wait that was too long is called, on whatever socket.
+/// One text for a wait that was too long; TCP and UNIX sockets name it differently.
 fn told(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {

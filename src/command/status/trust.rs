@@ -1,7 +1,7 @@
 //! Which certificates of a server are believed: one that is known itself, or one that is signed by an authority that is.
 //!
-//! Called by [`super`]. A certificate that signed itself, as `openssl req -x509` makes it, is no end of a chain for rustls;
-//! whoever names the very file means it all the same.
+//! Called by [`super`]. rustls takes no certificate that signed itself, as `openssl req -x509` makes it, for a server's; one
+//! that is in the file that was named is believed all the same.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::error::StartupError;
 pub fn client(file: Option<(&str, &Path)>) -> Result<Arc<ClientConfig>, StartupError> {
     let known = match file {
         Some((flag, path)) => read(flag, path)?,
-        // What of it cannot be read is missing; who is signed by nobody else will be refused by name.
+        // Authorities that cannot be read are left out; a server that one of them has signed is then refused, and that is told.
         None => rustls_native_certs::load_native_certs().certs,
     };
     let provider = Arc::new(ring::default_provider());

@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::span;
-use crate::dialect::memory::{SwapUse, cached};
+use crate::dialect::memory::SwapUse;
 use crate::dialect::number::percent_one_decimal;
 use crate::model::Snapshot;
 use crate::model::average::Extremes;
@@ -45,7 +45,7 @@ pub fn mem(snapshot: &Snapshot) -> Mem {
         active: memory.active_bytes,
         inactive: memory.inactive_bytes,
         buffers: memory.buffers_bytes,
-        cached: cached(&memory),
+        cached: memory.cached_with_slab_bytes(),
         shared: memory.shared_bytes,
         percent_min: ever(|ever| ever.min),
         percent_max: ever(|ever| ever.max),
@@ -62,5 +62,5 @@ pub struct MemSwap {
 
 /// `memswap`, in bytes.
 pub fn memswap(snapshot: &Snapshot) -> MemSwap {
-    MemSwap { swap: SwapUse::of(snapshot.swap.as_ref()), time_since_update: span::<RawVmstat>(snapshot) }
+    MemSwap { swap: SwapUse::of(snapshot.swap), time_since_update: span::<RawVmstat>(snapshot) }
 }

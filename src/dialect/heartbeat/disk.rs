@@ -1,6 +1,6 @@
 //! Heartbeat's `/api/disk` and `/api/diskio`.
 //!
-//! Called by the server. Which file systems were asked, and which answered, the snapshot tells.
+//! Encoded by the rows of [`super`]. Which file systems were asked, and which answered, the snapshot tells.
 
 use serde::Serialize;
 
@@ -103,18 +103,7 @@ mod tests {
     use crate::model::storage::Filesystem;
 
     fn mount(device: &str, mount_point: &str, device_backed: bool) -> Filesystem {
-        Filesystem {
-            device: device.into(),
-            mount_point: mount_point.into(),
-            kind: "ext4".into(),
-            options: "rw".into(),
-            also_at: Vec::new(),
-            major: Some(8),
-            minor: Some(1),
-            device_backed,
-            stuck: false,
-            usage: None,
-        }
+        Filesystem { device: device.into(), mount_point: mount_point.into(), device_backed, ..Filesystem::default() }
     }
 
     #[test]

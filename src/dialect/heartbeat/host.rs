@@ -1,7 +1,7 @@
 //! Heartbeat's `/api/platform`, `/api/cpumodel` and `/api/uptime`.
 //!
-//! Called by the server. Host facts come from the snapshot; the families of distributions stand here, because only this
-//! dialect sorts them.
+//! Encoded by the rows of [`super`]. Host facts come from the snapshot; the families of distributions stand here, because only
+//! this dialect sorts them.
 
 use serde::Serialize;
 

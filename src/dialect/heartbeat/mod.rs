@@ -21,33 +21,30 @@ use host::{cpumodel, platform, uptime};
 use network::network;
 
 /// `GET /api/cpu`.
-pub static CPU: Answer = row("/api/cpu", Subjects::VITALS, |snapshot| json_text(&cpu(snapshot)));
+pub static CPU: Answer = Answer::new("/api/cpu", Subjects::VITALS, |snapshot| json_text(&cpu(snapshot)));
 
 /// `GET /api/memory`.
-pub static MEMORY: Answer = row("/api/memory", Subjects::VITALS, |snapshot| json_text(&memory(snapshot)));
+pub static MEMORY: Answer = Answer::new("/api/memory", Subjects::VITALS, |snapshot| json_text(&memory(snapshot)));
 
 /// `GET /api/disk`.
-pub static DISK: Answer = row("/api/disk", Subjects::FILESYSTEMS, |snapshot| json_text(&disk(snapshot)));
+pub static DISK: Answer = Answer::new("/api/disk", Subjects::FILESYSTEMS, |snapshot| json_text(&disk(snapshot)));
 
 /// `GET /api/diskio`.
-pub static DISKIO: Answer = row("/api/diskio", Subjects::VITALS, |snapshot| json_text(&diskio(snapshot)));
+pub static DISKIO: Answer = Answer::new("/api/diskio", Subjects::VITALS, |snapshot| json_text(&diskio(snapshot)));
 
 /// `GET /api/network`.
 pub static NETWORK: Answer =
-    row("/api/network", Subjects::SOCKETS.with(Subjects::ADDRESSES), |snapshot| json_text(&network(snapshot)));
+    Answer::new("/api/network", Subjects::SOCKETS.with(Subjects::ADDRESSES), |snapshot| json_text(&network(snapshot)));
 
 /// `GET /api/uptime`.
-pub static UPTIME: Answer = row("/api/uptime", Subjects::VITALS, |snapshot| json_text(&uptime(snapshot)));
+pub static UPTIME: Answer = Answer::new("/api/uptime", Subjects::VITALS, |snapshot| json_text(&uptime(snapshot)));
 
 /// `GET /api/platform`: it counts the processes.
-pub static PLATFORM: Answer = row("/api/platform", Subjects::TOP_PROCESSES, |snapshot| json_text(&platform(snapshot)));
+pub static PLATFORM: Answer =
+    Answer::new("/api/platform", Subjects::TOP_PROCESSES, |snapshot| json_text(&platform(snapshot)));
 
 /// `GET /api/cpumodel`.
-pub static CPUMODEL: Answer = row("/api/cpumodel", Subjects::VITALS, |snapshot| json_text(&cpumodel(snapshot)));
-
-const fn row(name: &'static str, needs: Subjects, encode: fn(&Snapshot) -> String) -> Answer {
-    Answer { name, needs, encode }
-}
+pub static CPUMODEL: Answer = Answer::new("/api/cpumodel", Subjects::VITALS, |snapshot| json_text(&cpumodel(snapshot)));
 
 #[derive(Serialize)]
 struct Usage<T> {
@@ -90,22 +87,22 @@ struct MemoryUsage {
 
 /// `/api/memory`: bytes now, and used bytes over the last minutes. Bytes stay whole numbers, as clients parse them.
 fn memory(snapshot: &Snapshot) -> impl Serialize + use<> {
-    let now = snapshot.memory;
+    let now = snapshot.memory.unwrap_or_default();
     let averages = snapshot.averages.memory;
     let bytes = |mean: f64| whole(mean.round());
     MemoryAnswer {
         memory_usage: MemoryUsage {
-            total: now.and_then(|memory| memory.total_bytes),
-            available: now.and_then(|memory| memory.available_bytes),
-            used: now.and_then(|memory| memory.used_bytes),
-            used_percent: now.and_then(|memory| memory.used_ratio).map(percent),
-            free: now.and_then(|memory| memory.free_bytes),
-            active: now.and_then(|memory| memory.active_bytes),
-            inactive: now.and_then(|memory| memory.inactive_bytes),
+            total: now.total_bytes,
+            available: now.available_bytes,
+            used: now.used_bytes,
+            used_percent: now.used_ratio.map(percent),
+            free: now.free_bytes,
+            active: now.active_bytes,
+            inactive: now.inactive_bytes,
             wired: cfg!(target_os = "linux").then_some(0),
         },
         averages: Usage {
-            current_usage: now.and_then(|memory| memory.used_bytes),
+            current_usage: now.used_bytes,
             avg_5min: averages.five.and_then(bytes),
             avg_10min: averages.ten.and_then(bytes),
             avg_15min: averages.fifteen.and_then(bytes),

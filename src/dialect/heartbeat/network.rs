@@ -1,15 +1,14 @@
 //! Heartbeat's `/api/network`: counters, interfaces and connections.
 //!
-//! Called by the server. Rows are made while they are written: a busy machine has tens of thousands of sockets.
+//! Encoded by a row of [`super`]. Rows are made while they are written: a busy machine has tens of thousands of sockets.
 
-use std::fmt::{Display, Formatter};
 use std::net::IpAddr;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::dialect::rows::Rows;
 use crate::model::Snapshot;
-use crate::model::network::{Address, Interface};
+use crate::model::network::Interface;
 use crate::model::socket::{HolderUsers, RawSocket, SocketEnd, SocketKind};
 
 #[derive(Serialize)]
@@ -72,7 +71,7 @@ struct InterfaceRow<'a> {
     mtu: Option<u32>,
     name: &'a str,
     hardwareaddr: Option<&'a str>,
-    flags: Option<Flags>,
+    flags: Option<Vec<&'static str>>,
     addrs: Option<Vec<AddressRow>>,
 }
 
@@ -84,10 +83,10 @@ fn interface(interface: &Interface) -> InterfaceRow<'_> {
         mtu: link.and_then(|link| link.mtu_bytes),
         name: &interface.name,
         hardwareaddr: link.map(|link| link.mac.as_deref().unwrap_or_default()),
-        flags: link.and_then(|link| link.flags).map(Flags),
+        flags: link.and_then(|link| link.flags).map(flag_words),
         addrs: link
             .and_then(|link| link.addresses.as_ref())
-            .map(|list| list.iter().map(|a| AddressRow { addr: WithPrefix(*a) }).collect()),
+            .map(|list| list.iter().map(|a| AddressRow { addr: format!("{}/{}", a.ip, a.prefix_length) }).collect()),
     }
 }
 
@@ -95,32 +94,14 @@ fn interface(interface: &Interface) -> InterfaceRow<'_> {
 const FLAG_WORDS: [(u32, &str); 5] =
     [(0x1, "up"), (0x2, "broadcast"), (0x8, "loopback"), (0x10, "pointtopoint"), (0x1000, "multicast")];
 
-struct Flags(u32);
-
-impl Serialize for Flags {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(FLAG_WORDS.iter().filter(|(bit, _)| self.0 & bit != 0).map(|(_, word)| word))
-    }
+fn flag_words(flags: u32) -> Vec<&'static str> {
+    FLAG_WORDS.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, word)| *word).collect()
 }
 
 #[derive(Serialize)]
 struct AddressRow {
-    addr: WithPrefix,
-}
-
-/// `10.0.0.2/24`.
-struct WithPrefix(Address);
-
-impl Display for WithPrefix {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}/{}", self.0.ip, self.0.prefix_length)
-    }
-}
-
-impl Serialize for WithPrefix {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
+    /// `10.0.0.2/24`.
+    addr: String,
 }
 
 #[derive(Serialize)]
@@ -132,7 +113,8 @@ struct Connection<'a> {
     localaddr: End<'a>,
     remoteaddr: End<'a>,
     status: Option<&'static str>,
-    uids: Uids,
+    /// The holder's real, effective, saved and file system user; empty when they are not known.
+    uids: &'a [u32],
     pid: u32,
 }
 
@@ -147,18 +129,6 @@ struct End<'a> {
 enum Host<'a> {
     Ip(IpAddr),
     Path(&'a str),
-}
-
-/// The holder's real, effective, saved and file system user; empty when they are not known.
-struct Uids(Option<[u32; 4]>);
-
-impl Serialize for Uids {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Some(uids) => uids.serialize(serializer),
-            None => [0_u32; 0].serialize(serializer),
-        }
-    }
 }
 
 /// The sockets that are told, each with how many rows at most: all of TCP and UDP, and of UNIX sockets the first of each
@@ -180,7 +150,7 @@ fn connections<'a>(socket: &'a RawSocket, users: &'a HolderUsers) -> impl Iterat
     let unseen: &[Option<(u32, u32)>] = if socket.holders.is_empty() { &[None] } else { &[] };
     socket.holders.iter().copied().map(Some).chain(unseen.iter().copied()).map(move |holder| {
         let (pid, fd) = holder.unwrap_or_default();
-        let uids = holder.and_then(|(pid, _)| users.get(&pid).copied());
+        let uids = holder.and_then(|(pid, _)| users.get(&pid)).map_or(&[][..], |uids| uids);
         let (family, kind) = numbers(socket.kind);
         Connection {
             fd,
@@ -189,7 +159,7 @@ fn connections<'a>(socket: &'a RawSocket, users: &'a HolderUsers) -> impl Iterat
             localaddr: end(&socket.local),
             remoteaddr: end(&socket.remote),
             status: status(socket),
-            uids: Uids(uids),
+            uids,
             pid,
         }
     })

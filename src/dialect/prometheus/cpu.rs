@@ -1,6 +1,6 @@
 //! Collectors `cpu`, `cpufreq`, `schedstat` and `stat`.
 
-use super::writer::{Kind, Writer};
+use super::writer::{Kind, Value, Writer};
 use crate::model::Snapshot;
 use crate::model::cpu::{Core, FrequencyLimits, Modes, RawClocks, SchedstatRow, Throttles};
 
@@ -81,22 +81,23 @@ pub fn cpufreq(writer: &mut Writer, snapshot: &Snapshot) {
 /// Work of the scheduler.
 pub fn schedstat(writer: &mut Writer, snapshot: &Snapshot) {
     let Some(rows) = snapshot.raw::<Vec<SchedstatRow>>() else { return };
-    let seconds = |nanoseconds: u64| nanoseconds as f64 / 1e9;
-    let help = "Seconds that tasks ran on the CPU.";
-    let mut family = writer.family("node_schedstat_running_seconds_total", Kind::Counter, help);
-    for row in rows {
-        family.sample(&[("cpu", &row.cpu.to_string())], seconds(row.running_nanoseconds));
+    type Pick = fn(&SchedstatRow) -> Value;
+    let families: [(&str, &str, Pick); 3] = [
+        ("running_seconds", "Seconds that tasks ran on the CPU.", |row| seconds(row.running_nanoseconds)),
+        ("timeslices", "Time slices that the CPU ran.", |row| row.timeslices.into()),
+        ("waiting_seconds", "Seconds that tasks waited for the CPU.", |row| seconds(row.waiting_nanoseconds)),
+    ];
+    for (name, help, pick) in families {
+        let name = format!("node_schedstat_{name}_total");
+        let mut family = writer.family(&name, Kind::Counter, help);
+        for row in rows {
+            family.sample(&[("cpu", &row.cpu.to_string())], pick(row));
+        }
     }
-    let help = "Time slices that the CPU ran.";
-    let mut family = writer.family("node_schedstat_timeslices_total", Kind::Counter, help);
-    for row in rows {
-        family.sample(&[("cpu", &row.cpu.to_string())], row.timeslices);
-    }
-    let help = "Seconds that tasks waited for the CPU.";
-    let mut family = writer.family("node_schedstat_waiting_seconds_total", Kind::Counter, help);
-    for row in rows {
-        family.sample(&[("cpu", &row.cpu.to_string())], seconds(row.waiting_nanoseconds));
-    }
+}
+
+fn seconds(nanoseconds: u64) -> Value {
+    (nanoseconds as f64 / 1e9).into()
 }
 
 /// The rest of `/proc/stat`.

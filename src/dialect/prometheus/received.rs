@@ -9,33 +9,40 @@ pub const COLLECTOR: &str = "systems";
 
 /// All families. The vitals of a system that is late are of a moment that is over, so they are not told.
 pub fn received(writer: &mut Writer, systems: &[ReceivedSystem]) {
-    of(writer, systems, "last_seen_seconds", "When the last report came, seconds since 1970.", |system| {
-        system.last_seen_unix_seconds
-    });
-    of(writer, systems, "interval_seconds", "How often it says that it reports.", |system| system.interval_seconds);
-    of(writer, systems, "late", "Whether it has missed three reports.", |system| {
-        Some(f64::from(u8::from(system.is_late)))
-    });
-    let help = "How far its clock was ahead of this machine's.";
-    of(writer, systems, "clock_offset_seconds", help, |system| system.clock_offset_seconds);
+    type OfSystem = fn(&ReceivedSystem) -> Option<f64>;
+    let of_system: [(&str, &str, OfSystem); 4] = [
+        ("last_seen_seconds", "When the last report came, seconds since 1970.", |system| system.last_seen_unix_seconds),
+        ("interval_seconds", "How often it says that it reports.", |system| system.interval_seconds),
+        ("late", "Whether it has missed three reports.", |system| Some(f64::from(system.is_late))),
+        ("clock_offset_seconds", "How far its clock was ahead of this machine's.", |system| {
+            system.clock_offset_seconds
+        }),
+    ];
+    for (name, help, pick) in of_system {
+        gauge(writer, systems, name, help, pick);
+    }
     let mut family = writer.family("psmonitor_system_reports_total", Kind::Counter, "Reports that are stored.");
     for system in systems {
         family.sample(&[("system_id", &system.id)], system.reports);
     }
-    vital(writer, systems, "cpus", "Logical processors.", |vitals| vitals.cpus);
-    vital(writer, systems, "cpu_busy_ratio", "How busy they were, 0 to 1.", |vitals| vitals.cpu_busy_ratio);
-    let help = "Clock of the processors.";
-    vital(writer, systems, "cpu_frequency_hertz", help, |vitals| vitals.cpu_frequency_mhz.map(|mhz| mhz * 1e6));
-    vital(writer, systems, "memory_total_bytes", "Memory.", |vitals| vitals.memory_total_bytes);
-    let help = "Memory that a program could have.";
-    vital(writer, systems, "memory_available_bytes", help, |vitals| vitals.memory_available_bytes);
-    vital(writer, systems, "memory_used_bytes", "Memory in use, as it counts it.", |vitals| vitals.memory_used_bytes);
-    vital(writer, systems, "processes", "Processes.", |vitals| vitals.processes);
+    type OfVitals = fn(&Vitals) -> Option<f64>;
+    let of_vitals: [(&str, &str, OfVitals); 7] = [
+        ("cpus", "Logical processors.", |vitals| vitals.cpus),
+        ("cpu_busy_ratio", "How busy they were, 0 to 1.", |vitals| vitals.cpu_busy_ratio),
+        ("cpu_frequency_hertz", "Clock of the processors.", |vitals| vitals.cpu_frequency_mhz.map(|mhz| mhz * 1e6)),
+        ("memory_total_bytes", "Memory.", |vitals| vitals.memory_total_bytes),
+        ("memory_available_bytes", "Memory that a program could have.", |vitals| vitals.memory_available_bytes),
+        ("memory_used_bytes", "Memory in use, as it counts it.", |vitals| vitals.memory_used_bytes),
+        ("processes", "Processes.", |vitals| vitals.processes),
+    ];
+    for (name, help, pick) in of_vitals {
+        gauge(writer, systems, name, help, |system| current(system).and_then(pick));
+    }
     filesystems(writer, systems);
     interfaces(writer, systems);
 }
 
-fn of(
+fn gauge(
     writer: &mut Writer,
     systems: &[ReceivedSystem],
     name: &str,
@@ -52,16 +59,6 @@ fn of(
 /// What is known of a system now.
 fn current(system: &ReceivedSystem) -> Option<&Vitals> {
     system.vitals.as_deref().filter(|_| !system.is_late)
-}
-
-fn vital(
-    writer: &mut Writer,
-    systems: &[ReceivedSystem],
-    name: &str,
-    help: &str,
-    value: impl Fn(&Vitals) -> Option<f64>,
-) {
-    of(writer, systems, name, help, |system| current(system).and_then(&value));
 }
 
 fn filesystems(writer: &mut Writer, systems: &[ReceivedSystem]) {

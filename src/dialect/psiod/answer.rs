@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::request::{Command, Refusal};
 use crate::dialect::json_text;
-use crate::dialect::memory::{SwapUse, cached};
+use crate::dialect::memory::SwapUse;
 use crate::dialect::number::percent_one_decimal;
 use crate::dialect::user::User;
 use crate::model::cpu::Cpu;
@@ -17,36 +17,32 @@ use crate::model::{Answer, Snapshot, Subjects};
 
 /// The commands that everybody is answered alike.
 pub static ANSWERS: [Answer; 7] = [
-    row("process.getall", Subjects::ALL_PROCESSES, |snapshot| {
+    Answer::new("process.getall", Subjects::ALL_PROCESSES, |snapshot| {
         let all = snapshot.processes.as_ref().and_then(|processes| processes.all());
         response(Data::Processes(all.map(ProcessRows)))
     }),
-    row("cpu.getall", Subjects::VITALS, |snapshot| {
+    Answer::new("cpu.getall", Subjects::VITALS, |snapshot| {
         let usage = |ratio: Option<f64>| ratio.map(percent_one_decimal);
         let rows = |cpu: &Cpu| {
             cpu.cores.iter().map(|core| CoreRow { num: core.core, usage: usage(core.time.busy_ratio) }).collect()
         };
         response(Data::Cores(snapshot.cpu.as_ref().map(rows)))
     }),
-    row("memory.getall", Subjects::VITALS, |snapshot| {
-        let (memory, swap) = (virtual_memory(snapshot.memory.as_ref()), SwapUse::of(snapshot.swap.as_ref()));
+    Answer::new("memory.getall", Subjects::VITALS, |snapshot| {
+        let (memory, swap) = (virtual_memory(snapshot.memory), SwapUse::of(snapshot.swap));
         let data = Data::Memory(MemoryUse { memory, swap });
         json_text(&Response { kind: "response", data, memory: Some(memory), swap: Some(swap) })
     }),
-    row("disk.getall", Subjects::FILESYSTEMS, |snapshot| response(Data::Disks(disks(snapshot)))),
-    row("disk.root.getstats", Subjects::FILESYSTEMS, |snapshot| response(Data::Root(root(snapshot)))),
-    row("network.getstats", Subjects::VITALS, |snapshot| response(Data::Traffic(traffic(snapshot)))),
-    row("host.getstats", Subjects::VITALS, |snapshot| {
+    Answer::new("disk.getall", Subjects::FILESYSTEMS, |snapshot| response(Data::Disks(disks(snapshot)))),
+    Answer::new("disk.root.getstats", Subjects::FILESYSTEMS, |snapshot| response(Data::Root(root(snapshot)))),
+    Answer::new("network.getstats", Subjects::VITALS, |snapshot| response(Data::Traffic(traffic(snapshot)))),
+    Answer::new("host.getstats", Subjects::VITALS, |snapshot| {
         response(Data::Host { hostname: snapshot.host.as_deref().and_then(|host| host.hostname.as_deref()) })
     }),
 ];
 
 /// What a snapshot must hold for `process.get`.
 pub const PROCESS_NEEDS: Subjects = Subjects::ALL_PROCESSES;
-
-const fn row(name: &'static str, needs: Subjects, encode: fn(&Snapshot) -> String) -> Answer {
-    Answer { name, needs, encode }
-}
 
 /// An answer, ready to be serialized.
 #[derive(Serialize)]
@@ -185,20 +181,21 @@ struct Virtual {
     slab: Option<u64>,
 }
 
-fn virtual_memory(memory: Option<&Memory>) -> Virtual {
+fn virtual_memory(memory: Option<Memory>) -> Virtual {
+    let memory = memory.unwrap_or_default();
     Virtual {
-        total: memory.and_then(|memory| memory.total_bytes),
-        available: memory.and_then(|memory| memory.available_bytes),
-        percent: memory.and_then(|memory| memory.used_ratio).map(percent_one_decimal),
-        used: memory.and_then(|memory| memory.used_bytes),
-        free: memory.and_then(|memory| memory.free_bytes),
-        active: memory.and_then(|memory| memory.active_bytes),
-        inactive: memory.and_then(|memory| memory.inactive_bytes),
+        total: memory.total_bytes,
+        available: memory.available_bytes,
+        percent: memory.used_ratio.map(percent_one_decimal),
+        used: memory.used_bytes,
+        free: memory.free_bytes,
+        active: memory.active_bytes,
+        inactive: memory.inactive_bytes,
         wired: cfg!(target_os = "linux").then_some(0),
-        buffers: memory.and_then(|memory| memory.buffers_bytes),
-        cached: memory.and_then(cached),
-        shared: memory.and_then(|memory| memory.shared_bytes),
-        slab: memory.and_then(|memory| memory.slab_bytes),
+        buffers: memory.buffers_bytes,
+        cached: memory.cached_with_slab_bytes(),
+        shared: memory.shared_bytes,
+        slab: memory.slab_bytes,
     }
 }
 

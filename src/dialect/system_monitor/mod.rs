@@ -21,27 +21,24 @@ use crate::model::storage::{Filesystem, by_device};
 use crate::model::{Answer, Snapshot, Subjects};
 
 /// `stats.cpu`.
-pub static CPU: Answer = part("cpu", Subjects::FREQUENCY, |snapshot| json_text(&cpu(snapshot)));
+pub static CPU: Answer = Answer::new("cpu", Subjects::FREQUENCY, |snapshot| json_text(&cpu(snapshot)));
 
 /// `stats.memory`.
-pub static MEMORY: Answer = part("memory", Subjects::VITALS, |snapshot| json_text(&memory(snapshot)));
+pub static MEMORY: Answer = Answer::new("memory", Subjects::VITALS, |snapshot| json_text(&memory(snapshot)));
 
 /// `stats.disks`.
-pub static DISKS: Answer = part("disks", Subjects::FILESYSTEMS, |snapshot| json_text(&disks(snapshot)));
+pub static DISKS: Answer = Answer::new("disks", Subjects::FILESYSTEMS, |snapshot| json_text(&disks(snapshot)));
 
 /// `stats.processes`.
-pub static PROCESSES: Answer = part("processes", Subjects::ALL_PROCESSES, |snapshot| json_text(&processes(snapshot)));
+pub static PROCESSES: Answer =
+    Answer::new("processes", Subjects::ALL_PROCESSES, |snapshot| json_text(&processes(snapshot)));
 
 /// `stats.network`.
-pub static NETWORK: Answer = part("network", Subjects::ADDRESSES, |snapshot| json_text(&network(snapshot)));
+pub static NETWORK: Answer = Answer::new("network", Subjects::ADDRESSES, |snapshot| json_text(&network(snapshot)));
 
 /// What a snapshot must hold for [`report`].
 pub const REPORT_NEEDS: Subjects =
     Subjects::FREQUENCY.with(Subjects::FILESYSTEMS).with(Subjects::ALL_PROCESSES).with(Subjects::ADDRESSES);
-
-const fn part(name: &'static str, needs: Subjects, encode: fn(&Snapshot) -> String) -> Answer {
-    Answer { name, needs, encode }
-}
 
 /// Who reports, as it is configured.
 #[derive(Clone, Copy, Debug)]
@@ -135,13 +132,13 @@ struct Memory {
 }
 
 fn memory(snapshot: &Snapshot) -> Memory {
-    let memory = snapshot.memory.as_ref();
+    let memory = snapshot.memory.unwrap_or_default();
     Memory {
-        total: memory.and_then(|memory| memory.total_bytes),
-        available: memory.and_then(|memory| memory.available_bytes),
-        percent_used: memory.and_then(|memory| memory.used_ratio).map(percent_one_decimal),
-        used: memory.and_then(|memory| memory.used_bytes),
-        free: memory.and_then(|memory| memory.free_bytes),
+        total: memory.total_bytes,
+        available: memory.available_bytes,
+        percent_used: memory.used_ratio.map(percent_one_decimal),
+        used: memory.used_bytes,
+        free: memory.free_bytes,
     }
 }
 

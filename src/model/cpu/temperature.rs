@@ -326,8 +326,7 @@ mod tests {
                         chip: (*chip).to_owned(),
                         label: (*label).to_owned(),
                         celsius: *celsius,
-                        high_celsius: None,
-                        critical_celsius: None,
+                        ..RawTemperature::default()
                     })
                     .collect();
                 if reversed {

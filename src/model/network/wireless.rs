@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// One Wi-Fi link as nl80211 tells it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RawWireless {
     /// Name of the interface.
     pub interface: String,
@@ -90,17 +90,7 @@ mod tests {
 
     #[test]
     fn the_quality_ends_at_both_ends_and_is_unknown_without_a_signal() {
-        let quality = |signal_dbm| {
-            let raw = RawWireless {
-                interface: "w".to_owned(),
-                ssid: None,
-                bssid: None,
-                frequency_mhz: None,
-                signal_dbm,
-                encryption: None,
-            };
-            derive(&raw).quality_ratio
-        };
+        let quality = |signal_dbm| derive(&RawWireless { signal_dbm, ..RawWireless::default() }).quality_ratio;
         assert_eq!(
             [Some(-200), Some(-110), Some(-75), Some(-40), Some(0)].map(quality),
             [0.0, 0.0, 0.5, 1.0, 1.0].map(Some)

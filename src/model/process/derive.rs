@@ -135,15 +135,13 @@ impl Scale {
             start_time_unix_seconds: self.start_time(stat),
             cpu_user_seconds: Some(stat.user_ticks as f64 / self.ticks_per_second),
             cpu_system_seconds: Some(stat.system_ticks as f64 / self.ticks_per_second),
-            cpu_seconds: None,
             cpu_ratio: self.cpu_ratio(stat, before),
             memory,
-            io: None,
             gids: raw.gids,
             children_seconds: stat.children_ticks.map(|ticks| ticks.map(|ticks| ticks as f64 / self.ticks_per_second)),
             waiting_seconds: stat.waiting_ticks.map(|ticks| ticks as f64 / self.ticks_per_second),
-            arguments: None,
             memory_ratio: memory.zip(self.memory_bytes).map(|(m, total)| m.resident_bytes as f64 / total as f64),
+            ..Process::default()
         }
     }
 

@@ -194,7 +194,7 @@ impl Processes {
 pub const TOP: usize = 10;
 
 /// State of a process, from the state letter of `/proc/PID/stat`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProcessState {
     /// `R`.
@@ -214,11 +214,12 @@ pub enum ProcessState {
     /// `I`.
     Idle,
     /// Any other letter.
+    #[default]
     Unknown,
 }
 
 /// One process.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Process {
     /// PID.
     pub pid: u32,

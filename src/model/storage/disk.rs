@@ -125,16 +125,18 @@ const SECTOR_BYTES: u64 = 512;
 
 /// The devices with their rates.
 pub(in crate::model) fn derive(pair: &Pair<'_, Vec<RawDisk>>) -> Vec<Disk> {
-    let previous: HashMap<(u32, u32), &RawDisk> =
-        pair.previous.into_iter().flatten().map(|before| (before.major_minor, before)).collect();
-    let before = |now: &RawDisk| previous.get(&now.major_minor).copied();
+    // By name: the portable collector knows no numbers.
+    let previous: HashMap<&str, &RawDisk> =
+        pair.previous.into_iter().flatten().map(|before| (&*before.name, before)).collect();
+    let before = |now: &RawDisk| previous.get(&*now.name).copied();
     pair.current.iter().map(|now| disk(pair, before(now), now)).collect()
 }
 
-/// `before` has the same number.
+/// `before` has the same name.
 fn disk(pair: &Pair<'_, Vec<RawDisk>>, before: Option<&RawDisk>, now: &RawDisk) -> Disk {
     // The same name with another device number, or with counters that went back, is another device.
-    let before = before.filter(|b| b.name == now.name && b.reads[2] <= now.reads[2] && b.writes[2] <= now.writes[2]);
+    let before = before
+        .filter(|b| b.major_minor == now.major_minor && b.reads[2] <= now.reads[2] && b.writes[2] <= now.writes[2]);
     let rate = |pick: fn(&RawDisk) -> u64| pair.per_second(before.map(pick), pick(now));
     let seconds = |milliseconds: u64| milliseconds as f64 / 1000.0;
     let is_told = !now.only_sectors;
@@ -223,6 +225,20 @@ mod tests {
         let known: Vec<_> = told.as_object().unwrap().iter().filter(|(_, value)| !value.is_null()).collect();
         let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["name", "read_bytes", "read_bytes_per_second", "written_bytes", "written_bytes_per_second"]);
+    }
+
+    #[test]
+    fn disks_without_numbers_have_their_rates_each() {
+        let only = |name: &str, sectors| RawDisk {
+            name: name.into(),
+            reads: [0, 0, sectors, 0],
+            only_sectors: true,
+            ..RawDisk::default()
+        };
+        let (before, now) = (vec![only("vda", 8), only("vdb", 8)], vec![only("vda", 16), only("vdb", 8)]);
+        let disks = derive(&Pair { previous: Some(&before), current: &now, seconds: Some(1.0) });
+        let rates: Vec<_> = disks.iter().map(|disk| disk.read_bytes_per_second).collect();
+        assert_eq!(rates, [Some(8.0 * 512.0), Some(0.0)]);
     }
 
     #[test]

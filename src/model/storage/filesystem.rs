@@ -65,7 +65,7 @@ impl RawMount {
 }
 
 /// One mounted file system.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Filesystem {
     /// Device.
     pub device: String,

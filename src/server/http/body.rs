@@ -17,17 +17,32 @@ pub async fn read(req: &HttpRequest, payload: Payload, limits: &Limits) -> Resul
 
 /// The same, at most `limit` bytes.
 pub async fn read_up_to(req: &HttpRequest, payload: Payload, limits: &Limits, limit: usize) -> Result<Bytes, ApiError> {
+    read_into(req, payload, limits, limit, async |_| Ok(())).await
+}
+
+/// The same, where each piece waits until there is `room` for its bytes.
+pub async fn read_into(
+    req: &HttpRequest,
+    payload: Payload,
+    limits: &Limits,
+    limit: usize,
+    room: impl AsyncFnMut(usize) -> Result<(), ApiError>,
+) -> Result<Bytes, ApiError> {
     let declared = req.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|declared| declared > limit as u64) {
         return Err(ApiError::BodyTooLarge { limit });
     }
-    tokio::time::timeout(limits.request_time, collect(payload, limit)).await.unwrap_or_else(|_| {
+    tokio::time::timeout(limits.request_time, collect(payload, limit, room)).await.unwrap_or_else(|_| {
         let seconds = limits.request_time.as_secs();
         Err(ApiError::TooSlow(format!("the body did not arrive within {seconds} s; send it at once")))
     })
 }
 
-async fn collect(mut payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
+async fn collect(
+    mut payload: Payload,
+    limit: usize,
+    mut room: impl AsyncFnMut(usize) -> Result<(), ApiError>,
+) -> Result<Bytes, ApiError> {
     let mut body = BytesMut::new();
     while let Some(piece) = payload.next().await {
         let piece =
@@ -35,6 +50,7 @@ async fn collect(mut payload: Payload, limit: usize) -> Result<Bytes, ApiError> 
         if body.len() + piece.len() > limit {
             return Err(ApiError::BodyTooLarge { limit });
         }
+        room(piece.len()).await?;
         body.extend_from_slice(&piece);
     }
     Ok(body.freeze())

@@ -8,7 +8,7 @@ use actix_web::http::header::{ACCEPT_ENCODING, HeaderName};
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::dialect::json_text;
 use crate::history::{Parameters, Query};
@@ -128,22 +128,30 @@ pub async fn take_or_leave(
     Ok(Err(body))
 }
 
-/// The body, unpacked, and the room that it takes. What is no larger than any other body needs none: who sends that must not
-/// wait for those who announce megabytes and send nothing.
+/// The body, unpacked, and the room that it takes: as much as has come, so that nobody holds room by a promise of bytes; and
+/// while it is unpacked as much as it may become.
 async fn read(
     req: &HttpRequest,
     payload: web::Payload,
     limits: &Limits,
     receiver: &Receiver,
-) -> Result<(Bytes, Option<tokio::sync::OwnedSemaphorePermit>), ApiError> {
-    let length = req.headers().get(actix_web::http::header::CONTENT_LENGTH);
-    let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+) -> Result<(Bytes, OwnedSemaphorePermit), ApiError> {
+    let mut room = receiver.room(1).await?;
+    let body = body::read_into(req, payload, limits, MOST_REPORT_BYTES, async |bytes| {
+        room.merge(receiver.room(bytes).await?);
+        Ok(())
+    });
+    let body = body.await?;
     let is_packed = req.headers().contains_key(actix_web::http::header::CONTENT_ENCODING);
-    // What a packed one will take is not known before.
-    let length = length.filter(|_| !is_packed).unwrap_or(MOST_REPORT_BYTES);
-    let room = if length <= limits.body_bytes { None } else { Some(receiver.room(length).await?) };
-    let body = body::read_up_to(req, payload, limits, MOST_REPORT_BYTES).await?;
-    Ok((body::unpacked(req, body, MOST_REPORT_BYTES).await?, room))
+    if is_packed {
+        drop(room);
+        room = receiver.room(MOST_REPORT_BYTES).await?;
+    }
+    let body = body::unpacked(req, body, MOST_REPORT_BYTES).await?;
+    if is_packed {
+        drop(room.split(MOST_REPORT_BYTES.saturating_sub(body.len().max(1))));
+    }
+    Ok((body, room))
 }
 
 async fn answer(req: &HttpRequest, receiver: &Receiver, body: Bytes) -> Result<HttpResponse, ApiError> {

@@ -77,7 +77,7 @@ fn taking_out_the_future_leaves_each_tier_as_it_was_before_it() {
         database
     };
     let all = |database: &redb::Database| {
-        let reader = file::Reader::open(database, THIS_MACHINE).unwrap().unwrap();
+        let reader = file_reader::Reader::open(database, THIS_MACHINE).unwrap().unwrap();
         [0, 1, 2].map(|tier| {
             let mut found = Vec::new();
             let each = |id, points: &[(i64, Point)]| found.extend(points.iter().map(|(slot, p)| (*slot, id, *p)));

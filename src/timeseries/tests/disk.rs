@@ -124,7 +124,7 @@ fn noise_in_every_series_takes_no_more_than_its_space() {
     drop(tables);
     write.commit().unwrap();
     let mut slots = std::collections::BTreeSet::new();
-    let reader = file::Reader::open(&database, THIS_MACHINE).unwrap().unwrap();
+    let reader = file_reader::Reader::open(&database, THIS_MACHINE).unwrap().unwrap();
     reader.read(0, 0..2_000, &[50], |_, points| slots.extend(points.iter().map(|(slot, _)| *slot))).unwrap();
     let (first, last) = (*slots.first().unwrap(), *slots.last().unwrap());
     assert_eq!((first % BLOCK_SLOTS, last), (0, 1_999), "whole blocks went, the oldest first");

@@ -54,7 +54,7 @@ fn record_and_tell(directory: &Path, begin: u32) {
         let (newest, samples) = (time as i64 / 10, (second % 10 + 1) as f32);
         patiently(|| {
             let database = store.disk.as_ref()?.database()?;
-            let row = file::Reader::open(&database, THIS_MACHINE).ok()??.newest(0).ok()??;
+            let row = file_reader::Reader::open(&database, THIS_MACHINE).ok()??.newest(0).ok()??;
             (row.slot == newest && row.samples() == samples).then_some(())
         });
         writeln!(out, "\nsynced {second}").unwrap();

@@ -108,7 +108,7 @@ fn stored(directory: &Path) -> Vec<(i64, f32)> {
     });
     file::check(&mut database).unwrap();
     let (mut samples, start) = (Vec::new(), START as i64 / 10);
-    let reader = file::Reader::open(&database, THIS_MACHINE).unwrap().unwrap();
+    let reader = file_reader::Reader::open(&database, THIS_MACHINE).unwrap().unwrap();
     let each = |_, points: &[(i64, Point)]| samples.extend(points.iter().map(|(slot, p)| (slot - start, p.mean)));
     reader.read(0, 0..i64::MAX, &[SAMPLES], each).unwrap();
     samples

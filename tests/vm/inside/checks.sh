@@ -87,7 +87,7 @@ same_numbers() {
 }
 
 check_install() {
-    dpkg --install /vm/before.deb
+    apt-get install --yes /vm/before.deb
     id psmonitor
     systemctl is-enabled psmonitor
     systemctl is-active psmonitor
@@ -106,8 +106,8 @@ check_upgrade() {
     [ "$(pid)" != "$before" ] || no "the old program still runs"
     psmonitor check-config | grep '^interval = "2s" .*psmonitor.toml:1'
     fresh
-    # The same again: nothing changes.
-    dpkg --install /vm/now.deb
+    # The same again, as the README updates: nothing changes.
+    apt-get install --yes --reinstall /vm/now.deb
     until_true 60 up
 }
 
@@ -414,19 +414,20 @@ check_commands() {
 
 # With what a container's manager leaves, and limits of its control group (version 2).
 check_container() {
+    fresh
+    get "$SERVICE/api/v1/snapshot" | jq -e '.container == null' >/dev/null || no "the service calls itself a container"
     local url=http://127.0.0.1:4800
     touch /run/.containerenv
     systemd-run --quiet --collect --unit psmonitor-contained --property MemoryMax=200M --property CPUQuota=50% --property TasksMax=60 \
         psmonitor --config /dev/null --listen 127.0.0.1:4800
     until_true 60 psmonitor status "$url"
-    rm /run/.containerenv
     [ "$(get "$url/healthz")" = "ok (a container's view)" ]
     get "$url/api/v1/snapshot" | jq .container
     get "$url/api/v1/snapshot" | jq -e '.container | .cgroup_version == 2 and .memory_limit_bytes == 209715200 and .cpu_limit_cores == 0.5
         and .task_limit == 60 and .tasks > 0 and .memory_used_bytes > 0 and .memory_used_bytes < 209715200' >/dev/null
     journalctl --unit psmonitor-contained --output cat | grep "this is a container's view"
     systemctl stop psmonitor-contained
-    get "$SERVICE/api/v1/snapshot" | jq -e '.container == null' >/dev/null || no "the service calls itself a container"
+    rm /run/.containerenv
 }
 
 check_security() {

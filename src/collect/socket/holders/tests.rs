@@ -17,40 +17,6 @@ fn only_sockets_have_a_sockets_inode() {
     }
 }
 
-/// What is found in a folder with `links`, of which the first `known` were there before.
-fn gaps(links: &[(u32, Option<u64>)], known: &[(u32, Option<u64>)]) -> Option<Vec<(u32, Option<u64>)>> {
-    let dir = tempfile::tempdir().unwrap();
-    for (descriptor, socket) in links {
-        let target = socket.map_or_else(|| "/dev/null".to_owned(), |inode| format!("socket:[{inode}]"));
-        std::os::unix::fs::symlink(target, dir.path().join(descriptor.to_string())).unwrap();
-    }
-    let folder = std::fs::File::open(dir.path()).unwrap();
-    let places = (100..200).map(|inode| (inode, 0)).collect();
-    let mut holds = known.to_vec();
-    try_gaps(folder.as_fd(), &mut holds, links.len() as u64, &places).then_some(holds)
-}
-
-#[test]
-fn new_descriptors_are_found_at_the_lowest_free_numbers() {
-    let before = [(0, None), (2, Some(100)), (5, Some(101))];
-    assert_eq!(gaps(&before, &[]).as_deref(), Some(&before[..]), "never seen before");
-    assert_eq!(gaps(&before, &before).as_deref(), Some(&before[..]), "nothing new");
-    let more = [(0, None), (1, Some(102)), (2, Some(100)), (5, Some(101)), (6, None)];
-    assert_eq!(gaps(&more, &before).as_deref(), Some(&more[..]));
-    let another = [(0, None), (2, Some(100)), (5, Some(103))];
-    assert_eq!(gaps(&another, &before[..2]).as_deref(), Some(&another[..]), "a number that changed hands");
-    assert_eq!(gaps(&[(0, Some(7))], &[]), Some(vec![(0, None)]), "a socket of another name space");
-}
-
-#[test]
-fn a_folder_is_listed_where_gaps_do_not_tell() {
-    let before = [(0, None), (1, None), (2, Some(100))];
-    assert_eq!(gaps(&before[1..], &before), None, "one fewer: which?");
-    let closed = [(1, None), (2, Some(100)), (3, Some(101)), (4, Some(102))];
-    assert_eq!(gaps(&closed, &before), None, "0 is closed, and two are new");
-    assert_eq!(gaps(&[(0, None), (255, None)], &[]), None, "scattered");
-}
-
 /// Descriptors of this process that hold the same socket as `socket` does.
 fn holders(reader: &mut Reader, socket: &UnixDatagram) -> Vec<u32> {
     let own = std::process::id();
