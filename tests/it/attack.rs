@@ -372,23 +372,3 @@ fn without_descriptors_only_accepting_waits() {
     server.assert_well();
     assert!(!server.log().contains("Too many open files"), "{}", server.log());
 }
-
-#[test]
-fn reports_that_do_not_come_hold_up_no_small_request() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let server = Server::start(&["--receive".as_ref(), "--data-dir".as_ref(), folder.path().as_os_str()]);
-    let announced = format!("POST /systems HTTP/1.1\r\nHost: {}\r\nContent-Length: 4000000\r\n\r\n", server.address());
-    let announce = || {
-        let mut stream = server.connect();
-        stream.write_all(announced.as_bytes()).expect("sent");
-        stream
-    };
-    let _crowd: Vec<TcpStream> = (0..60).map(|_| announce()).collect();
-    wait_until("they are connected", || connections(&server) >= 60);
-    for (body, status) in [(r#"{"action":"check_url"}"#, 202), (r#"{"connection":"monitor"}"#, 200)] {
-        let begin = Instant::now();
-        assert_eq!(server.request("POST", "/", &[], body.as_bytes()).status, status, "{body}");
-        // The first of the crowd are given up after 5 s.
-        assert!(begin.elapsed() < Duration::from_secs(3), "{body}: {:?}", begin.elapsed());
-    }
-}
