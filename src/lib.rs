@@ -72,7 +72,7 @@ mod tests {
         ("agent", &["database", "dialect", "model"]),
         ("sampler", &["collect", "model"]),
         ("error", &["agent", "history", "model", "receiver"]),
-        ("auth", &["error"]),
+        ("auth", &["error", "limits"]),
         ("config", &["agent", "auth", "cli", "collect", "error", "limits", "model", "origin", "receiver"]),
         (
             "server",

@@ -1,5 +1,6 @@
 //! The bounds of everything that clients can make the server hold.
 
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 /// Bytes of an answer that actix takes before it hands them to the kernel, and of the pieces that it gets. A client that
@@ -21,6 +22,16 @@ pub const RECEIVE_BUFFER_BYTES: usize = 64 * 1024;
 
 /// When places are short, this many connections from loopback count as one from elsewhere.
 pub const LOOPBACK_SHARE: usize = 4;
+
+/// Whose share something at `address` is counted to: one IPv4 address, or the network of 64 bits that one IPv6 customer has
+/// whole.
+#[must_use]
+pub fn holder(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(ip) if !ip.is_loopback() => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
+        ip => ip,
+    }
+}
 
 /// What is bounded, and by how much. The one place for these numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +71,27 @@ impl Default for Limits {
             head_bytes: 16 * 1024,
             request_time: Duration::from_secs(5),
             stalled_time: Duration::from_secs(10),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_of_ipv6_is_one_holder() {
+        for (address, expected) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("127.0.0.1", "127.0.0.1"),
+            ("::1", "::1"),
+            ("2001:db8:0:1:2:3:4:5", "2001:db8:0:1::"),
+            ("2001:db8:0:1::", "2001:db8:0:1::"),
+            ("2001:db8:0:2::5", "2001:db8:0:2::"),
+            ("fe80::5", "fe80::"),
+        ] {
+            assert_eq!(holder(address.parse().unwrap()).to_string(), expected, "{address}");
         }
     }
 }

@@ -8,8 +8,9 @@ use log::{Level, Record};
 
 use crate::terminal::{self, Stderr};
 
-/// What is logged where `RUST_LOG` does not say otherwise.
-const DEFAULT: &str = "info,actix_server=warn";
+/// What is logged where `RUST_LOG` does not say otherwise. What a client's frame breaks is an error to actix; its close code
+/// says it to who sent it, and the log is not theirs to fill.
+const DEFAULT: &str = "info,actix_server=warn,actix_http::ws=off";
 
 /// Sets the log up. `is_json` makes an object of each line.
 pub fn init(is_json: bool) {

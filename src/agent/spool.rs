@@ -222,10 +222,17 @@ impl Spool {
         written.map_err(|failure| failure.to_string())
     }
 
-    /// redb takes nothing more once a write has failed: it is opened again, and a damaged file is set aside then.
+    /// redb gives and takes nothing more once a write has failed: it is opened again, at once since there is more to be sent
+    /// where the disk is full. A damaged file is set aside then.
     fn failed(&self, state: &mut State, failure: &Failure) {
         state.database = None;
-        let (Some(path), None) = (&self.path, state.failed_at.replace(Instant::now())) else { return };
+        let Some(path) = &self.path else { return };
+        if let Err(failure) = state.open(path) {
+            log::debug!("spool: {}: {failure}", path.display());
+        }
+        if state.failed_at.replace(Instant::now()).is_some() {
+            return;
+        }
         log::error!(
             "spool: {} is not written: {failure}; what comes waits in memory, and what was sent is sent again after a \
              restart",
@@ -285,8 +292,9 @@ impl State {
     }
 
     fn read(&self, count: usize) -> Result<Vec<Entry>, Failure> {
-        let Some(database) = &self.database else { return Ok(Vec::new()) };
-        file::read(database, count, |number| !self.gone.contains(&number))
+        let first = self.on_disk.iter().find(|slot| !self.gone.contains(&slot.number));
+        let (Some(database), Some(first)) = (&self.database, first) else { return Ok(Vec::new()) };
+        file::read(database, first.number, count, |number| !self.gone.contains(&number))
     }
 
     /// These are done with: those in memory at once, those on the disk with the next write.

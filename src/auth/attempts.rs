@@ -3,11 +3,13 @@
 //! Each address may try a few times at once; every try comes back after a while, and at once when the password was right.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::limits::holder;
 
 /// Tries that an address has.
 const TRIES: u32 = 5;
@@ -34,7 +36,7 @@ impl Attempts {
     pub fn take(&self, address: IpAddr) -> Result<Try, Duration> {
         let now = Instant::now();
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut key = key(address);
+        let mut key = holder(address);
         if full_at.len() >= MOST_ADDRESSES && !full_at.contains_key(&key) {
             full_at.retain(|_, at| *at > now);
             if full_at.len() >= MOST_ADDRESSES {
@@ -54,7 +56,7 @@ impl Attempts {
     pub fn look(&self, address: IpAddr) -> Result<(), Duration> {
         let now = Instant::now();
         let full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = key(address);
+        let key = holder(address);
         let key = if full_at.len() >= MOST_ADDRESSES && !full_at.contains_key(&key) { SHARED } else { key };
         let without = full_at.get(&key).map_or(now, |at| (*at).max(now)) + REFILL;
         let latest = now + REFILL * TRIES;
@@ -74,16 +76,10 @@ impl Attempts {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Try(IpAddr);
 
-/// Who shares a count: one IPv4 address, or the network of 64 bits that one IPv6 customer has.
-fn key(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
-        ip => ip,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]

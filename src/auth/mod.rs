@@ -195,7 +195,8 @@ impl Auth {
         if let Some(identity) = remembered()? {
             return Ok(identity);
         }
-        let _turn = keys.verdicts.turn(&mark).await;
+        let turn = tokio::time::timeout(TURN, keys.verdicts.turn(&mark)).await;
+        let Ok(_turn) = turn else { return Err(Refused::Busy) };
         if let Some(identity) = remembered()? {
             return Ok(identity);
         }

@@ -187,3 +187,13 @@ async fn without_a_users_file_there_is_no_login() {
     let auth = Auth::load(&Sources::default()).unwrap();
     assert_eq!(auth.log_in("ann", "secret".into(), ADDRESS).await, Err(Refused::NoUsers));
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_behind_a_crowd_of_wrong_passwords_is_told_so_in_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let auth = auth(folder.path(), "0123456789abcdef\n", &format!("ann:{SECRET}\n"));
+    let (keys, mark) = (auth.keys(), auth.sessions.mark("ann", "secret"));
+    let _others = keys.verdicts.turn(&mark).await;
+    let asked = tokio::time::timeout(10 * TURN, auth.identify_basic("ann", "secret", ADDRESS));
+    assert_eq!(asked.await.expect("an answer"), Err(Refused::Busy));
+}

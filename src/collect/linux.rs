@@ -94,7 +94,7 @@ fn lanes(paths: &Paths, cpuinfo: cpuinfo::Reader) -> Vec<Source> {
             |_, _| {},
             move |_, faults| details.read(faults),
         ),
-        Source::new("address", Subjects::INTERFACES, each_time(paths, address::read)),
+        Source::new("address", Subjects::ADDRESSES.without(Subjects::INTERFACES), each_time(paths, address::read)),
         Source::new("hwmon", Subjects::SENSORS, each_time(paths, |paths, _| hwmon::read(paths))),
         Source::new("thermal", Subjects::SENSORS, each_time(paths, |paths, _| thermal::read(paths))),
         Source::new(

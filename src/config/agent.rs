@@ -13,6 +13,7 @@ use crate::agent::foreign_config::{self, ForeignConfig};
 use crate::agent::{self, Bounds, Destination, RemoteWrite, Selection, Settings};
 use crate::cli::{self, Args};
 use crate::error::StartupError;
+use crate::model::redact;
 use crate::origin;
 
 /// Shortest and longest time between two reports or sets of samples. System Monitor takes 0 for once a second.
@@ -170,7 +171,9 @@ fn destination(
     ca_file: Option<PathBuf>,
 ) -> Result<Destination, StartupError> {
     let url = text.trim();
-    let wrong = |why: &str| Err(complaint(flag, text, why));
+    // A complaint goes to the log, where no secret may stand: neither a password nor a token in the query.
+    let shown = redact::redact(&[url.to_owned()]).concat();
+    let wrong = |why: &str| Err(complaint(flag, &shown, why));
     let (scheme, rest) = url.split_once("://").unwrap_or_default();
     let is_secure = scheme.eq_ignore_ascii_case("https");
     if !is_secure && !scheme.eq_ignore_ascii_case("http") {
@@ -188,7 +191,7 @@ fn destination(
         return wrong("it must not hold spaces");
     }
     if !is_secure && token_file.is_some() && !origin::is_loopback(host) {
-        log::warn!("{flag} {url}: the token and all that is sent can be read on the way; use https");
+        log::warn!("{flag} {shown}: the token and all that is sent can be read on the way; use https");
     }
     // The rest of the program tells them apart by their first letters.
     let url = format!("{}://{rest}", scheme.to_ascii_lowercase());
@@ -227,6 +230,7 @@ mod tests {
         ] {
             let error = url(text).unwrap_err();
             assert!(error.starts_with("--agent-url") && error.contains(hint), "{text}: {error}");
+            assert!(!error.contains("secret"), "it goes to the log: {error}");
         }
     }
 

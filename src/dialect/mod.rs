@@ -7,6 +7,7 @@
 mod cost;
 pub mod glances;
 pub mod heartbeat;
+mod memory;
 pub mod native;
 mod number;
 pub mod process_monitor;

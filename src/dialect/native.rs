@@ -22,7 +22,7 @@ pub static EVENT_VITALS: Answer =
 /// What a snapshot holds: everything but the sockets, which are `/api/network`'s.
 const NEEDS: Subjects = NEEDS_VITALS.with(Subjects::ALL_PROCESSES);
 
-const NEEDS_VITALS: Subjects = Subjects::INTERFACES
+const NEEDS_VITALS: Subjects = Subjects::ADDRESSES
     .with(Subjects::WIRELESS)
     .with(Subjects::FILESYSTEMS)
     .with(Subjects::SENSORS)

@@ -4,8 +4,13 @@
 //! happens to be a password looks like any other word and stays. A process chooses its command line freely: only its
 //! beginning is looked at, in time proportional to its length.
 
+mod short_options;
+#[cfg(test)]
+mod tests;
 #[cfg(test)]
 mod tests_bounds;
+
+use short_options::{Meaning, Program};
 
 /// What stands in place of a secret.
 pub const HIDDEN: &str = "***";
@@ -38,11 +43,15 @@ const SECRET_PARTS: [&str; 14] = [
 const SECRET_ENDS: [&str; 2] = ["pass", "pwd"];
 const HARMLESS: [&str; 5] = ["bypass", "compass", "encompass", "multipass", "trespass"];
 
+/// A user's name in a URL that is as long as this is a token.
+const SHORTEST_TOKEN: usize = 20;
+
 /// The arguments with every secret replaced by `***`.
 ///
 /// Recognised are `--password S`, `--password=S`, `-password S`, `PASSWORD=S`, `password:S`, any other option whose name
 /// holds such a word, an assignment of that kind inside of a value (`-e PASSWORD=S`, `user=bob;password=S`, JSON), the
-/// password in `scheme://user:password@host`, secret parameters of a URL, and `Bearer S`. The same inside an argument that
+/// password in `scheme://user:password@host`, secret parameters of a URL, `Bearer S`, and what well-known programs take as
+/// options of one letter (`curl -u user:S`, `mysql -pS`). The same inside an argument that
 /// is a whole command, as `sh -c` takes it.
 ///
 /// Of more than [`MOST_BYTES`] the rest is cut off; `…` then ends the last argument.
@@ -78,10 +87,15 @@ fn head_of(argument: &str, room: usize) -> &str {
 fn mask<'a>(argv: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut state = State::default();
     argv.map(|argument| {
+        if let Meaning::Holds(option) = state.program.meaning(argument)
+            && !state.expected
+        {
+            return format!("{option}{HIDDEN}");
+        }
         // `--password=two words` is one argument, so what follows the first word is secret, too.
         if let Some(name) = secret_assignment(argument) {
             // `--password= S` is one with a slip, and its second argument is the secret.
-            state = State { expected: name.len() == argument.len(), quote: None };
+            (state.expected, state.quote) = (name.len() == argument.len(), None);
             return if state.expected { argument.to_owned() } else { format!("{name}{HIDDEN}") };
         }
         let taken = state.take(argument);
@@ -90,7 +104,7 @@ fn mask<'a>(argv: impl Iterator<Item = &'a str>) -> Vec<String> {
         if taken {
             return HIDDEN.to_owned();
         }
-        if argument.contains(char::is_whitespace) { command(argument) } else { state.word(argument) }
+        if argument.contains(char::is_whitespace) { command(argument, state.program) } else { state.word(argument) }
     })
     .collect()
 }
@@ -101,6 +115,7 @@ struct State {
     expected: bool,
     /// The quotation mark up to which a secret goes on.
     quote: Option<char>,
+    program: Program,
 }
 
 impl State {
@@ -123,6 +138,17 @@ impl State {
 
     /// One word that is no awaited value.
     fn word(&mut self, word: &str) -> String {
+        match self.program.meaning(word) {
+            Meaning::Plain => self.program = self.program.after(unquoted(word)),
+            Meaning::Announces => {
+                self.expected = true;
+                return word.to_owned();
+            }
+            Meaning::Holds(option) => {
+                self.quote = unclosed(word);
+                return format!("{option}{HIDDEN}");
+            }
+        }
         let Some(name) = secret_assignment(word).or_else(|| inner_assignment(word)) else {
             let is_option = unquoted(word).starts_with('-') && !word.contains(['=', ':']);
             self.expected = is_option && is_secret(word) || unquoted(word).eq_ignore_ascii_case("bearer");
@@ -149,8 +175,8 @@ fn is_scheme(word: &str) -> bool {
 }
 
 /// A whole command in one argument: word by word, white space as it was.
-fn command(text: &str) -> String {
-    let mut state = State::default();
+fn command(text: &str, program: Program) -> String {
+    let mut state = State { program, ..State::default() };
     text.split_inclusive(char::is_whitespace)
         .map(|piece| {
             let word = piece.trim_end();
@@ -229,7 +255,11 @@ fn url(word: &str) -> String {
     let user_end =
         rest[..end].rfind('@').or_else(|| rest.find(':').filter(|at| *at < end).and_then(|_| rest.rfind('@')));
     let (user, rest) = rest.split_at(user_end.unwrap_or(0));
-    let user = user.split_once(':').map_or_else(|| user.to_owned(), |(name, _)| format!("{name}:{HIDDEN}"));
+    let user = match user.split_once(':') {
+        Some((name, _)) => format!("{name}:{HIDDEN}"),
+        None if user.len() >= SHORTEST_TOKEN => HIDDEN.to_owned(),
+        None => user.to_owned(),
+    };
     let mut shown = format!("{scheme}{user}");
     // Values may hold a `?` of their own.
     let mut goes_on = false;
@@ -248,149 +278,4 @@ fn url(word: &str) -> String {
         shown += &piece[body.len()..];
     }
     shown
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shown(argv: &[&str]) -> Vec<String> {
-        redact(&argv.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn options_named_like_a_secret_lose_their_value() {
-        let names = [
-            "--password",
-            "-password",
-            "--passwd",
-            "--token",
-            "--secret",
-            "--api-key",
-            "--apikey",
-            "--API_KEY",
-            "--auth-token",
-            "--access-key",
-            "--client-secret",
-            "--private-key",
-            "--db.Password",
-            "--pass",
-            "--http_pass",
-            "--dbpass",
-            "--requirepass",
-            "--oauth2-bearer",
-            "--signing-key",
-        ];
-        for name in names {
-            assert_eq!(shown(&["tool", name, "S", "x"]), ["tool", name, "***", "x"], "{name}");
-            assert_eq!(shown(&["tool", &format!("{name}=S s"), "x"]), ["tool", &format!("{name}=***"), "x"], "{name}");
-            assert_eq!(shown(&["tool", &format!("{name}:S")]), ["tool", &format!("{name}:***")], "{name}");
-        }
-        assert_eq!(
-            shown(&["env", "PASSWORD=S", "PGPASSWORD=a=b", "x"]),
-            ["env", "PASSWORD=***", "PGPASSWORD=***", "x"]
-        );
-        assert_eq!(shown(&["java", "-Dkey.storePassword=S"]), ["java", "-Dkey.storePassword=***"]);
-        assert_eq!(shown(&["x", "--password"]), ["x", "--password"]);
-        assert_eq!(shown(&["x", "--password", "--host", "h"]), ["x", "--password", "--host", "h"]);
-        assert_eq!(shown(&["x", "--password", "-S-", "h"]), ["x", "--password", "***", "h"]);
-        assert_eq!(shown(&["x", "--password", "two words"]), ["x", "--password", "***"]);
-        assert_eq!(shown(&["x", "--token", "password=S"])[2], "password=***");
-        assert_eq!(shown(&["x", "--token=", "S", "y"]), ["x", "--token=", "***", "y"]);
-        assert_eq!(shown(&["x", "/password:S", "/p:1"]), ["x", "/password:***", "/p:1"]);
-    }
-
-    #[test]
-    fn assignments_inside_of_a_value_are_found() {
-        for (word, expected) in [
-            ("--env=MYSQL_PASSWORD=S,S", "--env=MYSQL_PASSWORD=***"),
-            ("a=1,db.password=S", "a=1,db.password=***"),
-            ("user=bob;password=S;host=x", "user=bob;password=***"),
-            ("{\"a\":1,\"password\":\"S\"}", "{\"a\":1,\"password\":***"),
-            ("jdbc:x:password=S", "jdbc:x:password=***"),
-            ("--url=https://alice:S@h/p?token=S&x=1", "--url=https://alice:***@h/p?token=***&x=1"),
-            ("a=1,b=2", "a=1,b=2"),
-            ("--mount=type=bind,source=/a,target=/b", "--mount=type=bind,source=/a,target=/b"),
-        ] {
-            assert_eq!(shown(&["x", word])[1], expected);
-            assert_eq!(shown(&["sh", "-c", &format!("x {word} y")])[2], format!("x {expected} y"));
-        }
-    }
-
-    #[test]
-    fn everything_else_stays_as_it_is() {
-        let plain = [
-            "ssh",
-            "-p",
-            "22",
-            "--bypass",
-            "all",
-            "--compass=north",
-            "password",
-            "a=b",
-            "--key",
-            "x",
-            "https://h/p?a=b&c",
-            "a b  c ",
-            "",
-            "::1",
-        ];
-        assert_eq!(shown(&plain), plain);
-        assert!(redact(&[]).is_empty());
-    }
-
-    #[test]
-    fn urls_lose_their_password() {
-        assert_eq!(shown(&["https://alice:S@h/p"]), ["https://alice:***@h/p"]);
-        assert_eq!(shown(&["--url=postgres://alice:S@h:5432/db"]), ["--url=postgres://alice:***@h:5432/db"]);
-        assert_eq!(shown(&["redis://:S@h"]), ["redis://:***@h"]);
-        assert_eq!(shown(&["amqp://a:S/S?S@h/v"]), ["amqp://a:***@h/v"]);
-        assert_eq!(shown(&["http://h/p?password=S?S/S?&x=1"]), ["http://h/p?password=***??&x=1"]);
-        assert_eq!(shown(&["https://alice@h/a:b"]), ["https://alice@h/a:b"]);
-        assert_eq!(shown(&["http://h:80/p?x=1&access_token=S&y=2#z"]), ["http://h:80/p?x=1&access_token=***&y=2#z"]);
-    }
-
-    #[test]
-    fn a_quoted_secret_is_hidden_to_its_end() {
-        assert_eq!(shown(&["sh", "-c", "x --password=\"S S S\" y"])[2], "x --password=*** *** *** y");
-        assert_eq!(shown(&["sh", "-c", "x --password 'S S' y"])[2], "x --password *** *** y");
-        assert_eq!(shown(&["x", "--password", "'S", "y"]), ["x", "--password", "***", "y"]);
-    }
-
-    #[test]
-    fn a_command_in_one_argument_is_looked_through() {
-        assert_eq!(
-            shown(&["sh", "-c", "mysql --password=S  -h db; PGPASSWORD=S psql --token S end"]),
-            ["sh", "-c", "mysql --password=***  -h db; PGPASSWORD=*** psql --token *** end"]
-        );
-        assert_eq!(shown(&["curl", "-H", "Authorization: Bearer S"]), ["curl", "-H", "Authorization:***"]);
-        assert_eq!(
-            shown(&["sh", "-c", "curl -H 'Authorization: Basic S' h; wget --header \"X-Token: S\" h"])[2],
-            "curl -H 'Authorization: *** *** h; wget --header \"X-Token: *** h"
-        );
-    }
-
-    #[test]
-    fn headers_are_hidden_to_their_end_however_they_are_given() {
-        for (argv, expected) in [
-            (&["--header=X-Api-Key: S"][..], &["--header=X-Api-Key: ***"][..]),
-            (&["--header=Authorization: Basic S"], &["--header=Authorization: *** ***"]),
-            (&["--env=PASSWORD=", "S", "y"], &["--env=PASSWORD=", "***", "y"]),
-            (&["Authorization:", "Bearer", "S", "y"], &["Authorization:", "***", "***", "y"]),
-            (&["x -H\"Authorization: Bearer S\" h"], &["x -H\"Authorization: *** *** h"]),
-            (&["x -H \"Authorization:Basic S\" h"], &["x -H \"Authorization:*** *** h"]),
-            (&["x --header='Authorization: Basic S' h"], &["x --header='Authorization: *** *** h"]),
-            (
-                &["{\"user\": \"bob\", \"passphrase\": \"correct horse battery\"}"],
-                &["{\"user\": \"bob\", \"passphrase\": *** *** ***"],
-            ),
-            (
-                &["{\"Accept\": \"x\", \"Authorization\": \"Bearer S\"}"],
-                &["{\"Accept\": \"x\", \"Authorization\": *** ***"],
-            ),
-        ] {
-            assert_eq!(shown(argv), expected);
-        }
-        assert_eq!(shown(&["curl", "-H", "X-Api-Key: S"])[2], "X-Api-Key:***");
-    }
 }

@@ -18,7 +18,7 @@ impl Subjects {
     pub const SOCKETS: Self = Self(1 << 2);
     /// Wi-Fi links.
     pub const WIRELESS: Self = Self(1 << 3);
-    /// Flags, MTU, MAC, speed and addresses of the interfaces (their counters are vitals).
+    /// Flags, MTU, MAC and speed of the interfaces (their counters are vitals).
     pub const INTERFACES: Self = Self(1 << 4);
     /// Size and use of the file systems.
     pub const FILESYSTEMS: Self = Self(1 << 5);
@@ -34,6 +34,9 @@ impl Subjects {
 
     /// Limits of the container that this program runs in.
     pub const CONTAINER: Self = Self(1 << 10);
+
+    /// Addresses of the interfaces: of thousands the kernel tells them slowly. Includes [`Self::INTERFACES`].
+    pub const ADDRESSES: Self = Self(1 << 11 | 1 << 4);
 
     /// Both sets together.
     #[must_use]

@@ -100,15 +100,20 @@ impl Writer {
         }
     }
 
-    /// The database, opened again if it was not. After a failure everything in it is as it was after the last commit.
+    /// The database to be written. A while after a write has failed it is tried again; everything in it is as it was after the
+    /// last commit.
     fn database(&mut self) -> Result<Arc<Database>, Failure> {
-        if let Some(database) = lock(&self.shared.database).clone() {
-            return Ok(database);
-        }
         if self.retry_at.is_some_and(|at| Instant::now() < at) {
             return Err(Failure::Refused("the disk does not take it".to_owned()));
         }
+        if let Some(database) = lock(&self.shared.database).clone() {
+            return Ok(database);
+        }
         self.retry_at = Some(Instant::now() + REOPEN);
+        self.open()
+    }
+
+    fn open(&self) -> Result<Arc<Database>, Failure> {
         let (database, is_anew) = database::open_or_set_aside("receiver", &self.path, || disk::open(&self.path))?;
         if is_anew {
             self.begin_anew(&database)?;
@@ -116,6 +121,15 @@ impl Writer {
         let database = Arc::new(database);
         *lock(&self.shared.database) = Some(Arc::clone(&database));
         Ok(database)
+    }
+
+    /// A write has failed, and redb gives and takes nothing more: opened again at once, for those who read.
+    fn failed(&mut self) {
+        self.retry_at = Some(Instant::now() + REOPEN);
+        *lock(&self.shared.database) = None;
+        if let Err(failure) = self.open() {
+            log::debug!("receiver: {}: {failure}", self.path.display());
+        }
     }
 
     /// Puts what is known of each system into a file that is new. Their last reports and moments are lost with the old one.
@@ -131,11 +145,10 @@ impl Writer {
     fn store(&mut self, reports: Vec<Incoming>) {
         let decided = self.database().and_then(|database| {
             let decided = Tables::change(&database, |tables| self.decide(tables, &reports));
-            if decided.is_err() {
-                // redb takes nothing more once a write has failed; it is opened again.
-                drop(database);
-                self.retry_at = Some(Instant::now() + REOPEN);
-                *lock(&self.shared.database) = None;
+            drop(database);
+            match &decided {
+                Ok(_) => self.retry_at = None,
+                Err(_) => self.failed(),
             }
             decided
         });
@@ -202,7 +215,7 @@ impl Writer {
                 }
             }
             Err(failure) => {
-                *lock(&self.shared.database) = None;
+                self.failed();
                 log::warn!("receiver: {name:?} cannot be forgotten: {failure}");
             }
         }

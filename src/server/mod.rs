@@ -37,7 +37,7 @@ use crate::worker::Registry;
 use http::guard::{Doors, Policy};
 use http::listener::{Listener, SocketFile};
 use http::tls::Certificates;
-use http::{connection, listener};
+use http::{connection_list, listener};
 use machine::Machine;
 pub use routes::PushCounts;
 use routes::{HistoryQueries, ProcessReads, Psiod, Reports};
@@ -147,7 +147,7 @@ impl Bound {
         machine: Arc<dyn Machine>,
     ) -> Result<Server, StartupError> {
         let Self { auth, certificates, listeners, files } = self;
-        let room = connection::limit_per_worker(&*machine, config.workers);
+        let room = connection_list::limit_per_worker(&*machine, config.workers);
         let (stopping, stopped) = watch::channel(false);
         let (auth, sampler) = (Data::new(auth), Data::new(sampler));
         let workers = Arc::new(Registry::new(config.limits.unclaimed_workers));

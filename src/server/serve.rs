@@ -12,23 +12,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
-use actix_http::{HttpService, Protocol};
+use actix_http::{HttpService, KeepAlive, Protocol};
 use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
 use actix_tls::accept::{TlsError, max_concurrent_tls_connect};
 use actix_web::App;
+use actix_web::body::BoxBody;
 use actix_web::dev::AppConfig;
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Next, from_fn};
 use actix_web::rt::net::TcpStream;
+use futures_util::future::FutureExt;
 use rustls::server::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::http::connection::{self, KEEP_ALIVE};
+use super::http::connection::Connection;
+use super::http::connection_list::{self, HANDSHAKES_AT_ONCE};
 use super::http::guard;
 use super::http::listener::Listener;
 use super::http::paced::{Paced, Socket};
-use super::http::tls::{Certificates, HANDSHAKES_AT_ONCE};
+use super::http::tls::Certificates;
 use super::http::transport::Transport;
 use super::{STOP_SECONDS, Shared, routes};
 use crate::error::StartupError;
@@ -82,7 +85,7 @@ fn plain<S: 'static>(
 ) -> impl ServiceFactory<S, Config = ()> + use<S> {
     let stalled_time = shared.limits.stalled_time;
     fn_service(move |stream: S| {
-        let socket = Socket::new(connection::open(transport(stream), stalled_time, room));
+        let socket = Socket::new(connection_list::open(transport(stream), stalled_time, room));
         let connection = Rc::clone(&socket.connection);
         ready(Ok::<_, DispatchError>(ready_for_http(socket, connection)))
     })
@@ -99,7 +102,8 @@ fn encrypted(
     acceptor.set_handshake_timeout(shared.limits.request_time);
     let time = shared.limits.request_time;
     fn_service(move |stream: TcpStream| {
-        let socket = Socket::new(connection::open(Transport::Tcp(stream), stalled_time, room));
+        let socket = Socket::new(connection_list::open(Transport::Tcp(stream), stalled_time, room));
+        socket.place.begin_handshake();
         async move {
             match timeout(time, unless_plain(socket)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
                 Ok(socket) => Ok(socket),
@@ -110,7 +114,9 @@ fn encrypted(
     .and_then(acceptor)
     .map_err(TlsError::into_service_error)
     .map(|tls: TlsStream<Socket>| {
-        let connection = Rc::clone(&tls.get_ref().0.connection);
+        let socket = tls.get_ref().0;
+        socket.place.end_handshake();
+        let connection = Rc::clone(&socket.connection);
         ready_for_http(tls, connection)
     })
     .and_then(http(shared).map_err(TlsError::Service))
@@ -137,7 +143,7 @@ async fn unless_plain(mut socket: Socket) -> io::Result<Socket> {
 /// What actix's HTTP wants to know of a connection.
 type Opened<T> = (Paced<T>, Protocol, Option<SocketAddr>);
 
-fn ready_for_http<T>(io: T, connection: Rc<connection::Connection>) -> Opened<T> {
+fn ready_for_http<T>(io: T, connection: Rc<Connection>) -> Opened<T> {
     let peer = connection.peer;
     (Paced::new(io, connection), Protocol::Http1, peer)
 }
@@ -145,7 +151,9 @@ fn ready_for_http<T>(io: T, connection: Rc<connection::Connection>) -> Opened<T>
 fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
     shared: &Shared,
 ) -> impl ServiceFactory<Opened<T>, Config = (), Response = (), Error = DispatchError, InitError = ()> + use<T> {
-    let app = App::new().configure(|app| shared.install(app)).wrap(from_fn(guard::guard)).configure(routes::configure);
+    // In a box: actix keeps room for the whole future in each connection, twice.
+    let guard = from_fn(|request, next: Next<BoxBody>| guard::guard(request, next).boxed_local());
+    let app = App::new().configure(|app| shared.install(app)).wrap(guard).configure(routes::configure);
     let app = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
     let stopping = shared.streams.stopping.clone();
     HttpService::build()
@@ -154,7 +162,8 @@ fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
             let mut stopping = stopping.clone();
             async move { drop(stopping.wait_for(|stopping| *stopping).await) }
         })
-        .keep_alive(KEEP_ALIVE)
+        // Without actix's timer: it runs while the end of an answer waits for a slow client, too. The sweep knows better.
+        .keep_alive(KeepAlive::Os)
         .client_request_timeout(shared.limits.request_time)
         .client_disconnect_timeout(DISCONNECT_TIME)
         .h1_write_buffer_size(ANSWER_PIECE_BYTES)

@@ -94,11 +94,12 @@ def assert_none(wrong):
 
 
 def until(holds, seconds=60):
-    """Waits until it holds."""
+    """Waits until it holds; what it said then."""
     deadline = time.monotonic() + seconds
-    while not holds():
+    while not (found := holds()):
         assert time.monotonic() < deadline, f"not within {seconds} s"
         time.sleep(0.02)
+    return found
 
 
 def free_port():

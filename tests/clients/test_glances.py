@@ -334,8 +334,7 @@ def test_processes_are_sorted_and_their_command_lines_are_masked(quick):
             row = next((row for row in rows if row["pid"] == busy.pid), None)
             return row and row["cpu_percent"] > 10 and row["cmdline"] is not None and row
 
-        until(is_first)
-        row = is_first()
+        row = until(is_first)
         assert row["cmdline"] == ["sh", "-c", "while :; do :; done"] and row["status"] in "RS"
         assert row["gids"]["real"] == psutil.Process(busy.pid).gids().real
         io, told = psutil.Process(busy.pid).io_counters(), row["io_counters"]

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import resource
 import socket
 import ssl
 import subprocess
@@ -380,3 +381,29 @@ def test_the_commands_of_the_readme(tmp_path):
             assert tls.recv(12) == b"HTTP/1.1 200"
         server.stop()
         assert not any("WARN" in line for line in server.errors), server.errors
+
+
+def test_handshakes_that_do_not_go_on_keep_nobody_out(files):
+    """5,000 clients of one address send the first byte of a handshake and no more; who comes then does not wait for them."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    with running(*arguments(files)) as server, contextlib.ExitStack() as crowd:
+        slowest = []
+
+        def ask():
+            begin = time.monotonic()
+            assert requests.get(f"{server.url}/healthz", verify=str(files[0]), timeout=20).status_code == 200
+            slowest.append(time.monotonic() - begin)
+
+        ask()
+        for at in range(5_000):
+            one = crowd.enter_context(socket.socket())
+            one.settimeout(20)
+            one.bind(("127.0.0.2", 0))
+            with contextlib.suppress(OSError):
+                one.connect((server.host, server.port))
+                one.sendall(b"\x16")
+            if at > 4_500 and at % 100 == 0:
+                ask()
+        ask()
+        # A handshake has 5 s. With every place taken somebody waits until the first of the crowd have used theirs up.
+        assert max(slowest) < 3, slowest

@@ -127,6 +127,7 @@ fn a_head_of_three_hundred_kilobytes_costs_nothing() {
     let server = Server::start::<&str>(&[]);
     let address = server.address();
     assert_eq!(server.get("/healthz").status, 200);
+    let before = resident_kib(&server);
     let mut stream = connect(address);
     let mut writer = stream.try_clone().expect("a second handle");
     let sender = std::thread::spawn(move || {
@@ -137,6 +138,8 @@ fn a_head_of_three_hundred_kilobytes_costs_nothing() {
     let answer = support::read_to_end(&mut stream);
     let _ = sender.join();
     assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 431 "), "{:?}", String::from_utf8_lossy(&answer));
+    let grown = resident_kib(&server) - before;
+    assert!(grown < 2_048, "memory grew by {grown} KiB");
     assert_eq!(server.get("/healthz").status, 200);
 }
 
@@ -278,6 +281,7 @@ fn answers_that_nobody_takes_are_not_kept() {
     let _deaf: Vec<TcpStream> = (0..20).map(ask).collect();
     // On a client that takes nothing at all the kernel gives up as well. One that sips keeps the kernel content.
     let mut sipping: Vec<TcpStream> = (0..5).map(ask).collect();
+    wait_until("all are connected", || connections(&server) == 25);
     let mut sipped_at = Instant::now();
     let took = wait_until("they are cut off", || {
         if sipped_at.elapsed() > Duration::from_secs(3) {
@@ -304,6 +308,7 @@ fn requests_behind_an_event_stream_do_not_keep_the_server_busy() {
     let server = Server::start::<&str>(&[]);
     let host = server.address();
     let mut streams: Vec<TcpStream> = (0..2).map(|_| server.connect()).collect();
+    wait_until("both are connected", || connections(&server) == 2);
     let one = format!("GET /api/processes HTTP/1.1\r\nHost: {host}\r\n\r\n");
     for stream in &mut streams {
         stream.set_write_timeout(Some(Duration::from_millis(500))).expect("a time limit");
@@ -336,6 +341,7 @@ fn two_thousand_silent_connections_are_shed() {
     let answered = begin.elapsed();
     let grown = resident_kib(&server) - before;
     assert!(stream.text().is_some(), "the stream goes on");
+    wait_until("the crowd is let in", || connections(&server) > without + 100);
     let shed = wait_until("the crowd is shed", || connections(&server) <= without);
     println!("2,000 connections: a request took {answered:?}, memory grew by {grown} KiB, all shed after {shed:?}");
     assert!(shed < LINGER_LIMIT, "shed after {shed:?}");

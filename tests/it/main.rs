@@ -16,6 +16,7 @@
 //! | `growth`   | thousands of interfaces, devices and mounts cost by their number                                 |
 //! | `glances`  | Glances' answers about the fixture machine; a process that holds up who looks at it                  |
 //! | `guard`    | every route against hosts, origins, tokens and tickets; headers of every answer                     |
+//! | `http`     | no tests: HTTP and event streams for the others                                                      |
 //! | `inputs`   | wrong parameters and methods; every listener serves every route                                     |
 //! | `kill`     | `process.kill` ends only what it may, for whom it may                                               |
 //! | `leak`     | descriptors and threads after hundreds of streams                                                    |
@@ -26,6 +27,7 @@
 //! | `machine`  | no tests: the fixture machine of `tests/fixtures/machine` and copies of it                          |
 //! | `matrix`   | every file of the machine missing, empty and garbage: its fields are null, nothing else changes     |
 //! | `names`    | what processes call themselves and were started with: no secret, no flood, nobody held up             |
+//! | `odd_kernels` | what odd kernels and containers write: nonsense in a line costs its own values                    |
 //! | `once`     | each source is read once a tick, whoever asks; one that hangs costs its own numbers                   |
 //! | `proxy`    | behind a proxy: the real client, the outer address, the path below which we stand                    |
 //! | `remote_write` | what is excluded is not sent, nothing twice after a restart, what ended meanwhile is marked         |
@@ -35,13 +37,13 @@
 //! | `small_disk` | a disk that fills up under the receiver and under the spool                                     |
 //! | `socket`   | no tests: WebSockets for the others                                                                 |
 //! | `sockets`  | twenty thousand sockets, and nobody waits for their list                                             |
-//! | `spoilt`   | one bad line of a kernel file costs its own values; what odd kernels and containers write             |
+//! | `spoilt`   | one bad line of a kernel file costs its own values, whichever and however it is spoilt                |
 //! | `statistics` | `psmonitor cpu` and its like: JSON, in place, until nobody reads                                 |
 //! | `status`   | `psmonitor status`: up or not, for how long, and for whom                                           |
 //! | `strangers` | pages that hide where they are from; characters that move the terminal of the log's reader     |
 //! | `stop`     | signals: close codes, exit code, time                                                                |
 //! | `systems`  | the receiver: what agents are answered, kill -9 under load, a full disk                              |
-//! | `support`  | no tests: starts and ends servers; HTTP and event streams for the others                            |
+//! | `support`  | no tests: starts and ends servers                                                                   |
 //! | `wire`     | no tests: raw frames, half requests, and what the kernel says of the server's process               |
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on says why")]
@@ -59,6 +61,7 @@ mod fixtures;
 mod glances;
 mod growth;
 mod guard;
+mod http;
 mod inputs;
 mod kill;
 mod leak;
@@ -67,6 +70,7 @@ mod load;
 mod machine;
 mod matrix;
 mod names;
+mod odd_kernels;
 mod once;
 mod pings;
 mod pipeline;

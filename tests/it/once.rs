@@ -8,11 +8,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::busy::turn;
+use crate::busy::Over;
 use crate::load::next_frame;
 use crate::machine::Machine;
 use crate::support::Server;
-use crate::wire::Raw;
+use crate::wire::{Raw, ticks, wait_until};
 
 /// How often each file of `/proc` and `/sys` was opened, and how often read from its beginning, by strace's account. What
 /// belongs to a process is left out, but for the tables of the network.
@@ -51,7 +51,7 @@ fn counts(trace: &Path) -> BTreeMap<String, (usize, usize)> {
 
 #[test]
 fn every_source_is_read_once_a_tick_whoever_asks() {
-    let _turn = turn();
+    const TICKS: usize = 12;
     let folder = tempfile::tempdir().expect("a folder");
     let server = Server::traced::<&str>(folder.path(), &["openat", "read", "pread64"], &[]);
     let is_over = AtomicBool::new(false);
@@ -81,11 +81,13 @@ fn every_source_is_read_once_a_tick_whoever_asks() {
             scope.spawn(move || every_second(path, Duration::from_millis(170 * at as u64)));
         }
         // Facts that do not change are read at the first tick, and whatever is kept is opened.
-        std::thread::sleep(Duration::from_secs(3));
+        let _over = Over(&is_over);
+        let begin = ticks(&server);
+        wait_until("all is open", || ticks(&server) >= begin + 3);
         let before = counts(folder.path());
-        std::thread::sleep(Duration::from_secs(20));
+        let begin = ticks(&server);
+        wait_until("some ticks", || ticks(&server) >= begin + TICKS);
         let after = counts(folder.path());
-        is_over.store(true, Ordering::SeqCst);
         (before, after)
     });
     let during = |path: &str| {
@@ -94,7 +96,7 @@ fn every_source_is_read_once_a_tick_whoever_asks() {
         (opened_after - opened, read_after - read)
     };
     let ticks = during("/proc/stat").1;
-    assert!((10..=22).contains(&ticks), "{ticks} ticks in 20 s");
+    assert!((TICKS - 1..=TICKS * 2).contains(&ticks), "{ticks} readings in {TICKS} ticks");
     for path in after.keys() {
         let (opened, read) = during(path);
         println!("{read:3} read {opened:3} opened in {ticks} ticks: {path}");

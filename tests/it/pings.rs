@@ -6,7 +6,6 @@
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::busy::turn;
 use crate::support::Server;
 use crate::wire::{Raw, ask, connections, text, wait_until};
 
@@ -77,7 +76,6 @@ fn who_takes_everything_and_answers_no_ping_is_kept() {
 
 #[test]
 fn who_takes_nothing_is_cut_whatever_carries_it() {
-    let _turn = turn();
     let mut server = Server::start(&["--interval", "100ms"]);
     // Sockets that are being opened while they are counted look like connections.
     wait_until("it has started", || connections(&server) == 0);

@@ -2,9 +2,11 @@
 #![allow(clippy::expect_used, reason = "in a test whatever is not as expected is a failure")]
 #![allow(clippy::print_stdout, reason = "measured times and sizes are shown with a failure")]
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
+
+use psmonitor::limits::SEND_BUFFER_BYTES;
 
 use crate::busy::turn;
 use crate::support::Server;
@@ -99,4 +101,30 @@ fn commands_of_psiod_whose_answers_nobody_reads_cost_little() {
     println!(
         "{CONNECTIONS} sockets of psiod that read nothing: {peak} KiB more at the peak, given back after {took:?}"
     );
+}
+
+/// Like a client on a slow line: what it has asked for arrives at some 4 KiB a second, and its next requests wait behind it.
+#[test]
+fn a_slow_client_may_ask_for_more_before_it_has_all() {
+    let server = Server::start::<&str>(&[]);
+    let host = server.address();
+    let one = format!("GET /static/app.js HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    let whole = server.get("/static/app.js").body.len();
+    // Until the kernel holds no more than a part of what is asked for.
+    let count = 2 * (SEND_BUFFER_BYTES + 256 * 1024) / whole + 2;
+    let mut stream = server.connect();
+    rustix::net::sockopt::set_socket_recv_buffer_size(&stream, 4_096).expect("a small buffer");
+    stream.write_all(one.repeat(count).as_bytes()).expect("sent");
+    let (begin, mut taken, mut piece) = (Instant::now(), 0, [0; 1_024]);
+    while begin.elapsed() < Duration::from_secs(15) {
+        let read = stream.read(&mut piece).expect("it goes on");
+        assert!(read > 0, "cut off after {:.1} s and {taken} bytes", begin.elapsed().as_secs_f64());
+        taken += read;
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    while taken < count * whole {
+        let read = stream.read(&mut piece).expect("all of it comes, in turn");
+        assert!(read > 0, "it ended after {taken} of {} bytes", count * whole);
+        taken += read;
+    }
 }

@@ -15,7 +15,7 @@ use crate::support::{Server, run};
 const ALL: Subjects = Subjects::ALL_PROCESSES
     .with(Subjects::SOCKETS)
     .with(Subjects::WIRELESS)
-    .with(Subjects::INTERFACES)
+    .with(Subjects::ADDRESSES)
     .with(Subjects::FILESYSTEMS)
     .with(Subjects::SENSORS)
     .with(Subjects::FREQUENCY)

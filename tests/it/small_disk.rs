@@ -1,10 +1,14 @@
-//! A disk of a few MiB that fills up, a real one: the receiver says 503 and recovers. What a limit on the size of files does is tested in `systems`, for whoever may mount nothing.
+//! A disk of a few MiB that fills up, a real one: the receiver says 503 and recovers, the spool keeps its order, drops the
+//! oldest and counts them. What a limit on the size of files does is tested in `systems`, for whoever may mount nothing.
 #![allow(clippy::expect_used, reason = "in a test whatever is not as expected is a failure")]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
+
+use psmonitor::agent::Bounds;
+use psmonitor::agent::spool::Spool;
 
 use crate::support::{PATIENCE, Server, program_at};
 use crate::systems::{now, report};
@@ -85,6 +89,7 @@ fn a_receiver_whose_disk_is_full_says_so_also_when_it_starts_and_recovers_by_its
     assert_eq!(refused.status, 503, "{}", refused.text());
     assert!(refused.header("retry-after").is_some() && refused.error().contains("again later"), "{}", refused.text());
     assert_eq!(server.get("/healthz").status, 200, "all else goes on");
+    assert_eq!(server.get("/systems/a").status, 200, "what is there can be read");
     // Killed, and started while there is no room.
     server.signal(rustix::process::Signal::KILL);
     server.wait();
@@ -104,4 +109,53 @@ fn a_receiver_whose_disk_is_full_says_so_also_when_it_starts_and_recovers_by_its
     let server = receiver(&disk);
     let all = server.json("/systems");
     assert_eq!(all["systems"][0]["reports"].as_u64(), Some(confirmed), "{all}");
+}
+
+#[test]
+fn a_spool_whose_disk_is_full_keeps_order_drops_the_oldest_and_counts() {
+    const ENTRIES: usize = 200;
+    let disk = Disk::of_kib(4 << 10);
+    let bounds = Bounds { most_bytes: 64 << 20, most_age: Duration::from_secs(3_600) };
+    let path = disk.path.join("spool.redb");
+    let spool = Spool::open(Some(&path), bounds).expect("a spool");
+    let body = |number: usize| -> Vec<u8> {
+        let mut state = number as u32 + 1;
+        let mut noise = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        format!("{number} ").into_bytes().into_iter().chain((0..100_000).map(|_| noise())).collect()
+    };
+    for number in 0..ENTRIES {
+        spool.push(&[&body(number)]);
+    }
+    let counts = spool.counts();
+    assert!(counts.dropped > 0 && counts.entries > 80, "{counts:?}");
+    assert_eq!(counts.entries + counts.dropped, ENTRIES as u64, "{counts:?}");
+    assert!(spool.push_durably(&[b"never"]).is_err(), "the disk takes nothing");
+    // What was on the disk comes first, then what waits in memory; the newest is the last.
+    let mut numbers: Vec<usize> = Vec::new();
+    loop {
+        let entries = spool.oldest(7);
+        if entries.is_empty() {
+            break;
+        }
+        let number = |body: &[u8]| {
+            String::from_utf8_lossy(body.split(|b| *b == b' ').next().unwrap_or_default()).parse::<usize>()
+        };
+        numbers.extend(entries.iter().map(|entry| number(&entry.body).expect("a number")));
+        spool.done(&entries.iter().map(|entry| entry.number).collect::<Vec<_>>());
+    }
+    assert!(numbers.is_sorted() && numbers.len() as u64 == counts.entries, "{numbers:?}");
+    assert_eq!((numbers.first(), numbers.last()), (Some(&0), Some(&(ENTRIES - 1))));
+    assert_eq!(spool.counts().dropped, counts.dropped);
+    // And once all was sent the disk is written again.
+    let end = Instant::now() + PATIENCE;
+    while let Err(error) = spool.push_durably(&[b"0 again"]) {
+        assert!(Instant::now() < end, "{error}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    drop(spool);
+    let again = Spool::open(Some(&path), bounds).expect("a spool");
+    assert_eq!(again.oldest(10).into_iter().map(|entry| entry.body).collect::<Vec<_>>(), [b"0 again"]);
 }

@@ -3,7 +3,7 @@
 #![allow(clippy::expect_used, reason = "in a test whatever is not as expected is a failure")]
 
 use crate::support::{Server, exchange, parse_response, program};
-use crate::wire::{Raw, UPGRADE};
+use crate::wire::{Raw, UPGRADE, frame};
 
 /// Fetch Metadata of a browser: which page asks, how, and for what.
 fn metadata<'a>(site: &'a str, mode: &'a str, dest: &'a str) -> [(&'a str, &'a str); 3] {
@@ -84,6 +84,7 @@ fn nothing_in_the_log_or_in_an_error_moves_a_terminal() {
     let server = Server::launch(command.env("RUST_LOG", "trace"));
     let own = server.address();
     let coded: String = evil.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let mut answers = 0;
     // One line of a head cannot hold its end.
     for evil in [evil.trim_end(), coded.as_str(), "\u{9b}2J", "\u{202e}", "\u{2028}", "\u{7f}", "\t"] {
         for request in [
@@ -95,11 +96,14 @@ fn nothing_in_the_log_or_in_an_error_moves_a_terminal() {
             format!("mark{evil} / HTTP/1.1\r\nHost: {own}\r\n"),
         ] {
             let answer = exchange(own, format!("{request}Connection: close\r\n\r\n").as_bytes());
+            // What is no HTTP at all may be answered with nothing.
             if let Some(response) = parse_response(&answer) {
                 assert_plain(&request, &response.text());
+                answers += 1;
             }
         }
     }
+    assert!(answers >= 21, "{answers} of 42 requests were answered");
     server.signal(rustix::process::Signal::HUP);
     server.wait_for_log("read again");
     server.get("/the-last");
@@ -128,4 +132,28 @@ fn a_wrong_argument_moves_no_terminal_either() {
             assert_plain(&format!("{args:?}"), &said);
         }
     }
+}
+
+#[test]
+fn no_request_makes_a_long_line_in_the_log() {
+    let server = Server::start::<&str>(&[]);
+    let long = "a".repeat(12_000);
+    assert_eq!(server.get(&format!("/{long}")).status, 404);
+    assert_eq!(server.request(&long, "/healthz", &[], b"").status, 405);
+    assert_eq!(server.get("/the-last").status, 404);
+    server.wait_for_log("GET /the-last 404");
+    let log = server.log();
+    assert!(log.contains("aaa… 404") && log.contains("aaa… /healthz 405"), "{log}");
+    assert!(log.lines().all(|line| line.len() < 1_000), "{log}");
+}
+
+#[test]
+fn broken_frames_are_no_errors_of_ours() {
+    let server = Server::start::<&str>(&[]);
+    let mut socket = Raw::psiod(&server);
+    socket.send(&frame(0x09, b"a ping in pieces"));
+    assert_eq!(socket.close_code(), Some(1002));
+    assert_eq!(server.get("/the-last").status, 404);
+    server.wait_for_log("GET /the-last 404");
+    assert!(!server.log().contains("ERROR"), "{}", server.log());
 }

@@ -79,12 +79,17 @@ pub(super) fn put<'a>(
     })
 }
 
-/// The oldest entries that are `wanted`, at most `count`.
-pub(super) fn read(database: &Database, count: usize, wanted: impl Fn(u64) -> bool) -> Result<Vec<Entry>, Failure> {
+/// The oldest entries from number `first` on that are `wanted`, at most `count`.
+pub(super) fn read(
+    database: &Database,
+    first: u64,
+    count: usize,
+    wanted: impl Fn(u64) -> bool,
+) -> Result<Vec<Entry>, Failure> {
     guarded(|| {
         let entries = database.begin_read()?.open_table(ENTRIES)?;
         let mut found = Vec::new();
-        for entry in entries.iter()? {
+        for entry in entries.range(first..)? {
             let (number, packed) = entry?;
             if found.len() == count {
                 break;

@@ -71,7 +71,8 @@ pub(super) fn sources() -> Vec<Source> {
         Source::new("hwmon", Subjects::SENSORS, |_, _| devices::sensors()).may_hang(),
         Source::new("cpufreq", Subjects::FREQUENCY, |_, _| system::clocks()).may_hang(),
         Source::new("link", Subjects::INTERFACES, move |_, _| links.links()).may_hang(),
-        Source::new("address", Subjects::INTERFACES, move |_, _| addresses.addresses()).may_hang(),
+        Source::new("address", Subjects::ADDRESSES.without(Subjects::INTERFACES), move |_, _| addresses.addresses())
+            .may_hang(),
         Source::new("own", Subjects::TABLES, |_, _| process::own()),
         Source::new("uname", Subjects::TABLES, |_, _| system::uname()),
         Source::new("os_release", Subjects::TABLES, |_, _| system::os_release()),

@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use super::span;
+use crate::dialect::memory::SwapUse;
 use crate::dialect::number::percent_one_decimal;
 use crate::model::Snapshot;
 use crate::model::average::Extremes;
@@ -54,25 +55,12 @@ pub fn mem(snapshot: &Snapshot) -> Mem {
 
 #[derive(Serialize)]
 pub struct MemSwap {
-    total: Option<u64>,
-    used: Option<u64>,
-    free: Option<u64>,
-    percent: Option<f64>,
-    sin: Option<u64>,
-    sout: Option<u64>,
+    #[serde(flatten)]
+    swap: SwapUse,
     time_since_update: Option<f64>,
 }
 
 /// `memswap`, in bytes.
 pub fn memswap(snapshot: &Snapshot) -> MemSwap {
-    let swap = snapshot.swap.unwrap_or_default();
-    MemSwap {
-        total: swap.total_bytes,
-        used: swap.used_bytes,
-        free: swap.free_bytes,
-        percent: swap.used_ratio.map(percent_one_decimal),
-        sin: swap.in_bytes,
-        sout: swap.out_bytes,
-        time_since_update: span::<RawVmstat>(snapshot),
-    }
+    MemSwap { swap: SwapUse::of(snapshot.swap), time_since_update: span::<RawVmstat>(snapshot) }
 }

@@ -111,7 +111,7 @@ type Encode = fn(&Snapshot) -> String;
 
 /// What [`ALL`] needs: everything that one of the plugins does.
 const EVERYTHING: Subjects = Subjects::PROCESS_DETAILS
-    .with(Subjects::INTERFACES)
+    .with(Subjects::ADDRESSES)
     .with(Subjects::WIRELESS)
     .with(Subjects::FILESYSTEMS)
     .with(Subjects::SENSORS)
@@ -154,12 +154,12 @@ pub static PLUGINS: [Plugin; 28] = [
     plain("load", Subjects::VITALS, |snapshot| json_text(&cpu::load(snapshot))),
     nothing("folders"),
     plain("quicklook", Subjects::FREQUENCY, |snapshot| json_text(&cpu::quicklook(snapshot))),
-    plain("ip", Subjects::INTERFACES, |snapshot| json_text(&network::ip(snapshot))),
+    plain("ip", Subjects::ADDRESSES, |snapshot| json_text(&network::ip(snapshot))),
     nothing("programlist"),
     nothing("alert"),
     by_version(
         "network",
-        Subjects::INTERFACES,
+        Subjects::ADDRESSES,
         |snapshot| json_text(&network::network(snapshot, Version::Three)),
         |snapshot| json_text(&network::network(snapshot, Version::Four)),
     ),

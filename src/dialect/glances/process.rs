@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::Version;
 use crate::dialect::number::{percent, percent_one_decimal, whole};
+use crate::dialect::user::User;
 use crate::model::Snapshot;
 use crate::model::process::{Process, ProcessIo, ProcessState, RawProcessDetails, RawProcesses};
 
@@ -92,21 +93,6 @@ impl<T: Values + Serialize> Serialize for Either<T> {
     }
 }
 
-/// A user's name; the number as text for a user that the system has no name for.
-enum User<'a> {
-    Named(&'a str),
-    Number(u32),
-}
-
-impl Serialize for User<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Named(name) => serializer.serialize_str(name),
-            Self::Number(uid) => serializer.collect_str(uid),
-        }
-    }
-}
-
 /// `processlist`: who uses the CPU most comes first, then who has most memory.
 pub fn list(snapshot: &Snapshot, version: Version, may_see: bool) -> Vec<ProcessRow<'_>> {
     let all = snapshot.processes.as_ref().and_then(|processes| processes.all()).unwrap_or_default();
@@ -163,7 +149,7 @@ fn row(
         key: "pid",
         time_since_update: seconds,
         cmdline: process.arguments.as_deref().filter(|_| may_see),
-        username: process.user.as_deref().map(User::Named).or_else(|| process.uid.map(User::Number)),
+        username: User::of(process),
     }
 }
 

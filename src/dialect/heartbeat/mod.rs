@@ -34,7 +34,7 @@ pub static DISKIO: Answer = Answer::new("/api/diskio", Subjects::VITALS, |snapsh
 
 /// `GET /api/network`.
 pub static NETWORK: Answer =
-    Answer::new("/api/network", Subjects::SOCKETS.with(Subjects::INTERFACES), |snapshot| json_text(&network(snapshot)));
+    Answer::new("/api/network", Subjects::SOCKETS.with(Subjects::ADDRESSES), |snapshot| json_text(&network(snapshot)));
 
 /// `GET /api/uptime`.
 pub static UPTIME: Answer = Answer::new("/api/uptime", Subjects::VITALS, |snapshot| json_text(&uptime(snapshot)));

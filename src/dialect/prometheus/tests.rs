@@ -216,3 +216,9 @@ fn the_families_are_all_that_the_page_is_made_of() {
     assert!(families(&snapshot, &own, Some(&["cpu", "nonsense"]), &mut nothing).is_err());
     assert!(nothing.0.is_empty(), "nothing of a question that makes no sense");
 }
+
+#[test]
+fn what_no_family_tells_is_not_gathered() {
+    let addresses = Subjects::ADDRESSES.without(Subjects::INTERFACES);
+    assert!(!NEEDS.intersects(addresses), "of thousands of interfaces the kernel tells addresses slowly");
+}

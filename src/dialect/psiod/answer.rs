@@ -6,10 +6,11 @@ use serde::{Serialize, Serializer};
 
 use super::request::{Command, Refusal};
 use crate::dialect::json_text;
+use crate::dialect::memory::SwapUse;
 use crate::dialect::number::percent_one_decimal;
 use crate::dialect::user::User;
 use crate::model::cpu::Cpu;
-use crate::model::memory::{Memory, Swap};
+use crate::model::memory::Memory;
 use crate::model::process::{Process, ProcessState};
 use crate::model::storage::Filesystem;
 use crate::model::{Answer, Snapshot, Subjects};
@@ -28,7 +29,7 @@ pub static ANSWERS: [Answer; 7] = [
         response(Data::Cores(snapshot.cpu.as_ref().map(rows)))
     }),
     Answer::new("memory.getall", Subjects::VITALS, |snapshot| {
-        let (memory, swap) = (virtual_memory(snapshot.memory), swap_use(snapshot.swap));
+        let (memory, swap) = (virtual_memory(snapshot.memory), SwapUse::of(snapshot.swap));
         let data = Data::Memory(MemoryUse { memory, swap });
         json_text(&Response { kind: "response", data, memory: Some(memory), swap: Some(swap) })
     }),
@@ -195,28 +196,6 @@ fn virtual_memory(memory: Option<Memory>) -> Virtual {
         cached: memory.cached_with_slab_bytes(),
         shared: memory.shared_bytes,
         slab: memory.slab_bytes,
-    }
-}
-
-#[derive(Clone, Copy, Serialize)]
-struct SwapUse {
-    total: Option<u64>,
-    used: Option<u64>,
-    free: Option<u64>,
-    percent: Option<f64>,
-    sin: Option<u64>,
-    sout: Option<u64>,
-}
-
-fn swap_use(swap: Option<Swap>) -> SwapUse {
-    let swap = swap.unwrap_or_default();
-    SwapUse {
-        total: swap.total_bytes,
-        used: swap.used_bytes,
-        free: swap.free_bytes,
-        percent: swap.used_ratio.map(percent_one_decimal),
-        sin: swap.in_bytes,
-        sout: swap.out_bytes,
     }
 }
 

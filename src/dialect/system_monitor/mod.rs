@@ -34,11 +34,11 @@ pub static PROCESSES: Answer =
     Answer::new("processes", Subjects::ALL_PROCESSES, |snapshot| json_text(&processes(snapshot)));
 
 /// `stats.network`.
-pub static NETWORK: Answer = Answer::new("network", Subjects::INTERFACES, |snapshot| json_text(&network(snapshot)));
+pub static NETWORK: Answer = Answer::new("network", Subjects::ADDRESSES, |snapshot| json_text(&network(snapshot)));
 
 /// What a snapshot must hold for [`report`].
 pub const REPORT_NEEDS: Subjects =
-    Subjects::FREQUENCY.with(Subjects::FILESYSTEMS).with(Subjects::ALL_PROCESSES).with(Subjects::INTERFACES);
+    Subjects::FREQUENCY.with(Subjects::FILESYSTEMS).with(Subjects::ALL_PROCESSES).with(Subjects::ADDRESSES);
 
 /// Who reports, as it is configured.
 #[derive(Clone, Copy, Debug)]

@@ -60,6 +60,8 @@ fn no_cut_shows_a_secret() {
         format!("{{\"a\":1,\"password\":\"{SECRET}\"}}"),
         format!("sh\0-c\0x --token '{SECRET} {SECRET}' y"),
         format!("PASSWORD:{SECRET}"),
+        format!("curl\0-u\0{SECRET}"),
+        format!("mysql\0-p{SECRET}"),
     ];
     for form in forms {
         for filler in ["x ", "x\0"] {

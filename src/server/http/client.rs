@@ -76,7 +76,7 @@ impl Client {
             return Ok(client);
         }
         let Some(forwarded) = of_headers(headers)? else { return Ok(client) };
-        if let Some(address) = forwarded.client(&is_trusted) {
+        if let Some(address) = forwarded.client(ip, &is_trusted) {
             (client.address, client.port, client.is_local) = (address, None, address.is_loopback());
         } else {
             client.is_local = false;
@@ -112,11 +112,16 @@ impl Client {
 }
 
 impl Forwarded {
-    /// The last address that is no trusted proxy's; of trusted ones alone the first.
-    fn client(&self, is_trusted: &dyn Fn(Option<IpAddr>) -> bool) -> Option<IpAddr> {
+    /// The last address that is no trusted proxy's; of trusted ones alone the first. A loopback address is of the machine that
+    /// whoever saw it is on: where that is another one it stands for that proxy.
+    fn client(&self, peer: Option<IpAddr>, is_trusted: &dyn Fn(Option<IpAddr>) -> bool) -> Option<IpAddr> {
         let mut last = None;
         for address in self.clients.iter().rev().take(MOST_HOPS) {
             let address = (*address)?;
+            let is_seen_here = last.or(peer).is_none_or(|proxy: IpAddr| proxy.is_loopback());
+            if address.is_loopback() && !is_seen_here {
+                break;
+            }
             last = Some(address);
             if !is_trusted(last) {
                 break;
@@ -220,7 +225,8 @@ mod tests {
         });
         let forwarded = of_headers(&headers(all)).unwrap().unwrap();
         let is_trusted = |peer: Option<IpAddr>| trusted.iter().any(|proxy| proxy.is(peer));
-        let client = forwarded.client(&is_trusted).map(|ip| ip.to_string()).unwrap_or_default();
+        let client =
+            forwarded.client(Some([127, 0, 0, 1].into()), &is_trusted).map(|ip| ip.to_string()).unwrap_or_default();
         let scheme = forwarded.is_secure.map_or("-", |is| if is { "https" } else { "http" });
         format!("{client} {scheme} {}", forwarded.host.unwrap_or_default())
     }
@@ -262,11 +268,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_local_to_a_proxy_elsewhere_is_not_local() {
+        let forwarded = |list| of_headers(&headers(&[("x-forwarded-for", list)])).unwrap().unwrap();
+        let elsewhere = Some(IpAddr::from([10, 0, 0, 9]));
+        let client = |list, peer| {
+            forwarded(list).client(peer, &|peer| peer.is_none_or(|ip| ip.is_loopback() || Some(ip) == elsewhere))
+        };
+        for (list, seen_here, seen_elsewhere) in [
+            ("127.0.0.1", Some("127.0.0.1"), None),
+            ("::1", Some("::1"), None),
+            ("127.0.0.1, 10.0.0.9", Some("10.0.0.9"), Some("10.0.0.9")),
+            ("127.0.0.1, 127.0.0.1", Some("127.0.0.1"), None),
+            ("192.0.2.1", Some("192.0.2.1"), Some("192.0.2.1")),
+        ] {
+            let told = |peer| client(list, peer).map(|ip| ip.to_string());
+            assert_eq!(told(Some([127, 0, 0, 1].into())).as_deref(), seen_here, "{list}");
+            assert_eq!(told(None).as_deref(), seen_here, "{list} over a UNIX socket");
+            assert_eq!(told(elsewhere).as_deref(), seen_elsewhere, "{list}");
+        }
+    }
+
+    #[test]
     fn a_long_list_is_walked_so_far() {
         let mut all = HeaderMap::new();
         let list = format!("192.0.2.1{}", ", 10.0.0.1".repeat(1_000));
         all.insert(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_str(&list).unwrap());
         let forwarded = of_headers(&all).unwrap().unwrap();
-        assert_eq!(forwarded.client(&|_| true), Some(IpAddr::from([10, 0, 0, 1])));
+        assert_eq!(forwarded.client(None, &|_| true), Some(IpAddr::from([10, 0, 0, 1])));
     }
 }

@@ -1,6 +1,6 @@
-//! One TCP connection's life beyond what actix watches: who is at the other end, whether a request is being answered, and
-//! the end of connections that only linger. Made by [`super::serve`] for each accepted socket, read by [`super::paced`],
-//! which moves its bytes, and by the handlers. Decides nothing about requests.
+//! One connection's life beyond what actix watches: who is at the other end, whether a request is being answered, and the end
+//! of one that only lingers. Made and swept by [`super::connection_list`], read by [`super::paced`], which moves its bytes,
+//! and by the handlers. Decides nothing about requests.
 //!
 //! actix limits the time of the first request head alone. A second head that never ends, or a body that nobody reads,
 //! would stay open for ever. Here every connection on which nothing has been answered for [`IDLE_LIMIT`] is shut down,
@@ -17,33 +17,27 @@ use actix_web::dev::RequestHead;
 use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use rustix::net::Shutdown;
 
-use super::connection_share::{self, Seat};
+use super::connection_share::Seat;
 use super::send_queue;
 use super::transport::Transport;
 use crate::limits::READ_AHEAD_BYTES;
-use crate::server::machine::Machine;
 
-/// Keep-alive of actix: how long it waits for another head on a quiet connection.
-pub const KEEP_ALIVE: Duration = Duration::from_secs(7);
-
-/// How long a connection lives on which no request is being answered. A little longer than actix's own limits, so that
-/// their polite answers come first.
+/// How long a connection lives on which no request is being answered. A little longer than actix's own limit for the first
+/// head, so that its polite answer comes first.
 const IDLE_LIMIT: Duration = Duration::from_secs(8);
 
 /// How long a connection lives after an answer that ends it: time to read the answer, for a client that goes on sending.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(2);
 
-/// How often idle connections are looked for.
-const SWEEP: Duration = Duration::from_secs(1);
+/// How often each connection is looked at.
+pub const SWEEP: Duration = Duration::from_secs(1);
 
-/// How many sweeps in a row may find bytes waiting behind an answer that is on its way; then the connection ends.
+/// How many sweeps in a row may find bytes waiting behind an answer without end; then the connection ends.
 const UNWANTED_SWEEPS: u32 = 2;
 
-/// Descriptors of listeners, threads, the log and whatever a reader opens for a moment.
-const OWN_DESCRIPTORS: usize = 96;
-
-/// Connections of one thread, however many descriptors there are.
-const MOST_PER_WORKER: usize = 25_600;
+/// Bytes of a whole answer that a client takes at least within the stalled time: some 2 KiB a second. Who takes less holds
+/// the answer for the sake of holding it.
+const LEAST_TAKEN_BYTES: u64 = 20 * 1024;
 
 /// The socket of a connection. Owned by what actix reads and writes; everybody else holds it weakly, so that the
 /// descriptor is closed when actix has done with it. Borrowed for the time of one call, on one thread.
@@ -70,6 +64,8 @@ pub struct Connection {
     pub peer: Option<SocketAddr>,
     /// The address that the client reached.
     pub local: Option<SocketAddr>,
+    /// Whether TLS has not begun yet. Kept by [`super::connection_list`].
+    pub is_in_handshake: Cell<bool>,
     answering: Cell<u32>,
     idle_since: Cell<Instant>,
     idle_limit: Cell<Duration>,
@@ -77,6 +73,9 @@ pub struct Connection {
     sending_since: Cell<Option<Instant>>,
     /// Whether that body was whole when it was answered, so that only the client can hold it up.
     is_whole: Cell<bool>,
+    /// How many bytes the client had taken when it last had taken enough of the answer, and when that was; `None` until
+    /// somebody looks.
+    pace: Cell<Option<(u64, Instant)>>,
     stalled_time: Duration,
     /// How many sweeps in a row found bytes that nobody will read before the answer ends.
     unwanted: Cell<u32>,
@@ -100,109 +99,52 @@ pub struct Connection {
     progress: Cell<(u64, Instant)>,
 }
 
-thread_local! {
-    /// The connections of this worker thread. Written at each accept, walked by the sweep; bounded by the connections.
-    static CONNECTIONS: RefCell<Vec<Weak<Connection>>> = const { RefCell::new(Vec::new()) };
-    static SWEEPING: Cell<bool> = const { Cell::new(false) };
-    /// How many sockets of this thread are open, those in a TLS handshake too.
-    static OPEN: Cell<usize> = const { Cell::new(0) };
-}
-
-/// To be called on the worker's thread for each accepted socket. `room` is how many the thread takes.
-pub fn open(stream: Transport, user_timeout: Duration, room: usize) -> (SharedStream, Rc<Connection>) {
-    stream.prepare(user_timeout);
-    let (peer, local) = stream.addresses();
-    let stream = Rc::new(RefCell::new(stream));
-    let connection = Rc::new(Connection {
-        socket: Rc::downgrade(&stream),
-        is_cut: Cell::new(false),
-        peer,
-        local,
-        answering: Cell::new(0),
-        idle_since: Cell::new(Instant::now()),
-        idle_limit: Cell::new(IDLE_LIMIT),
-        sending_since: Cell::new(None),
-        is_whole: Cell::new(false),
-        stalled_time: user_timeout,
-        unwanted: Cell::new(0),
-        is_blocked: Cell::new(false),
-        blocked_since: Cell::new(None),
-        allowance: Cell::new(0),
-        is_upgraded: Cell::new(false),
-        reader: RefCell::new(None),
-        outgoing: Cell::new(Outgoing::Nothing),
-        speaker: RefCell::new(None),
-        written: Cell::new(0),
-        progress: Cell::new((0, Instant::now())),
-    });
-    OPEN.set(OPEN.get() + 1);
-    CONNECTIONS.with_borrow_mut(|all| all.push(Rc::downgrade(&connection)));
-    make_room(room);
-    if !SWEEPING.replace(true) {
-        actix_rt::spawn(keep_sweeping(room));
-    }
-    (stream, connection)
-}
-
-/// Cuts idle connections when places are short. What is cut gives its place back a moment later.
-fn make_room(room: usize) {
-    let comfortable = connection_share::comfortable(room);
-    if OPEN.get() <= comfortable {
-        return;
-    }
-    CONNECTIONS.with_borrow(|all| {
-        let open: Vec<Rc<Connection>> = all.iter().filter_map(Weak::upgrade).filter(|one| one.is_open()).collect();
-        let seats: Vec<Seat> = open.iter().map(|one| one.seat()).collect();
-        for at in connection_share::to_leave(&seats, comfortable) {
-            log::debug!("{} makes room for another", open[at].peer_name());
-            open[at].cut();
-        }
-    });
-}
-
-/// How many connections one of `workers` threads takes before accepting pauses. What the readers need stays free.
-pub fn limit_per_worker(machine: &dyn Machine, workers: usize) -> usize {
-    let (all, kept_by_readers) = machine.descriptors();
-    share(usize::try_from(all).unwrap_or(usize::MAX), kept_by_readers, workers)
-}
-
-fn share(descriptors: usize, kept_by_readers: usize, workers: usize) -> usize {
-    let left = descriptors.saturating_sub(kept_by_readers).saturating_sub(OWN_DESCRIPTORS);
-    (left / workers.max(1)).clamp(1, MOST_PER_WORKER)
-}
-
-async fn keep_sweeping(room: usize) {
-    loop {
-        tokio::time::sleep(SWEEP).await;
-        make_room(room);
-        let any_left = CONNECTIONS.with_borrow_mut(|all| {
-            all.retain(|connection| {
-                let Some(connection) = connection.upgrade() else { return false };
-                if connection.is_flooded() || connection.is_stalled() || connection.is_stuck() {
-                    log::debug!("{} takes too little and is cut off", connection.peer_name());
-                    connection.cut();
-                }
-                if connection.answering.get() == 0
-                    && connection.idle_since.get().elapsed() > connection.idle_limit.get()
-                {
-                    connection.cut();
-                }
-                true
-            });
-            if all.capacity() > 64 && all.len() * 4 < all.capacity() {
-                all.shrink_to(all.len() * 2);
-            }
-            !all.is_empty()
-        });
-        // Nothing runs while nobody is connected.
-        if !any_left {
-            SWEEPING.set(false);
-            return;
-        }
-    }
-}
-
 impl Connection {
+    /// The state of an accepted socket. The kernel gives up on a client that acknowledges nothing for `stalled_time`.
+    pub fn open(stream: Transport, stalled_time: Duration) -> (SharedStream, Rc<Self>) {
+        stream.prepare(stalled_time);
+        let (peer, local) = stream.addresses();
+        let stream = Rc::new(RefCell::new(stream));
+        let connection = Self {
+            socket: Rc::downgrade(&stream),
+            is_cut: Cell::new(false),
+            peer,
+            local,
+            is_in_handshake: Cell::new(false),
+            answering: Cell::new(0),
+            idle_since: Cell::new(Instant::now()),
+            idle_limit: Cell::new(IDLE_LIMIT),
+            sending_since: Cell::new(None),
+            is_whole: Cell::new(false),
+            pace: Cell::new(None),
+            stalled_time,
+            unwanted: Cell::new(0),
+            is_blocked: Cell::new(false),
+            blocked_since: Cell::new(None),
+            allowance: Cell::new(0),
+            is_upgraded: Cell::new(false),
+            reader: RefCell::new(None),
+            outgoing: Cell::new(Outgoing::Nothing),
+            speaker: RefCell::new(None),
+            written: Cell::new(0),
+            progress: Cell::new((0, Instant::now())),
+        };
+        (stream, Rc::new(connection))
+    }
+
+    /// Ends the connection if its client takes too little, or if nothing has been answered on it for too long.
+    pub fn sweep(&self) {
+        if self.is_flooded() || self.is_stalled() || self.is_stuck() {
+            log::debug!("{} takes too little and is cut off", self.peer_name());
+            self.cut();
+        } else if self.answering.get() == 0
+            && !self.is_blocked.get()
+            && self.idle_since.get().elapsed() > self.idle_limit.get()
+        {
+            self.cut();
+        }
+    }
+
     /// Ends the connection at once. What the kernel has already taken may still reach the client.
     pub fn cut(&self) {
         self.is_cut.set(true);
@@ -221,12 +163,12 @@ impl Connection {
     }
 
     /// Whether it has its place and will keep it.
-    fn is_open(&self) -> bool {
+    pub fn is_open(&self) -> bool {
         !self.is_cut.get() && self.socket.strong_count() > 0
     }
 
     /// What counts when places are short. A request that was begun is always answered, unless its client takes nothing.
-    fn seat(&self) -> Seat {
+    pub fn seat(&self) -> Seat {
         let is_stuck = self.is_blocked.get()
             && self.is_whole.get()
             && self.sending_since.get().is_some_and(|since| since.elapsed() > SWEEP);
@@ -277,13 +219,16 @@ impl Connection {
 
     /// Whether the kernel takes no more, or has taken everything that actix has.
     pub fn set_blocked(&self, is_blocked: bool) {
-        self.is_blocked.set(is_blocked);
+        let was_blocked = self.is_blocked.replace(is_blocked);
         if is_blocked {
             let since = self.blocked_since.get().unwrap_or_else(Instant::now);
             self.blocked_since.set(Some(since));
             return;
         }
         self.blocked_since.set(None);
+        if was_blocked {
+            self.idle_since.set(Instant::now());
+        }
         self.wake_reader();
         if self.outgoing.get() == Outgoing::Buffered {
             self.all_is_taken();
@@ -299,7 +244,6 @@ impl Connection {
 
     /// The socket is gone, and nobody need wait for it.
     pub fn closed(&self) {
-        OPEN.set(OPEN.get().saturating_sub(1));
         self.all_is_taken();
     }
 
@@ -327,25 +271,46 @@ impl Connection {
         }
     }
 
-    /// Whether the client keeps sending requests while one answer is on its way to it, for an event stream as long as
-    /// that lives. They wait in the kernel, which has no end of room for them either.
+    /// Whether the client sends requests behind an event stream, which nobody will read as long as that lives. They wait in
+    /// the kernel, which has no end of room for them either. Behind an answer that has an end they may wait: how long that
+    /// may take is [`Self::is_stalled`]'s business, whether there are any or not.
     fn is_flooded(&self) -> bool {
-        let is_sending = self.sending_since.get().is_some_and(|since| since.elapsed() > SWEEP);
-        let socket = if is_sending { self.socket.upgrade() } else { None };
+        let is_endless = !self.is_whole.get() && self.sending_since.get().is_some_and(|since| since.elapsed() > SWEEP);
+        let socket = if is_endless { self.socket.upgrade() } else { None };
         let waiting = socket.map(|socket| rustix::io::ioctl_fionread(&*socket.borrow()));
         let is_unwanted = matches!(waiting, Some(Ok(bytes)) if bytes > 0);
         self.unwanted.set(if is_unwanted { self.unwanted.get() + 1 } else { 0 });
         self.unwanted.get() >= UNWANTED_SWEEPS
     }
 
-    /// Whether the client has let a whole answer wait for too long, however much it sips of what the kernel holds.
+    /// Since when the client has not taken what would make room for more of a whole answer, or for its end.
+    fn owed_since(&self) -> Option<Instant> {
+        match self.answering.get() {
+            0 => self.is_blocked.get().then(|| self.idle_since.get()),
+            _ => self.sending_since.get().filter(|_| self.is_whole.get()),
+        }
+    }
+
+    /// Whether the client takes a whole answer too slowly to mean it, or nothing at all.
     fn is_stalled(&self) -> bool {
         // Of a UNIX socket the kernel does not look at all.
         let takes_nothing = |since: Instant| self.peer.is_none() && since.elapsed() >= self.stalled_time;
         if self.blocked_since.get().is_some_and(takes_nothing) {
             return true;
         }
-        self.is_whole.get() && self.sending_since.get().is_some_and(|since| since.elapsed() >= self.stalled_time)
+        let Some(since) = self.owed_since() else {
+            self.pace.set(None);
+            return false;
+        };
+        let Some(waiting) = self.peer.and_then(|_| self.look()) else { return since.elapsed() >= self.stalled_time };
+        let taken = self.written.get().wrapping_sub(waiting);
+        match self.pace.get() {
+            Some((before, at)) if taken.wrapping_sub(before) < LEAST_TAKEN_BYTES => at.elapsed() >= self.stalled_time,
+            _ => {
+                self.pace.set(Some((taken, Instant::now())));
+                false
+            }
+        }
     }
 
     /// To be called when an answer says that it is the last one.
@@ -386,7 +351,7 @@ impl Connection {
     }
 
     /// What the log calls the peer.
-    fn peer_name(&self) -> String {
+    pub fn peer_name(&self) -> String {
         self.peer.map_or_else(|| "unix".to_owned(), |peer| peer.to_string())
     }
 
@@ -429,19 +394,5 @@ impl Connection {
         if self.answering.get() == 0 {
             self.wake_reader();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn connections_never_take_the_last_descriptors() {
-        assert_eq!(share(256, 0, 2), 80);
-        assert_eq!(share(4_096, 1_536, 1), 2_464);
-        assert_eq!(share(20_000, 9_488, 2), 5_208);
-        assert_eq!(share(usize::MAX, 32_768, 4), MOST_PER_WORKER);
-        assert_eq!(share(64, 0, 4), 1, "a server that takes nobody is of no use");
     }
 }

@@ -4,10 +4,10 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Instant;
 
-use crate::limits::LOOPBACK_SHARE;
+use crate::limits::{LOOPBACK_SHARE, holder};
 
 /// A connection, as far as it matters here.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,7 @@ pub fn to_leave(seats: &[Seat], comfortable: usize) -> Vec<usize> {
     let wanted = seats.len() - comfortable + comfortable / 32;
     let mut by_owner: HashMap<IpAddr, (usize, OldestFirst)> = HashMap::new();
     for (at, seat) in seats.iter().enumerate() {
-        let (count, idle) = by_owner.entry(owner(seat.address)).or_default();
+        let (count, idle) = by_owner.entry(holder(seat.address)).or_default();
         *count += 1;
         idle.extend(seat.idle_since.map(|since| Reverse((since, at))));
     }
@@ -59,17 +59,6 @@ pub fn to_leave(seats: &[Seat], comfortable: usize) -> Vec<usize> {
         }
     }
     leaving
-}
-
-/// A network of IPv6 is handed out whole, so it counts as one.
-fn owner(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V6(address) if !address.is_loopback() => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        address => address,
-    }
 }
 
 #[cfg(test)]

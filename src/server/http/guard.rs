@@ -3,6 +3,7 @@
 //! Wraps every route, upgrades included. A monitor on loopback is reachable by every web page its owner opens; what keeps
 //! those out is that a foreign page cannot choose its `Origin`, and a rebound name cannot choose our `Host`.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
@@ -36,6 +37,9 @@ const CORS_EXPOSE: HeaderValue = HeaderValue::from_static("Retry-After, WWW-Auth
 
 /// The target under which the log has a line for each answer.
 const ACCESS_LOG: &str = "psmonitor::access";
+
+/// Most bytes of a path or a method in the log: whoever asks chooses it, and the log is not theirs to fill.
+const LONGEST_LOGGED: usize = 256;
 
 /// What a page of another origin is told that does not say which it is.
 const ANOTHER_PAGE: &str = "a page of another site may ask for this only with an Origin header, and only if started with --allow-origin ORIGIN";
@@ -181,13 +185,21 @@ pub async fn guard(
     let level = if response.status().as_u16() >= 400 { log::Level::Info } else { log::Level::Debug };
     if log::log_enabled!(target: ACCESS_LOG, level) {
         let (request, status) = (response.request(), response.status().as_u16());
-        let (method, path) = (request.method(), request.path());
+        let (method, path) = (head_of(request.method().as_str()), head_of(request.path()));
         let base = doors.as_ref().filter(|_| is_below_base).map_or("", |doors| &doors.base_path);
         let milliseconds = begin.elapsed().as_secs_f64() * 1000.0;
         let client = Client::of_request(request);
         log::log!(target: ACCESS_LOG, level, "{client} {method} {base}{path} {status} {milliseconds:.1} ms");
     }
     Ok(response.map_body(|_, body| AnsweringBody::new(body, answering, is_upgraded)))
+}
+
+/// What the log shows of a text that a client chose.
+fn head_of(text: &str) -> Cow<'_, str> {
+    match text.floor_char_boundary(LONGEST_LOGGED) {
+        end if end < text.len() => format!("{}…", &text[..end]).into(),
+        _ => text.into(),
+    }
 }
 
 /// Head size, host and origin. The origin of the page that the answer is for comes back, if a page asks.

@@ -7,6 +7,7 @@ pub mod base_path;
 pub mod body;
 pub mod client;
 pub mod connection;
+pub mod connection_list;
 pub mod connection_share;
 pub mod guard;
 pub mod listener;

@@ -16,6 +16,7 @@ use actix_web::rt::net::{ActixStream, Ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connection::{Connection, SharedStream};
+use super::connection_list::Place;
 use super::transport::Transport;
 use crate::limits::READ_PIECE_BYTES;
 
@@ -24,12 +25,14 @@ pub struct Socket {
     stream: SharedStream,
     /// What the handlers know of it.
     pub connection: Rc<Connection>,
+    /// Its place among the others.
+    pub place: Place,
 }
 
 impl Socket {
     /// The owner of `stream`: when it is dropped the descriptor is closed.
-    pub fn new((stream, connection): (SharedStream, Rc<Connection>)) -> Self {
-        Self { stream, connection }
+    pub fn new((stream, connection, place): (SharedStream, Rc<Connection>, Place)) -> Self {
+        Self { stream, connection, place }
     }
 
     /// The first byte that the client sends, which stays to be read; `None` when it sends nothing before the end.

@@ -15,10 +15,6 @@ use crate::auth::file;
 use crate::config::TlsFiles;
 use crate::error::StartupError;
 
-/// Handshakes that one thread has open at once. Those who open connections and say nothing hold these places until their
-/// time is over.
-pub const HANDSHAKES_AT_ONCE: usize = 1024;
-
 /// The certificate that is good now.
 #[derive(Debug)]
 pub struct Certificates {

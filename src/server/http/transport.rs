@@ -11,6 +11,9 @@ use std::time::Duration;
 use actix_web::rt::net::{ActixStream, Ready, TcpStream, UnixStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+/// How many times the stalled time the kernel waits. Who takes nothing is cut off by us before.
+const KERNEL_PATIENCE: u32 = 3;
+
 /// One of both.
 pub enum Transport {
     /// From another machine, or over loopback.
@@ -28,10 +31,12 @@ impl Transport {
         }
     }
 
-    /// Sends small answers at once, and has the kernel give up on a client that acknowledges nothing for `user_timeout`.
-    /// The kernel does this for TCP alone.
-    pub fn prepare(&self, user_timeout: Duration) {
+    /// Sends small answers at once, and has the kernel give up on a client that acknowledges nothing, some time after
+    /// `stalled_time`: to the kernel a client that reads slowly acknowledges nothing as long as what comes next does not
+    /// fit whole. The kernel does this for TCP alone.
+    pub fn prepare(&self, stalled_time: Duration) {
         let Self::Tcp(stream) = self else { return };
+        let user_timeout = stalled_time * KERNEL_PATIENCE;
         #[cfg(target_os = "linux")]
         if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, user_timeout.as_millis() as u32) {
             log::debug!("TCP_USER_TIMEOUT: {error}");

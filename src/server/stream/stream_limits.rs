@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
-use crate::limits::Limits;
+use crate::limits::{Limits, holder};
 
 /// What kind of client a stream serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub struct Gate {
     limit_per_address: AtomicUsize,
     all: AtomicUsize,
     by_kind: [AtomicUsize; Kind::ALL.len()],
-    /// Streams by address, loopback not counted. Entries go when they reach 0, so it is bounded by `limit`.
+    /// Streams by who holds the address, loopback not counted. Entries go when they reach 0, so it is bounded by `limit`.
     by_address: DashMap<IpAddr, usize>,
     /// Messages that went out to clients.
     pub sent: AtomicU64,
@@ -86,6 +86,7 @@ impl Gate {
         let limit = self.limit.load(Ordering::Relaxed);
         let one_more = |count: usize| (count < limit).then_some(count + 1);
         self.all.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).map_err(|_| Full)?;
+        let address = holder(address);
         if is_counted(address) {
             let mut count = self.by_address.entry(address).or_insert(0);
             if *count >= self.limit_per_address.load(Ordering::Relaxed) {
@@ -171,5 +172,17 @@ mod tests {
         drop(passes);
         assert_eq!(gate.by_address.len(), 1, "an address without streams leaves nothing behind");
         assert!(gate.enter(Kind::Psmonitor, one).is_ok());
+    }
+
+    #[test]
+    fn a_network_of_ipv6_cannot_take_all_places_either() {
+        let gate = gate(9, 2);
+        let at = |network: u16, host: u16| IpAddr::from([0x2001, 0xdb8, 0, network, 0, 0, 0, host]);
+        let passes: Vec<_> = (0..2).map(|host| gate.enter(Kind::Native, at(1, host)).unwrap()).collect();
+        assert!(gate.enter(Kind::Native, at(1, 9)).is_err());
+        assert!(gate.enter(Kind::Native, at(2, 9)).is_ok());
+        drop(passes);
+        assert!(gate.by_address.is_empty(), "a network without streams leaves nothing behind");
+        assert!(gate.enter(Kind::Native, at(1, 9)).is_ok());
     }
 }
