@@ -96,9 +96,11 @@ impl Writer {
                 let sample = if at == epoch { sample } else { sample.drawn_at(at) };
                 tables.put_last(name, &packed)?;
                 system.moments += u32::from(tables.put_moment(number, epoch, Some(&sample))?);
-                let went_back = system.drawn.is_some_and(|drawn| at < drawn);
-                // What it says of its interval would let it push history's clock ahead as far as it likes.
-                let since = went_back.then(|| system.last_seen.map_or(0.0, |last| (arrived - last).max(0.0)));
+                // Behind what was drawn before, history's clock goes on by the time that went by here: by what the reports say
+                // of it, two clocks under one name could push it ahead as far as they like.
+                let is_behind = system.drawn.is_some_and(|drawn| at < drawn);
+                let passed = || system.last_seen.map_or(0.0, |last| (arrived - last).max(0.0));
+                let since = (is_behind || system.was_behind).then(passed);
                 samples.push((Arc::clone(name), at, since, sample));
                 system.goes_on(report, *arrived, at, size);
             }

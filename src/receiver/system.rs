@@ -42,9 +42,11 @@ pub struct System {
     pub newest: Option<i64>,
     /// The same, or when it came where that was earlier: a clock that was ahead and is set right goes on from here.
     pub newest_here: i64,
-    /// When the numbers of the newest report are drawn, see [`drawn_at`].
+    /// The latest moment at which numbers were drawn, see [`drawn_at`], and whether those of the newest report were before it.
     #[serde(default)]
     pub drawn: Option<i64>,
+    #[serde(skip)]
+    pub was_behind: bool,
     /// Reports that were stored.
     pub reports: u64,
     /// Reports that came again.
@@ -131,7 +133,8 @@ impl System {
     pub fn goes_on(&mut self, report: &Report, arrived: f64, drawn: i64, report_bytes: u64) {
         self.reports += 1;
         self.newest = Some(report.epoch);
-        self.drawn = Some(drawn);
+        self.was_behind = self.drawn.is_some_and(|latest| drawn < latest);
+        self.drawn = self.drawn.max(Some(drawn));
         self.newest_here = report.epoch.min(arrived.floor() as i64);
         self.behind = (0, 0);
         self.vitals = Some(Arc::new(report.vitals.clone()));

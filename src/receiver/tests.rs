@@ -192,34 +192,35 @@ fn killed(folder: &Path) -> tempfile::TempDir {
 /// Whoever holds one agent's token may report under the name of another. That shows, and costs the other nothing.
 #[tokio::test]
 async fn moments_that_cannot_be_cost_no_true_report() {
-    let folder = tempfile::tempdir().unwrap();
+    // In memory, where no report waits for a disk.
+    let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
     let receiver = open(settings(folder.path()));
     let begin = now() as i64;
     let mut expected = Vec::new();
-    for n in 0..10 {
-        for lie in 0..40 {
-            send(&receiver, "a", 253_402_300_000 + n * 40 + lie).await.unwrap();
+    for n in 0..12 {
+        for lie in 0..20 {
+            // Drawn now, and a quarter of an hour ago.
+            let epoch = 253_402_300_000 + n * 20 + lie;
+            let sent = (lie % 2 == 1).then_some(epoch as f64 + 900.0);
+            receiver.take(report("a", epoch, 50.0), sent).await.unwrap();
         }
         assert_eq!(listed(&receiver, "a").clock_wrong, Some(true), "it shows");
         // A little ahead, so that each is later than the one before.
         let true_one = begin + 10 + n;
         assert_eq!(receiver.take(report("a", true_one, 80.0), Some(now())).await, Ok(Taken::Stored));
         assert_eq!((listed(&receiver, "a").epoch, listed(&receiver, "a").clock_wrong), (Some(true_one), Some(false)));
-        assert_eq!(
-            send(&receiver, "a", 253_402_300_000).await,
-            Ok(Taken::Stored),
-            "later than the newest, and known again"
-        );
+        assert_eq!(send(&receiver, "a", 253_402_300_000).await, Ok(Taken::Stored), "known again");
         expected.push(true_one);
     }
     let copy = killed(folder.path());
     for receiver in [&receiver, &open(settings(copy.path()))] {
-        // From where on it is known by the second.
-        let found = drawn(receiver, "a", begin + 5, begin + 600);
-        assert!(expected.iter().all(|moment| found.contains(moment)), "{expected:?} in {found:?}");
+        let found = drawn(receiver, "a", begin - 2_000, begin + 600);
+        let near = |moment: &i64| found.iter().any(|one| (one - moment).abs() <= 10);
+        assert!(expected.iter().all(near), "{expected:?} in {found:?}");
+        assert!(found.iter().all(|one| *one <= expected[11] + 20), "nobody pushes the clock ahead: {found:?}");
         assert!(drawn(receiver, "a", begin + 3_600, 253_402_300_799).is_empty(), "nothing of the future");
-        assert_eq!(send(receiver, "a", expected[8]).await, Ok(Taken::Stored), "known again");
-        assert_eq!(listed(receiver, "a").reports, 410);
+        assert_eq!(send(receiver, "a", expected[10]).await, Ok(Taken::Stored), "known again");
+        assert_eq!(listed(receiver, "a").reports, 252);
     }
 }
 
