@@ -99,13 +99,15 @@ impl Variant {
     }
 }
 
-/// Whether every reader has answered, well or not. One that others keep waiting for too long is given up for a while, and its
-/// numbers are null; what it has read once is told for seconds.
+/// Whether every reader has answered, well or not, and so has the disk. One that others keep waiting for too long is given up for
+/// a while, and its numbers are null; what it has read once is told for seconds.
 fn has_read_all(server: &Server) -> bool {
     let snapshot = server.json("/api/v1/snapshot");
     let readers = snapshot["readers"].as_array().expect("the readers");
     let is_stuck = |reader: &Value| reader["error"].as_str().is_some_and(|error| error.ends_with("no answer yet"));
-    !readers.is_empty() && !readers.iter().any(is_stuck)
+    let disks = snapshot["filesystems"].as_array();
+    let root = disks.and_then(|disks| disks.iter().find(|disk| disk["mount_point"] == "/"));
+    !readers.is_empty() && !readers.iter().any(is_stuck) && root.is_none_or(|root| !root["usage"].is_null())
 }
 
 /// All answers after three ticks, under their routes.
