@@ -5,7 +5,6 @@
 //! device has depends on the device.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -174,7 +173,8 @@ fn number_of(bytes: &[u8]) -> Option<i64> {
 /// Names in a directory, sorted. Bytes that are not UTF-8 become U+FFFD.
 pub fn names_in(path: &Path) -> Reading<Vec<String>> {
     let entries = std::fs::read_dir(path).map_err(|error| read_error(path, &error))?;
-    let mut names: Vec<String> = entries.filter_map(|entry| Some(lossy(&entry.ok()?.file_name()))).collect();
+    let mut names: Vec<String> =
+        entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned())).collect();
     names.sort_unstable();
     Ok(names)
 }
@@ -192,10 +192,6 @@ pub fn numbered(names: &[String], prefix: &str) -> Vec<(u32, String)> {
     let mut found: Vec<(u32, String)> = names.iter().filter_map(numbered).collect();
     found.sort_unstable();
     found
-}
-
-fn lossy(name: &OsStr) -> String {
-    name.to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

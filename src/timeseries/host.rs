@@ -9,16 +9,14 @@
 //! [`Timeline`] of their own, in memory; that from before waits, and goes on untouched once the clock is right again. After the
 //! hour it is the other way round: the new timeline stays, and whatever the file has later than it is taken out.
 
+use super::Bounds;
 use super::batch::Batch;
 use super::clock::Clock;
+use super::file::LoadedHost;
 use super::ring::Ring;
-use super::series::{Series, SeriesList, Values};
+use super::series::{SeriesList, Values};
 use super::slot::Slot;
 use super::tier::{DISK, Row, SECONDS};
-
-/// Seconds after which there is a batch, unless [`Host::batching`] says otherwise. Samples come a little early or late: at
-/// one a second this is always the ninth, and the oldest that is not written yet is 8 s old, so that a sync may take two.
-pub(super) const BATCH_SECONDS: f64 = 8.5;
 
 /// How many of the last distances between two samples are looked at to find the interval.
 const INTERVALS: usize = 8;
@@ -77,10 +75,11 @@ impl Timeline {
 }
 
 impl Host {
-    /// A host with a sample every `interval` seconds that goes on with the series and the newest row of 10 s of the file.
-    /// Without a file (`has_file`) there are no batches.
-    pub(super) fn new(stored: Vec<Series>, newest: Option<&Row>, has_file: bool, interval: f64) -> Self {
-        let series = SeriesList::new(stored);
+    /// A host that goes on with the series and the newest row of 10 s of the file. Without a file (`has_file`) there are no
+    /// batches.
+    pub(super) fn new(stored: LoadedHost, bounds: &Bounds, has_file: bool) -> Self {
+        let series = SeriesList::new(stored.series);
+        let newest = stored.newest.as_ref();
         let ten = newest.map(|row| Slot::resume(row, &series)).unwrap_or_default();
         // A row tells the ten seconds in which its last sample lay, but not the second: their begin is never too late.
         let clock = Clock::after(newest.map(|row| (row.slot * DISK[0].step) as f64));
@@ -90,16 +89,11 @@ impl Host {
             doubted: None,
             unsent: has_file.then(Batch::default),
             since_batch: 0.0,
-            batch_seconds: BATCH_SECONDS,
-            interval,
+            batch_seconds: bounds.batch.as_secs_f64(),
+            interval: bounds.interval.as_secs_f64(),
             intervals: [f64::INFINITY; INTERVALS],
             samples: 0,
         }
-    }
-
-    /// The same with a batch every `seconds`.
-    pub(super) fn batching(self, seconds: f64) -> Self {
-        Self { batch_seconds: seconds, ..self }
     }
 
     /// Gives back the memory of the last hour, and of the list of values. What was not written yet stays.
@@ -215,13 +209,14 @@ impl Host {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::timeseries::tests::bounds;
     use crate::timeseries::tier::{Point, single};
     use crate::timeseries::{MOST_DYNAMIC_SERIES, Unit};
 
     const DAY: f64 = DOUBTED_SECONDS;
 
     fn host() -> Host {
-        Host::new(Vec::new(), None, true, 1.0)
+        Host::new(LoadedHost::default(), &bounds(1), true)
     }
 
     fn sample(host: &mut Host, time: f64, value: f64) -> Option<Batch> {
@@ -290,7 +285,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_days_behind_never_goes_back_further_and_is_right_again_behind_the_newest_point() {
         let newest = Row { slot: 100_000_000, points: Vec::new() };
-        let mut host = Host::new(Vec::new(), Some(&newest), true, 1.0);
+        let mut host = Host::new(LoadedHost { newest: Some(newest), ..LoadedHost::default() }, &bounds(1), true);
         let mut tick = |time| {
             sample(&mut host, time, 1.0);
             (host.current().newest().unwrap(), host.doubted.is_some())

@@ -157,11 +157,7 @@ impl Store {
             .name("history".to_owned())
             .spawn(move || writer.run(database, &receiver))
             .map_err(|error| unusable(&path, error.to_string()))?;
-        let host = |known: LoadedHost| {
-            let interval = bounds.interval.as_secs_f64();
-            Host::new(known.series, known.newest.as_ref(), true, interval).batching(bounds.batch.as_secs_f64())
-        };
-        let hosts = loaded.into_iter().map(|(name, known)| (name.into(), host(known)));
+        let hosts = loaded.into_iter().map(|(name, known)| (name.into(), Host::new(known, &bounds, true)));
         Ok(Self { hosts: Mutex::new(hosts.collect()), disk: Some(disk), writer: Mutex::new(Some(sender)), bounds })
     }
 
@@ -179,8 +175,8 @@ impl Store {
             if hosts.len() >= self.bounds.hosts {
                 return Err(TooManyHosts(self.bounds.hosts));
             }
-            let new = Host::new(Vec::new(), None, self.disk.is_some(), self.bounds.interval.as_secs_f64());
-            hosts.insert(host.into(), new.batching(self.bounds.batch.as_secs_f64()));
+            let new = Host::new(LoadedHost::default(), &self.bounds, self.disk.is_some());
+            hosts.insert(host.into(), new);
         }
         let Some(state) = hosts.get_mut(host) else { return Ok(()) };
         if let Some(batch) = state.record(time, interval, fill)

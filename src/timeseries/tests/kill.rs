@@ -47,7 +47,7 @@ fn record_and_tell(directory: &Path, begin: u32) {
         let time = START + f64::from(second);
         let batch = lock(&store.hosts)
             .entry(THIS_MACHINE.into())
-            .or_insert_with(|| Host::new(Vec::new(), None, true, 1.0))
+            .or_insert_with(|| Host::new(LoadedHost::default(), &store.bounds, true))
             .record(time, Some(1.0), sample(second));
         let Some(batch) = batch else { continue };
         store.send(THIS_MACHINE, batch).unwrap();

@@ -11,8 +11,9 @@ use super::*;
 /// A round moment: a multiple of an hour and of every block.
 const START: f64 = 1_728_000_000.0;
 
-fn bounds(hosts: usize) -> Bounds {
-    let (interval, batch) = (Duration::from_secs(1), Duration::from_secs_f64(host::BATCH_SECONDS));
+/// With samples a second apart, and a batch every ninth.
+pub(super) fn bounds(hosts: usize) -> Bounds {
+    let (interval, batch) = (Duration::from_secs(1), Duration::from_secs_f64(8.5));
     Bounds { hosts, busy_series: 64, interval, retry: Duration::from_millis(20), batch }
 }
 
