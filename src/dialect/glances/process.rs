@@ -10,7 +10,7 @@ use super::Version;
 use crate::dialect::number::{percent, percent_one_decimal, whole};
 use crate::dialect::user::User;
 use crate::model::Snapshot;
-use crate::model::process::{Process, ProcessIo, ProcessState, RawProcessDetails, RawProcesses};
+use crate::model::process::{Process, ProcessIo, ProcessState, RawProcesses};
 
 #[derive(Serialize)]
 pub struct ProcessRow<'a> {
@@ -103,17 +103,10 @@ pub fn list(snapshot: &Snapshot, version: Version, may_see: bool) -> Vec<Process
         by_cpu.then_with(|| memory(a).cmp(&memory(b))).then_with(|| a.pid.cmp(&b.pid))
     });
     let seconds = snapshot.readings.pair::<RawProcesses>().map_or(snapshot.interval_seconds, |pair| pair.seconds);
-    let io_seconds = snapshot.readings.pair::<RawProcessDetails>().and_then(|pair| pair.seconds);
-    sorted.into_iter().map(|process| row(process, version, may_see, seconds, io_seconds)).collect()
+    sorted.into_iter().map(|process| row(process, version, may_see, seconds)).collect()
 }
 
-fn row(
-    process: &Process,
-    version: Version,
-    may_see: bool,
-    seconds: Option<f64>,
-    io_seconds: Option<f64>,
-) -> ProcessRow<'_> {
+fn row(process: &Process, version: Version, may_see: bool, seconds: Option<f64>) -> ProcessRow<'_> {
     let [children_user, children_system] = process.children_seconds.map_or([None; 2], |both| both.map(Some));
     let [real, effective, saved] = process.gids.map_or([None; 3], |gids| gids.map(Some));
     let memory = process.memory;
@@ -139,7 +132,7 @@ fn row(
         // Glances' own first answer, and what its clients draw, is 0.
         cpu_percent: process.cpu_ratio.map_or(0.0, percent_one_decimal),
         nice: process.nice,
-        io_counters: io_counters(process.io.as_ref(), io_seconds),
+        io_counters: io_counters(process.io.as_ref(), seconds),
         gids: Either(version, Groups { real, effective, saved }),
         num_threads: process.threads,
         pid: process.pid,
@@ -153,8 +146,9 @@ fn row(
     }
 }
 
-/// Bytes read and written, the same at the reading before, and 1. Zeros where nothing is known, and a last 0 where the
-/// reading before is not: what Glances says.
+/// Bytes read and written, what they were `seconds` ago at the rate of their last interval, and 1: clients divide the
+/// difference by `time_since_update`, and files of processes are read more seldom than the table. Zeros where nothing is
+/// known, and a last 0 where there is no rate yet: what Glances says.
 fn io_counters(io: Option<&ProcessIo>, seconds: Option<f64>) -> [u64; 5] {
     let Some(io) = io else { return [0; 5] };
     let before = |bytes: u64, rate: Option<f64>| Some(bytes.saturating_sub(whole((rate? * seconds?).round())?));
@@ -219,5 +213,20 @@ mod tests {
         let first = ProcessIo { read_bytes_per_second: None, ..io };
         assert_eq!(io_counters(Some(&first), Some(2.5)), [1_000, 500, 0, 0, 0]);
         assert_eq!(io_counters(None, Some(2.5)), [0; 5]);
+    }
+
+    #[test]
+    fn what_was_read_over_the_time_that_is_told_is_the_rate() {
+        let snapshot = crate::dialect::testing::snapshot();
+        let mut seen = 0;
+        for row in list(&snapshot, Version::Four, false) {
+            let process = snapshot.processes.as_ref().and_then(|all| all.find(row.pid)).unwrap();
+            let Some(rate) = process.io.as_ref().and_then(|io| io.read_bytes_per_second) else { continue };
+            let [read, _, earlier, ..] = row.io_counters;
+            let told = (read - earlier) as f64 / row.time_since_update.unwrap();
+            assert!((told - rate).abs() <= 1.0, "{told} in place of {rate}");
+            seen += usize::from(rate > 0.0);
+        }
+        assert!(seen > 0, "no process reads in this snapshot");
     }
 }
