@@ -21,8 +21,8 @@ pub fn check(destination: &Destination, check: Check<'_>) -> Result<String, Stri
         Check::SystemId(name) => json!({ "action": "check_system_id", "system_id": name }),
     };
     let answer = client.post(&[("Content-Type", "application/json")], body.to_string().as_bytes());
-    let answer = answer.map_err(|error| format!("{} does not answer: {error}", destination.url))?;
-    found(&destination.url, check, &answer)
+    let answer = answer.map_err(|error| format!("{} does not answer: {error}", destination.shown()))?;
+    found(&destination.shown(), check, &answer)
 }
 
 fn found(url: &str, check: Check<'_>, answer: &Answer) -> Result<String, String> {

@@ -10,6 +10,8 @@ use rustls::crypto::ring;
 use ureq::http::{HeaderMap, header};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider};
 
+use crate::model::redact;
+
 /// Time for a request and its answer.
 const TIME: Duration = Duration::from_secs(10);
 
@@ -29,6 +31,14 @@ pub struct Destination {
     pub token_file: Option<PathBuf>,
     /// Certificates to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
+}
+
+impl Destination {
+    /// Its URL as whoever reads logs or reports may see it: without a token that stands in its query.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        redact::redact(std::slice::from_ref(&self.url)).concat()
+    }
 }
 
 /// What came back.
@@ -84,10 +94,10 @@ impl Client {
         Ok(client)
     }
 
-    /// Where it sends.
+    /// Where it sends, for logs.
     #[must_use]
-    pub fn url(&self) -> &str {
-        &self.destination.url
+    pub fn shown(&self) -> String {
+        self.destination.shown()
     }
 
     /// Reads the token again, as after one that was refused.

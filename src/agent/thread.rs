@@ -46,14 +46,15 @@ pub struct Lane {
 
 /// What carries a request to where it goes: a [`Client`], and in a test a receiver that does as it likes.
 trait Carrier: Send {
-    fn url(&self) -> &str;
+    /// Where it sends, for logs.
+    fn shown(&self) -> String;
     fn read_token(&mut self) -> Result<(), ClientError>;
     fn post(&self, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer, String>;
 }
 
 impl Carrier for Client {
-    fn url(&self) -> &str {
-        Self::url(self)
+    fn shown(&self) -> String {
+        Self::shown(self)
     }
 
     fn read_token(&mut self) -> Result<(), ClientError> {
@@ -290,7 +291,7 @@ impl Lane {
             log::warn!(
                 "{}: {} does not take what is sent: {why}; it is kept{} and sent again",
                 self.kind.name(),
-                self.client.url(),
+                self.client.shown(),
                 if self.spool.is_on_disk() { "" } else { " in memory" }
             );
         }
@@ -300,7 +301,7 @@ impl Lane {
     fn recovered(&mut self) {
         self.warned_of = None;
         if self.backoff.is_failing() {
-            log::info!("{}: {} takes what is sent again", self.kind.name(), self.client.url());
+            log::info!("{}: {} takes what is sent again", self.kind.name(), self.client.shown());
         }
         self.backoff.succeeded();
     }
@@ -310,10 +311,10 @@ impl Lane {
         // Once a reason, or the log would be full of it.
         let status = why.split_whitespace().find_map(|word| word.trim_end_matches(':').parse().ok());
         if self.warned_of != status || status.is_none() {
-            log::error!("{}: {} refuses what is sent, and it is dropped: {why}", self.kind.name(), self.client.url());
+            log::error!("{}: {} refuses what is sent, and it is dropped: {why}", self.kind.name(), self.client.shown());
             self.warned_of = status;
         } else {
-            log::debug!("{}: {} refuses what is sent: {why} ({count})", self.kind.name(), self.client.url());
+            log::debug!("{}: {} refuses what is sent: {why} ({count})", self.kind.name(), self.client.shown());
         }
     }
 

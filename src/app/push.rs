@@ -80,13 +80,13 @@ fn lane(
         Some(path) => {
             log::info!(
                 "{name}: sends to {}; what waits is kept in {} ({waiting} now)",
-                destination.url,
+                destination.shown(),
                 path.display()
             );
         }
         None => log::warn!(
             "{name}: sends to {}; without --data-dir what waits is in memory, and lost with this process",
-            destination.url
+            destination.shown()
         ),
     }
     Ok(Lane::new(kind, spool, client, together))
@@ -145,7 +145,7 @@ async fn report(sampler: Sampler, settings: Settings, data_dir: Option<std::path
         }
         last = Some(moment);
         let name = name.get_or_insert_with(|| own_name(frame.snapshot(), data_dir.as_deref())).clone();
-        let (outlet, url, interval) = (outlet.clone(), settings.destination.url.clone(), settings.interval);
+        let (outlet, url, interval) = (outlet.clone(), settings.destination.shown(), settings.interval);
         let pushed = tokio::task::spawn_blocking(move || {
             let sender = system_monitor::Sender { system_id: &name, url: &url, interval };
             outlet.push(&[system_monitor::report(&sender, frame.snapshot()).as_bytes()]);

@@ -2,6 +2,7 @@
 //! of a secret.
 
 use super::typed::{Origin, Row, Typed};
+use crate::model::redact;
 
 /// What stands for a secret.
 const MASKED: &str = "***";
@@ -50,19 +51,10 @@ fn line(row: &Row) -> String {
             format!("{} = {}", setting.key, setting.toml(&[MASKED.to_owned()]))
         }
         Some(values) => {
-            let values: Vec<String> = values.iter().map(|value| without_password(value)).collect();
+            let values: Vec<String> =
+                values.iter().map(|value| redact::redact(std::slice::from_ref(value)).concat()).collect();
             format!("{} = {}", setting.key, setting.toml(&values))
         }
-    }
-}
-
-/// The text without what stands between `//` and `@` of a URL.
-fn without_password(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    match authority.rsplit_once('@') {
-        Some((user, _)) => format!("{scheme}://{MASKED}{}", &rest[user.len()..]),
-        None => text.to_owned(),
     }
 }
 
@@ -90,8 +82,9 @@ mod tests {
 
     #[test]
     fn what_is_secret_is_not_shown() {
-        let url = |text: &str| without_password(text);
-        assert_eq!(url("https://ann:secret@host:1/x?y@z"), "https://***@host:1/x?y@z");
+        let url = |text: &str| redact::redact(&[text.to_owned()]).concat();
+        assert_eq!(url("https://host/write?token=secret&to=x"), "https://host/write?token=***&to=x");
+        assert_eq!(url("https://ann:secret@host:1/x?y@z"), "https://ann:***@host:1/x?y@z");
         assert_eq!(url("https://host/@x"), "https://host/@x");
         assert_eq!(url("no url: a@b"), "no url: a@b");
         let mut setting =

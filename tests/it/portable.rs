@@ -78,6 +78,8 @@ fn slack(path: &str, value: f64) -> Option<f64> {
         "total_bytes" | "mtu_bytes" | "prefix_length" | "pid" | "parent_pid" | "uid" | "core" | "index" => return None,
         "resident_bytes" | "virtual_bytes" => value * 0.25 + 16.0 * MIB,
         "count" => 10.0 + value * 0.1,
+        // How many processes are in which state, of which some run or stop at every moment.
+        _ if path.starts_with(".processes.states") => 10.0 + value * 0.1,
         _ if last.ends_with("_per_second") => f64::MAX,
         _ if last.ends_with("_bytes") || last == "bytes" => 256.0 * MIB,
         _ if of_process => return None,

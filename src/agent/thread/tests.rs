@@ -55,8 +55,8 @@ struct Killed;
 struct Whimsical(Arc<World>);
 
 impl Carrier for Whimsical {
-    fn url(&self) -> &str {
-        "http://simulated/"
+    fn shown(&self) -> String {
+        "http://simulated/".to_owned()
     }
 
     fn read_token(&mut self) -> Result<(), ClientError> {

@@ -217,16 +217,20 @@ mod tests {
 
     #[test]
     fn what_was_read_over_the_time_that_is_told_is_the_rate() {
-        let snapshot = crate::dialect::testing::snapshot();
-        let mut seen = 0;
-        for row in list(&snapshot, Version::Four, false) {
-            let process = snapshot.processes.as_ref().and_then(|all| all.find(row.pid)).unwrap();
-            let Some(rate) = process.io.as_ref().and_then(|io| io.read_bytes_per_second) else { continue };
-            let [read, _, earlier, ..] = row.io_counters;
-            let told = (read - earlier) as f64 / row.time_since_update.unwrap();
-            assert!((told - rate).abs() <= 1.0, "{told} in place of {rate}");
-            seen += usize::from(rate > 0.0);
-        }
-        assert!(seen > 0, "no process reads in this snapshot");
+        let mut snapshot = crate::dialect::testing::snapshot();
+        let mut processes = snapshot.processes.take().unwrap();
+        let io = ProcessIo {
+            read_bytes: 1_000_000,
+            written_bytes: 500,
+            read_bytes_per_second: Some(4_096.0),
+            written_bytes_per_second: Some(0.0),
+        };
+        processes.list[0].io = Some(io);
+        let pid = processes.list[0].pid;
+        snapshot.processes = Some(processes);
+        let rows = list(&snapshot, Version::Four, false);
+        let row = rows.iter().find(|row| row.pid == pid).unwrap();
+        let [read, _, earlier, _, is_known] = row.io_counters;
+        assert_eq!(((read - earlier) as f64 / row.time_since_update.unwrap(), is_known), (4_096.0, 1));
     }
 }
