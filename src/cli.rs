@@ -76,7 +76,7 @@ pub struct Args {
     #[arg(long, value_name = "PROXY", env = "PSMONITOR_TRUSTED_PROXY", value_delimiter = ',')]
     pub trusted_proxy: Option<Vec<String>>,
 
-    /// File with one token a line; every route but /healthz and the dashboard's own files then needs one of them
+    /// File with one token a line, or `report TOKEN` for one that only hands in reports; every route but /healthz and the dashboard's own files then needs one
     #[arg(long, value_name = "FILE", env = "PSMONITOR_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
 

@@ -107,6 +107,8 @@ impl Client {
         let text = std::fs::read_to_string(path).map_err(|error| complaint(&error.to_string()))?;
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         let token = lines.next().ok_or_else(|| complaint("there is no token in it; write one on a line"))?;
+        // As it stands in the receiver's file.
+        let token = token.strip_prefix("report ").map_or(token, str::trim_start);
         if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(complaint("a token has printable ASCII characters only"));
         }

@@ -180,6 +180,12 @@ impl Auth {
         self.sessions.verify(bearer, &keys.users, SystemTime::now()).map(Identity::User)
     }
 
+    /// Whether this token hands in reports. Its holder is nobody we know: it opens nothing.
+    #[must_use]
+    pub fn may_report(&self, token: &str) -> bool {
+        self.keys().tokens.contains_reporting(token)
+    }
+
     /// Who sends this name and password with a request (HTTP Basic): the holder of a token, which then is the password, or a
     /// user. What was checked a moment ago is not checked again; what is wrong counts as a login, once.
     pub async fn identify_basic(&self, name: &str, password: &str, address: IpAddr) -> Result<Identity, Refused> {

@@ -89,7 +89,7 @@ fn assert_guarded(
     let needs_token = match endpoint.access {
         Access::Open => is_upgrade && endpoint.path != "/authenticate",
         Access::Worker => false,
-        Access::Token | Access::Stream => true,
+        Access::Token | Access::Report | Access::Stream => true,
     };
     match response.status {
         421 => assert!(!known.host && response.error().contains("--allow-host"), "{what}"),

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use psmonitor::server::routes::{Access, ENDPOINTS};
 use serde_json::{Value, json};
 
 use crate::support::{self, Response, Server};
@@ -83,6 +84,47 @@ fn an_agent_is_answered_as_its_document_says() {
     }
     // Who is no agent gets a worker, as ever.
     assert!(post(&server, "/", br#"{"connection": "monitor"}"#).json()["id"].is_string());
+}
+
+/// Whoever breaks into one machine of many finds a token there. It must not open the others.
+#[test]
+fn a_token_for_reports_opens_nothing_else() {
+    const FULL: &str = "0123456789abcdef-full";
+    const REPORTING: &str = "0123456789abcdef-reporting";
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("tokens");
+    std::fs::write(&file, format!("{FULL}\nreport {REPORTING}\n")).expect("written");
+    let server = receiver(folder.path(), &["--token-file", file.to_str().expect("a path"), "--allow-kill"]);
+    let ask = |token: &str, method: &str, path: &str, body: &[u8]| {
+        server.request(method, path, &[("Authorization", &format!("Bearer {token}"))], body)
+    };
+    for path in ["/systems", "/"] {
+        let body = report(&format!("LINUX{}", path.len()), now());
+        assert_eq!(ask(REPORTING, "POST", path, &body).status, 200, "{path}");
+        assert_eq!(ask(REPORTING, "POST", path, br#"{"action": "check_url"}"#).status, 202, "{path}");
+        assert_eq!(ask("0123456789abcdef-another", "POST", path, &body).status, 401, "{path}");
+    }
+    let basic = [("Authorization", "Basic YWdlbnQ6MDEyMzQ1Njc4OWFiY2RlZi1yZXBvcnRpbmc=")];
+    assert_eq!(server.request("POST", "/systems", &basic, &report("LINUX", now())).status, 200, "HTTP Basic");
+    assert_eq!(server.request("GET", "/systems", &basic, b"").status, 403, "HTTP Basic");
+    // Every other route, and what else `POST /` is for.
+    let mut seen = 0;
+    for endpoint in ENDPOINTS {
+        let is_closed = matches!(endpoint.access, Access::Token | Access::Stream);
+        let method = endpoint.method.as_str();
+        if !is_closed && (method, endpoint.path) != ("POST", "/") {
+            continue;
+        }
+        let path = endpoint.path.replace("{version}", "4").replace(['{', '}'], "");
+        let body: &[u8] = if method == "POST" { br#"{"connection": "monitor", "pid": 1}"# } else { b"" };
+        let refused = ask(REPORTING, method, &path, body);
+        assert_eq!(refused.status, 403, "{method} {path}: {}", refused.text());
+        assert!(refused.error().contains("hands in reports"), "{method} {path}: {}", refused.text());
+        seen += 1;
+    }
+    assert!(seen > 30, "only {seen} routes");
+    assert_eq!(ask(FULL, "GET", "/systems", b"").json()["systems"].as_array().map(Vec::len), Some(3));
+    assert!(ask(FULL, "POST", "/", b"").json()["id"].is_string());
 }
 
 #[test]

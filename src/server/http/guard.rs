@@ -41,6 +41,10 @@ const ACCESS_LOG: &str = "psmonitor::access";
 /// Most bytes of a path or a method in the log: whoever asks chooses it, and the log is not theirs to fill.
 const LONGEST_LOGGED: usize = 256;
 
+/// What the holder of a token is told that hands in reports.
+pub const REPORTS_ONLY: &str = "this token hands in reports and opens nothing else; use one that stands in the token file \
+                                without the word `report`";
+
 /// What a page of another origin is told that does not say which it is.
 const ANOTHER_PAGE: &str = "a page of another site may ask for this only with an Origin header, and only if started with --allow-origin ORIGIN";
 
@@ -57,11 +61,16 @@ pub enum Access {
     Open,
     /// Whoever holds a token.
     Token,
+    /// Whoever holds a token, one that hands in reports too.
+    Report,
     /// Whoever holds a token, or a worker id as `?ticket=`, which works once.
     Stream,
     /// Whoever holds a worker id as `?id=`; the route itself takes it.
     Worker,
 }
+
+/// Stands in the extensions of a request whose token hands in reports.
+pub struct Reporter;
 
 /// What the guard asks. One instance for all worker threads.
 pub struct Doors {
@@ -283,12 +292,18 @@ async fn authorize(req: &ServiceRequest) -> Result<(), ApiError> {
         // A preflight carries no token by design and is answered with nothing but permissions.
         _ if req.method() == Method::OPTIONS => true,
         Access::Stream => ticket(req.query_string()).is_some_and(|id| doors.workers.claim(&id).is_some()),
-        Access::Token => false,
+        Access::Token | Access::Report => false,
     };
     if is_admitted {
         return Ok(());
     }
-    if let Some((name, password)) = basic(req.headers()) {
+    let basic = basic(req.headers());
+    let token = bearer(req.headers()).or(basic.as_ref().map(|(_, password)| password.as_str()));
+    if token.is_some_and(|token| doors.auth.may_report(token)) {
+        req.extensions_mut().insert(Reporter);
+        return if access == Access::Report { Ok(()) } else { Err(ApiError::Forbidden(REPORTS_ONLY.to_owned())) };
+    }
+    if let Some((name, password)) = basic {
         let address = Client::of_request(req.request()).address;
         let identity = doors.auth.identify_basic(&name, &password, address).await?;
         req.extensions_mut().insert(identity);

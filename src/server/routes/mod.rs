@@ -58,12 +58,12 @@ const fn row(answer: &'static Answer) -> Endpoint {
     Endpoint { method: Method::GET, path: answer.name, access: Token, handler: Handler::Shared(answer) }
 }
 
-use Access::{Open, Stream, Token, Worker};
+use Access::{Open, Report, Stream, Token, Worker};
 
 /// The routes. Order matters only within one path.
 pub static ENDPOINTS: &[Endpoint] = &[
     on(Method::GET, "/", Open, || web::to(index)),
-    on(Method::POST, "/", Token, || web::to(psmonitor::create)),
+    on(Method::POST, "/", Report, || web::to(psmonitor::create)),
     on(Method::POST, "/authenticate", Open, || web::to(login::authenticate)),
     on(Method::POST, "/worker", Token, || web::to(login::worker)),
     row(&words::psmonitor::SYSTEM),
@@ -87,7 +87,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     on(Method::POST, "/api/v1/kill", Token, || web::to(psiod::kill)),
     on(Method::GET, "/api/v1/openapi.json", Token, || web::to(openapi::document)),
     on(Method::GET, "/systems", Token, || web::to(systems::list)),
-    on(Method::POST, "/systems", Token, || web::to(systems::take)),
+    on(Method::POST, "/systems", Report, || web::to(systems::take)),
     on(Method::GET, "/systems/{id}", Token, || web::to(systems::last)),
     on(Method::GET, "/systems/{id}/history", Token, || web::to(systems::history)),
     on(Method::GET, "/api/{version}/status", Open, || web::to(glances::status)),

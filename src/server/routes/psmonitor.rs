@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use actix_ws::CloseCode;
 use bytestring::ByteString;
 use serde::Deserialize;
@@ -14,7 +14,7 @@ use crate::limits::Limits;
 use crate::sampler::{Sampler, Stride};
 use crate::server::error::ApiError;
 use crate::server::http::client::Client;
-use crate::server::http::guard::Doors;
+use crate::server::http::guard::{Doors, REPORTS_ONLY, Reporter};
 use crate::server::http::{body, is_upgrade};
 use crate::server::routes::systems::{self, Reports};
 use crate::server::stream::stream_limits::{Kind, Pass};
@@ -44,6 +44,9 @@ pub async fn create(
         if let Some(refusal) = systems::refusal(&body) {
             return Err(refusal);
         }
+    }
+    if req.extensions().get::<Reporter>().is_some() {
+        return Err(ApiError::Forbidden(REPORTS_ONLY.to_owned()));
     }
     Ok(match workers.create(None) {
         Ok(id) => HttpResponse::Ok().json(json!({

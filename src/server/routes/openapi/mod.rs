@@ -133,7 +133,7 @@ mod tests {
             let endpoint = ENDPOINTS.iter().find(|e| e.path == path && e.method.as_str() == method).unwrap();
             let expected = match endpoint.access {
                 Access::Open => json!([]),
-                Access::Token => Value::Null,
+                Access::Token | Access::Report => Value::Null,
                 Access::Stream => json!([{ "bearer": [] }, { "basic": [] }, { "ticket": [] }]),
                 Access::Worker => json!([{ "worker": [] }]),
             };
@@ -151,7 +151,7 @@ mod tests {
             let endpoint = ENDPOINTS.iter().find(|e| e.path == path && e.method.as_str() == method).unwrap();
             let mut wanted = vec!["400", "403", "421", "431"];
             match endpoint.access {
-                Access::Token | Access::Stream => wanted.push("401"),
+                Access::Token | Access::Report | Access::Stream => wanted.push("401"),
                 Access::Worker => wanted.push("101"),
                 Access::Open => {}
             }
