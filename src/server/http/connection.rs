@@ -32,6 +32,9 @@ const FAREWELL_LIMIT: Duration = Duration::from_secs(2);
 /// How often each connection is looked at.
 pub const SWEEP: Duration = Duration::from_secs(1);
 
+/// Whoever took something this short ago is not looked at again: a look is a system call for each stream.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+
 /// How many sweeps in a row may find bytes waiting behind an answer without end; then the connection ends.
 const UNWANTED_SWEEPS: u32 = 2;
 
@@ -231,20 +234,16 @@ impl Connection {
         }
         self.wake_reader();
         if self.outgoing.get() == Outgoing::Buffered {
-            self.all_is_taken();
+            self.owes_nothing();
         }
     }
 
-    fn all_is_taken(&self) {
+    /// All was taken, or the socket is gone: nobody need wait.
+    pub fn owes_nothing(&self) {
         self.outgoing.set(Outgoing::Nothing);
         if let Some(waker) = self.speaker.borrow_mut().take() {
             waker.wake();
         }
-    }
-
-    /// The socket is gone, and nobody need wait for it.
-    pub fn closed(&self) {
-        self.all_is_taken();
     }
 
     /// To be called before an answer is handed to actix that [`Self::taken`] is to wait for.
@@ -331,7 +330,11 @@ impl Connection {
 
     /// Whether an answer or a stream is on its way to the client of which it has taken nothing for too long.
     fn is_stuck(&self) -> bool {
-        self.answering.get() > 0 && self.look().is_some() && self.progress.get().1.elapsed() >= self.stalled_time
+        let is_due = self.progress.get().1.elapsed() >= LOOK_EVERY;
+        is_due
+            && self.answering.get() > 0
+            && self.look().is_some()
+            && self.progress.get().1.elapsed() >= self.stalled_time
     }
 
     /// Whether the client takes what it is sent, as far as the kernel tells. The sweep ends a connection that does not.

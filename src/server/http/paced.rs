@@ -59,7 +59,7 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        self.connection.closed();
+        self.connection.owes_nothing();
     }
 }
 
