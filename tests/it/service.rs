@@ -134,18 +134,19 @@ fn activated(socket: OwnedFd, args: &[&str]) -> Command {
 fn sockets_that_are_passed_are_served() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
-    let server = Server::launch(&mut activated(listener.into(), &[]));
+    // The socket stays open here, as it does in systemd.
+    let passed = || listener.try_clone().expect("the same socket").into();
+    let server = Server::launch(&mut activated(passed(), &[]));
     assert_eq!(server.address(), address);
     assert_eq!(server.get("/system").status, 200);
     drop(server);
 
     // The same address in the configuration is no contradiction, another one is.
-    let again = || TcpListener::bind(address).expect("the port again").into();
-    let server = Server::launch(&mut activated(again(), &["--listen", &address.to_string()]));
+    let server = Server::launch(&mut activated(passed(), &["--listen", &address.to_string()]));
     assert_eq!(server.get("/system").status, 200);
     drop(server);
     for args in [&["--listen", "127.0.0.1:1"][..], &["--port", "1"], &["--address", "127.0.0.1"]] {
-        let output = activated(again(), args).output().expect("the program runs");
+        let output = activated(passed(), args).output().expect("the program runs");
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
         assert!(text.contains(args[0]) && text.contains(&format!("the socket unit passes {address}")), "{text}");

@@ -22,8 +22,7 @@ use super::send_queue;
 use super::transport::Transport;
 use crate::limits::READ_AHEAD_BYTES;
 
-/// How long a connection lives on which no request is being answered. A little longer than actix's own limit for the first
-/// head, so that its polite answer comes first.
+/// How long a connection lives on which no request is answered: longer than actix's limit for the first head, which is polite.
 const IDLE_LIMIT: Duration = Duration::from_secs(8);
 
 /// How long a connection lives after an answer that ends it: time to read the answer, for a client that goes on sending.
