@@ -185,7 +185,14 @@ fn psmonitor() {
 fn heartbeat() {
     let told = told();
     for (route, answer) in HEARTBEAT.iter().zip(&told.heartbeat) {
-        assert_golden(&format!("api-{}", route.split('?').next().expect("a route")), answer);
+        let mut answer = answer.clone();
+        // A mean over a time that differs from run to run: its last digit does too.
+        for key in ["avg_5min", "avg_10min", "avg_15min"] {
+            if let Some(mean) = answer.get_mut(key) {
+                *mean = json!((mean.as_f64().expect("a mean") * 1e9).round() / 1e9);
+            }
+        }
+        assert_golden(&format!("api-{}", route.split('?').next().expect("a route")), &answer);
     }
     let mut disk = told.heartbeat_disk.clone();
     let mut root = mask(&mut disk, "/disk_usage/0");
