@@ -107,8 +107,11 @@ impl Client {
         let text = std::fs::read_to_string(path).map_err(|error| complaint(&error.to_string()))?;
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         let token = lines.next().ok_or_else(|| complaint("there is no token in it; write one on a line"))?;
-        // As it stands in the receiver's file.
-        let token = token.strip_prefix("report ").map_or(token, str::trim_start);
+        // A line that was copied from the receiver's token file says what the token is for.
+        let token = match token.split_once(char::is_whitespace) {
+            Some(("report", token)) => token.trim_start(),
+            _ => token,
+        };
         if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(complaint("a token has printable ASCII characters only"));
         }
@@ -227,6 +230,19 @@ mod tests {
         assert_eq!(of("Sun, 06 Nov 1994 08:00:00 GMT"), Some(Duration::ZERO));
         assert_eq!(of("Sunday, 06-Nov-94 08:50:37 GMT"), Some(Duration::from_secs(60)), "as it was once written");
         assert_eq!((of("soon"), of("-1"), of("1e9")), (None, None, None));
+    }
+
+    #[test]
+    fn a_line_of_the_receivers_token_file_will_do() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let url = "http://127.0.0.1:1/".to_owned();
+        let to = Destination { url, token_file: Some(file.path().to_owned()), ca_file: None };
+        for line in ["0123456789abcdef", "# agents\n report\t 0123456789abcdef \n"] {
+            std::fs::write(file.path(), line).unwrap();
+            assert_eq!(Client::new(to.clone()).unwrap().token.as_deref(), Some("0123456789abcdef"), "{line:?}");
+        }
+        std::fs::write(file.path(), "another 0123456789abcdef").unwrap();
+        assert!(Client::new(to).is_err(), "a token has no spaces");
     }
 
     #[test]
