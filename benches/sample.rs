@@ -14,7 +14,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use psmonitor::collect::{Collector, Paths, limit, load, process};
+use psmonitor::collect::linux::{load, process};
+use psmonitor::collect::{Collector, Paths, limit};
 use psmonitor::dialect::psmonitor as words;
 use psmonitor::model::{Faults, Subjects, derive};
 

@@ -4,8 +4,6 @@
 
 use std::path::{Path, PathBuf};
 
-#[cfg(target_os = "linux")]
-use super::Below;
 use crate::model::Machine;
 
 /// Which readers tell of the machine.
@@ -84,13 +82,6 @@ impl Paths {
         let of_first = self.procfs.join("1/net");
         let is_own = self.procfs == Path::new("/proc");
         if !is_own && of_first.is_dir() { of_first.join(file) } else { self.procfs.join("net").join(file) }
-    }
-
-    /// A file below `/`, with or without its leading slash. Links are followed below it.
-    #[cfg(target_os = "linux")]
-    #[must_use]
-    pub fn root(&self, file: impl AsRef<Path>) -> Below {
-        Below::new(&self.rootfs, file.as_ref())
     }
 }
 
