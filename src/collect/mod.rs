@@ -128,7 +128,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 pub use below::Below;
 pub use judge::Judge;
 pub use paths::{Paths, Readers};
-pub use registry::{Answer, Every, Registry, Source};
+pub use registry::{Answer, Every, Registry, SHORTEST_SPAN, Source};
 
 #[cfg(target_os = "linux")]
 use crate::model::Faults;
