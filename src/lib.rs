@@ -58,7 +58,6 @@ mod tests {
     const ROOMS: [(&str, &[&str]); 21] = [
         ("model", &[]),
         ("origin", &[]),
-        ("worker", &[]),
         ("cli", &[]),
         ("limits", &[]),
         ("database", &[]),
@@ -73,6 +72,7 @@ mod tests {
         ("sampler", &["collect", "model"]),
         ("error", &["agent", "history", "model", "receiver"]),
         ("auth", &["error", "limits"]),
+        ("worker", &["auth"]),
         ("config", &["agent", "auth", "cli", "collect", "error", "limits", "model", "origin", "receiver"]),
         (
             "server",

@@ -118,7 +118,11 @@ fn noisy_sample(second: u32) -> impl Fn(&mut Values<'_>) {
         for number in 50..MOST_DYNAMIC_SERIES as u32 {
             let noise = (second * 1_000 + number).wrapping_mul(2_654_435_761);
             let noise = (noise ^ noise >> 15).wrapping_mul(2_246_822_519) >> 16 & 63;
-            values.put_dynamic(&["noise", &number.to_string()], Unit::BytesPerSecond, Some(2_f64.powi(noise as i32)));
+            values.put_dynamic(
+                &["noise", &number.to_string()],
+                Unit::BytesPerSecond,
+                Some(2_f64.powi(noise.cast_signed())),
+            );
         }
     }
 }
