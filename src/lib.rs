@@ -57,7 +57,6 @@ mod tests {
     const ROOMS: [(&str, &[&str]); 21] = [
         ("model", &[]),
         ("origin", &[]),
-        ("worker", &[]),
         ("cli", &[]),
         ("limits", &[]),
         ("database", &[]),
@@ -72,6 +71,7 @@ mod tests {
         ("sampler", &["collect", "model"]),
         ("error", &["agent", "history", "model", "receiver"]),
         ("auth", &["error", "limits"]),
+        ("worker", &["auth"]),
         ("config", &["agent", "auth", "cli", "collect", "error", "limits", "model", "origin", "receiver"]),
         (
             "server",

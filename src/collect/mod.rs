@@ -16,7 +16,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 pub use judge::Judge;
 pub use paths::{Paths, Readers};
-pub use registry::{Answer, Every, Registry, Source};
+pub use registry::{Answer, Every, Registry, SHORTEST_SPAN, Source};
 
 use crate::model::network::Link;
 use crate::model::{Machine, Reading, Readings, Run, Sample, Subjects};
