@@ -12,7 +12,7 @@ pub mod paths;
 mod portable;
 pub mod registry;
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use judge::Judge;
 pub use paths::{Paths, Readers};
@@ -97,10 +97,14 @@ pub struct Collector {
 }
 
 impl Collector {
+    /// Half of the shortest time between two screens of `--watch`: who calls keeps the time, and nobody else is in between.
+    const SHORTEST_SPAN: Duration = Duration::from_millis(50);
+
     /// Readers under `paths`. Opens nothing yet.
     #[must_use]
     pub fn new(paths: &Paths) -> Self {
-        let sources = Registry::new(paths).sources();
+        let mut sources = Registry::new(paths).sources();
+        sources.iter_mut().for_each(|source| source.shortest_span = Self::SHORTEST_SPAN);
         Self { sources, machine: paths.machine, epoch: Instant::now(), facts: Readings::default() }
     }
 
