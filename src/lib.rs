@@ -19,9 +19,9 @@
 //! remembers every snapshot in [`timeseries`]; [`receiver`], which keeps what other machines report about themselves;
 //! [`agent`], which reports to others and is the only room that dials out;
 //! [`command`], what is printed without a server; [`auth`], who somebody is; [`worker`], who waits for a stream; [`cli`] and
-//! [`config`], what was typed and what it means; [`database`], what can go wrong with a file of ours; [`limits`], what is bounded; [`logging`], the lines on stderr; [`origin`],
-//! host names and origins as text;
-//! [`error`], what goes wrong at start.
+//! [`config`], what was typed and what it means; [`database`], how a file of ours is opened and what can go wrong with it;
+//! [`limits`], what is bounded; [`logging`], the lines on stderr; [`origin`], host names and origins as text; [`error`], what
+//! goes wrong at start.
 //!
 //! Imports run one way: `server -> dialect -> model`, `sampler -> collect -> model` and `server -> history -> model,
 //! timeseries`. Only [`collect`] reads the machine; only [`server`] serves HTTP, and it reads nothing but what [`app`] hands
@@ -65,7 +65,7 @@ mod tests {
         ("terminal", &[]),
         ("logging", &["terminal"]),
         ("collect", &["model"]),
-        ("timeseries", &[]),
+        ("timeseries", &["database"]),
         ("history", &["model", "timeseries"]),
         ("dialect", &["model"]),
         ("receiver", &["database", "history", "model", "timeseries"]),

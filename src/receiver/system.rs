@@ -85,7 +85,6 @@ pub enum Place {
 /// When the numbers of a report are drawn, which was sent at `sent` by its sender's clock and came at `arrived` by ours: at
 /// its `epoch`, unless that clock is told to be wrong. Then it is when the report was made by our clock, and never in the
 /// future, where numbers would stand in the way of all that come once the clock is right.
-#[must_use]
 pub fn drawn_at(epoch: i64, sent: Option<f64>, arrived: f64) -> i64 {
     let offset = sent.map(|sent| sent - arrived).filter(|offset| offset.abs() > CLOCK_TOLERANCE).unwrap_or(0.0);
     let at = epoch as f64 - offset;
@@ -95,7 +94,6 @@ pub fn drawn_at(epoch: i64, sent: Option<f64>, arrived: f64) -> i64 {
 
 impl System {
     /// Where a report of `epoch` belongs that comes at `arrived`.
-    #[must_use]
     pub fn place(&self, epoch: i64, arrived: f64) -> Place {
         match self.newest {
             Some(newest) if epoch == newest => Place::Repeated,
@@ -150,20 +148,17 @@ impl System {
     }
 
     /// Whether it has missed its reports at `now`. One that was never heard of is, too.
-    #[must_use]
     pub fn is_late(&self, now: f64) -> bool {
         let period = self.interval.unwrap_or(USUAL_INTERVAL) + SAMPLING;
         self.last_seen.is_none_or(|last| now - last > MISSED * period)
     }
 
     /// Whether its clock is wrong. `None` while nothing is known of it.
-    #[must_use]
     pub fn is_clock_wrong(&self) -> Option<bool> {
         self.clock_offset.map(|offset| offset.abs() > CLOCK_TOLERANCE)
     }
 
     /// As it is told on at `now`.
-    #[must_use]
     pub fn told(&self, id: &Arc<str>, now: f64) -> ReceivedSystem {
         ReceivedSystem {
             id: Arc::clone(id),

@@ -188,7 +188,6 @@ pub struct Values<'a> {
 
 impl Values<'_> {
     /// Time of the sample, unix seconds.
-    #[must_use]
     pub fn now(&self) -> i64 {
         self.now
     }
