@@ -172,7 +172,6 @@ pub struct Registry {
 
 impl Registry {
     /// Readers under `paths`.
-    #[must_use]
     pub fn new(paths: &Paths) -> Self {
         Self {
             paths: paths.clone(),
@@ -182,7 +181,6 @@ impl Registry {
     }
 
     /// Every row. Opens nothing yet.
-    #[must_use]
     pub fn sources(&self) -> Vec<Source> {
         match self.paths.readers {
             #[cfg(target_os = "linux")]

@@ -209,7 +209,6 @@ impl Config {
 
     /// Where a client on this machine finds the server, without the base path: a URL that ends with a slash, or `unix:PATH`
     /// where it listens at no address.
-    #[must_use]
     pub fn own_url(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let by_address = self.listen.iter().find_map(|listen| Some((listen, listen.addresses.first()?.port())));
@@ -218,7 +217,6 @@ impl Config {
     }
 
     /// Whether every address is a loopback address.
-    #[must_use]
     pub fn is_loopback_only(&self) -> bool {
         self.listen.iter().flat_map(|listen| &listen.addresses).all(|address| address.ip().is_loopback())
     }

@@ -85,13 +85,11 @@ impl History {
     }
 
     /// Most bytes that the history takes on disk. Fixed at the start; 0 without a data directory.
-    #[must_use]
     pub fn space_bytes(&self) -> u64 {
         self.store.space_bytes()
     }
 
     /// One line for the log at the start: what is kept, where, and how much space it may take.
-    #[must_use]
     pub fn describe(&self) -> String {
         match self.store.path() {
             None => {

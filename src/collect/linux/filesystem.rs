@@ -69,7 +69,6 @@ type Answers = HashMap<usize, Reading<RawFilesystemUsage>>;
 
 impl Reader {
     /// Opens nothing and starts no thread yet.
-    #[must_use]
     pub fn new(paths: &Paths) -> Self {
         let rootfs = paths.rootfs.clone();
         Self::with_statvfs(paths, Arc::new(move |path| statvfs::statvfs(&rootfs, path)))

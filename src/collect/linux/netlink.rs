@@ -181,19 +181,16 @@ pub fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
 }
 
 /// The first attribute of that kind.
-#[must_use]
 pub fn find(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
     attributes(bytes).find(|(kind, _)| *kind == wanted).map(|(_, value)| value)
 }
 
 /// A value of two bytes.
-#[must_use]
 pub fn number_u16(value: &[u8]) -> Option<u16> {
     Some(u16::from_ne_bytes(value.try_into().ok()?))
 }
 
 /// A value of four bytes.
-#[must_use]
 pub fn number_u32(value: &[u8]) -> Option<u32> {
     Some(u32::from_ne_bytes(value.try_into().ok()?))
 }
