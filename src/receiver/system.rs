@@ -40,11 +40,13 @@ pub struct System {
     pub interval: Option<f64>,
     /// The moment of the newest report, by its own clock.
     pub newest: Option<i64>,
-    /// The same, or when it came where that was earlier: a clock that was ahead and is set right goes on from here.
+    /// The same moment, or when the report came by this machine's clock if that was earlier. A clock that was ahead and was set
+    /// right goes on from here.
     pub newest_here: i64,
-    /// The latest moment at which numbers were drawn, see [`drawn_at`], and whether those of the newest report were before it.
+    /// The latest moment at which numbers were drawn, see [`drawn_at`].
     #[serde(default)]
     pub drawn: Option<i64>,
+    /// Whether the numbers of the newest report were drawn before that moment.
     #[serde(skip)]
     pub was_behind: bool,
     /// Reports that were stored.

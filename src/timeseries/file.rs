@@ -168,8 +168,7 @@ impl<'a> Tables<'a> {
         blocks.map(|entry| entry.map(|(key, value)| (key.value().1, value.value().0, value.value().1))).collect()
     }
 
-    /// Writes or replaces a row of the finest tier, whose slot is none before that of the row before. Blocks may take
-    /// `block_bytes`.
+    /// Writes or replaces a row of the finest tier. Slots never go back from row to row. Blocks may take `block_bytes`.
     pub(super) fn put_row(&mut self, row: &Row, block_bytes: u64) -> Result<(), Failure> {
         self.put_row_of(0, row, block_bytes)
     }

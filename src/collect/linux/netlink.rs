@@ -1,9 +1,9 @@
 //! Netlink: one request and its replies; of generic netlink also the attributes inside them.
 //!
 //! Called by [`super::wireless`] and [`super::socket`]. It only asks; it must never send a request that changes anything, and
-//! never waits longer for the replies than it was told when it was opened. The socket is rustix's. The neli crate was not used: its sockets take a time limit only
-//! through a raw descriptor, and its headers subtract lengths unchecked. Messages are taken apart here by pure functions
-//! that give up at the first length that does not fit.
+//! never waits longer for the replies than it was told when it was opened. The socket is rustix's. The neli crate was not
+//! used: its sockets take a time limit only through a raw descriptor, and its headers subtract lengths unchecked. Messages
+//! are taken apart here by pure functions that give up at the first length that does not fit.
 
 use std::io;
 use std::os::fd::OwnedFd;
