@@ -35,7 +35,6 @@ pub fn probe(paths: &Paths) -> Reading<()> {
 }
 
 /// What keeps the container whose numbers these are, where they are a container's.
-#[must_use]
 pub fn container(paths: &Paths) -> Option<&'static str> {
     match paths.readers {
         #[cfg(target_os = "linux")]
@@ -63,7 +62,6 @@ pub fn command_line(paths: &Paths, pid: u32) -> Reading<Vec<String>> {
 }
 
 /// How many descriptors the readers of processes may keep.
-#[must_use]
 pub fn descriptor_budget(paths: &Paths) -> usize {
     match paths.readers {
         #[cfg(target_os = "linux")]
@@ -82,7 +80,6 @@ pub fn links(paths: &Paths) -> Reading<Vec<Link>> {
 }
 
 /// Seconds since 1970.
-#[must_use]
 pub fn unix_seconds() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |wall| wall.as_secs_f64())
 }
@@ -101,7 +98,6 @@ impl Collector {
     const SHORTEST_SPAN: Duration = Duration::from_millis(50);
 
     /// Readers under `paths`. Opens nothing yet.
-    #[must_use]
     pub fn new(paths: &Paths) -> Self {
         let mut sources = Registry::new(paths).sources();
         sources.iter_mut().for_each(|source| source.shortest_span = Self::SHORTEST_SPAN);

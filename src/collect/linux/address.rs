@@ -12,7 +12,7 @@ use nix::sys::socket::SockaddrStorage;
 use super::Paths;
 use super::file::{optional, read_error, read_text};
 use super::lines::{Bad, Taken, walk};
-use crate::model::network::{RawAddress, RawAddresses};
+use crate::model::network::{Address, RawAddresses};
 use crate::model::{Faults, Reading};
 
 /// Every address, in the kernel's order.
@@ -22,7 +22,7 @@ pub fn read(paths: &Paths, faults: &mut Faults) -> Reading<RawAddresses> {
 }
 
 /// getifaddrs(3): the IPv4 and IPv6 addresses in the order of the kernel's dump, with their interface.
-fn live_addresses() -> Reading<Vec<(String, RawAddress)>> {
+fn live_addresses() -> Reading<Vec<(String, Address)>> {
     let fail = |error: nix::Error| read_error(Path::new("getifaddrs"), &error.into());
     let mut list = Vec::new();
     for entry in nix::ifaddrs::getifaddrs().map_err(fail)? {
@@ -40,7 +40,7 @@ fn live_addresses() -> Reading<Vec<(String, RawAddress)>> {
         };
         // The C library gives an IPv4 address under its label, which may be `eth0:1`; the interface is `eth0`.
         let name = entry.interface_name.split(':').next().unwrap_or_default().to_owned();
-        list.push((name, RawAddress { ip, prefix_length: u8::try_from(bits).unwrap_or(0) }));
+        list.push((name, Address { ip, prefix_length: u8::try_from(bits).unwrap_or(0) }));
     }
     Ok(list)
 }
@@ -51,13 +51,13 @@ fn ip_of(address: &SockaddrStorage) -> Option<IpAddr> {
 }
 
 /// `/proc/net/if_inet6`, absent on a kernel without IPv6.
-fn file_addresses(path: &Path, faults: &mut Faults) -> Reading<Vec<(String, RawAddress)>> {
+fn file_addresses(path: &Path, faults: &mut Faults) -> Reading<Vec<(String, Address)>> {
     optional(read_text(path))?.map_or_else(|| Ok(Vec::new()), |text| parse_inet6(path, &text, faults))
 }
 
 /// Lines of `address index prefix scope flags name`, all but the name hexadecimal:
 /// `fe8000000000000000fc00fffe000001 04 40 20 80     eth0`. Without an address the file is empty.
-fn parse_inet6(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<(String, RawAddress)>> {
+fn parse_inet6(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<(String, Address)>> {
     let mut list = Vec::new();
     if text.trim_ascii().is_empty() {
         return Ok(list);
@@ -72,7 +72,7 @@ fn parse_inet6(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<(Str
         let (Some(bits), Some(prefix_length)) = (bits, length) else {
             return Err(Bad::found("32 hexadecimal digits and a prefix length of at most 80", line));
         };
-        list.push((name.to_owned(), RawAddress { ip: Ipv6Addr::from_bits(bits).into(), prefix_length }));
+        list.push((name.to_owned(), Address { ip: Ipv6Addr::from_bits(bits).into(), prefix_length }));
         Ok(Taken::Value)
     })?;
     Ok(list)
@@ -88,11 +88,8 @@ mod tests {
     fn inet6_lines_are_read() {
         let text = "fe8000000000000000fc00fffe000001 04 40 20 80     eth0\n00000000000000000000000000000001 01 80 10 80       lo\n";
         let list = whole(|faults| parse_inet6(Path::new("if_inet6"), text, faults)).unwrap();
-        assert_eq!(
-            list[0],
-            ("eth0".into(), RawAddress { ip: "fe80::fc:ff:fe00:1".parse().unwrap(), prefix_length: 64 })
-        );
-        assert_eq!(list[1], ("lo".into(), RawAddress { ip: "::1".parse().unwrap(), prefix_length: 128 }));
+        assert_eq!(list[0], ("eth0".into(), Address { ip: "fe80::fc:ff:fe00:1".parse().unwrap(), prefix_length: 64 }));
+        assert_eq!(list[1], ("lo".into(), Address { ip: "::1".parse().unwrap(), prefix_length: 128 }));
         assert_eq!(whole(|faults| parse_inet6(Path::new("if_inet6"), "", faults)), Ok(Vec::new()));
     }
 
@@ -112,7 +109,7 @@ mod tests {
     #[test]
     fn this_machine_has_the_addresses_of_its_loopback_and_of_the_file() {
         let has = |list: &RawAddresses, name: &str, ip: &str, prefix_length| {
-            list.0.contains(&(name.to_owned(), RawAddress { ip: ip.parse().unwrap(), prefix_length }))
+            list.0.contains(&(name.to_owned(), Address { ip: ip.parse().unwrap(), prefix_length }))
         };
         let list = read(&Paths::host(), &mut Faults::default()).unwrap();
         assert!(has(&list, "lo", "127.0.0.1", 8), "{list:?}");

@@ -3,19 +3,12 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::collect::Paths;
-use crate::collect::linux::file::FileReader;
 use crate::collect::linux::lines::{Bad, Taken, walk};
 use crate::model::network::ArpEntries;
 use crate::model::{Faults, Named, Reading};
 
 /// Number of entries by device, in the order in which the devices first appear.
-#[must_use]
-pub fn reader(paths: &Paths) -> FileReader<ArpEntries> {
-    FileReader::new(paths.net("arp"), parse_arp)
-}
-
-fn parse_arp(path: &Path, text: &str, faults: &mut Faults) -> Reading<ArpEntries> {
+pub fn parse_arp(path: &Path, text: &str, faults: &mut Faults) -> Reading<ArpEntries> {
     let mut devices: Vec<Named> = Vec::new();
     // A host of containers has a device for each of its thousands of entries.
     let mut places: HashMap<&str, usize> = HashMap::new();

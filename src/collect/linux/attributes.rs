@@ -39,13 +39,11 @@ impl AttributeDir {
     }
 
     /// Text of one attribute without its line ends. Bytes that are not UTF-8 become U+FFFD.
-    #[must_use]
     pub fn text(&self, name: &str) -> Option<String> {
         read(&self.open_file(name)?, |bytes| Some(text_of(bytes)))
     }
 
     /// Number of one attribute, decimal or hexadecimal with `0x`.
-    #[must_use]
     pub fn number(&self, name: &str) -> Option<i64> {
         read(&self.open_file(name)?, number_of)
     }
@@ -73,25 +71,21 @@ impl KeptDir {
     }
 
     /// Whether the directory at `path` is still the one that was opened.
-    #[must_use]
     pub fn is_at(&self, path: &Path) -> bool {
         rustix::fs::stat(path).is_ok_and(|found| found.st_ino == self.inode)
     }
 
     /// Whether every name could be opened.
-    #[must_use]
     pub fn is_complete(&self) -> bool {
         self.files.iter().all(Option::is_some)
     }
 
     /// Text of the attribute at `index` in the names that were opened, without its line ends.
-    #[must_use]
     pub fn text(&self, index: usize) -> Option<String> {
         read(self.files.get(index)?.as_ref()?, |bytes| Some(text_of(bytes)))
     }
 
     /// Number of the attribute at `index`, decimal or hexadecimal with `0x`.
-    #[must_use]
     pub fn number(&self, index: usize) -> Option<i64> {
         read(self.files.get(index)?.as_ref()?, number_of)
     }
@@ -111,14 +105,12 @@ impl KeptDirs {
     /// container) has those beyond the first [`KEPT_DEVICES`] opened and closed each time, and nothing is kept open by a
     /// process that may have few descriptors. Nor is a device that lacks a file: the kernel shows a new one a moment before
     /// its files, and what could not be opened for want of descriptors is there at the next read.
-    #[must_use]
     pub fn new(directory: PathBuf, files: &'static [&'static str]) -> Self {
         let most_kept = if descriptor_limit() < ENOUGH_DESCRIPTORS { 0 } else { KEPT_DEVICES };
         Self { directory, files, kept: HashMap::new(), most_kept }
     }
 
     /// The files of the device `name`, if they were kept open when it was last read.
-    #[must_use]
     pub fn kept(&self, name: &str) -> Option<&KeptDir> {
         self.kept.get(name)
     }
@@ -180,13 +172,11 @@ pub fn names_in(path: &Path) -> Reading<Vec<String>> {
 }
 
 /// The names `PREFIX` + number in a directory with their numbers, by number. A directory that is not there has none.
-#[must_use]
 pub fn numbered_in(path: &Path, prefix: &str) -> Vec<(u32, String)> {
     numbered(&names_in(path).unwrap_or_default(), prefix)
 }
 
 /// The names `PREFIX` + number of `names` with their numbers, by number.
-#[must_use]
 pub fn numbered(names: &[String], prefix: &str) -> Vec<(u32, String)> {
     let numbered = |name: &String| Some((name.strip_prefix(prefix)?.parse().ok()?, name.clone()));
     let mut found: Vec<(u32, String)> = names.iter().filter_map(numbered).collect();

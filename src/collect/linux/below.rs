@@ -28,7 +28,6 @@ const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY
 
 impl Paths {
     /// A file below `/`, with or without its leading slash. Links are followed below it.
-    #[must_use]
     pub fn root(&self, file: impl AsRef<Path>) -> Below {
         Below::new(&self.rootfs, file.as_ref())
     }
@@ -44,19 +43,16 @@ pub struct Below {
 
 impl Below {
     /// `file` below `root`, with or without its leading slash.
-    #[must_use]
     pub fn new(root: &Path, file: &Path) -> Self {
         Self { root: root.to_owned(), file: file.strip_prefix("/").unwrap_or(file).to_owned() }
     }
 
     /// `name` in this directory.
-    #[must_use]
     pub fn join(&self, name: impl AsRef<Path>) -> Self {
         Self::new(&self.root, &self.file.join(name.as_ref()))
     }
 
     /// How messages name it.
-    #[must_use]
     pub fn path(&self) -> PathBuf {
         self.root.join(&self.file)
     }

@@ -16,7 +16,6 @@ use crate::model::{Faults, ReadError, Reading};
 const NO_LIMIT: u64 = 1 << 62;
 
 /// What sees a container's numbers in the place of a machine's: its name, as in `virtualization`.
-#[must_use]
 pub fn container(paths: &Paths) -> Option<&'static str> {
     // wsl is a virtual machine with a kernel of its own.
     if paths.is_live() { virtualization::container(paths).filter(|system| *system != "wsl") } else { None }
@@ -32,7 +31,6 @@ pub struct Reader {
 
 impl Reader {
     /// Opens nothing yet.
-    #[must_use]
     pub fn new(paths: &Paths) -> Self {
         Self { paths: paths.clone(), system: None }
     }

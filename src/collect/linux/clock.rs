@@ -26,7 +26,6 @@ pub struct Reader {
 
 impl Reader {
     /// Opens nothing yet.
-    #[must_use]
     pub fn new(paths: &Paths) -> Self {
         let named = std::env::var_os("TZ").map(|name| zone(&name.to_string_lossy(), paths));
         let is_own = paths.rootfs == Path::new("/");

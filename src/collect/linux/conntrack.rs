@@ -21,7 +21,6 @@ pub struct Reader {
 
 impl Reader {
     /// Opens nothing yet.
-    #[must_use]
     pub fn new(paths: &Paths) -> Self {
         Self {
             count: KeptFile::new(paths.proc("sys/net/netfilter/nf_conntrack_count")),

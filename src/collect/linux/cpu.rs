@@ -5,17 +5,9 @@
 
 use std::path::Path;
 
-use super::Paths;
-use super::file::FileReader;
 use super::lines::{Bad, Taken, number, walk};
 use crate::model::cpu::{RawCpu, RawCpuTicks};
 use crate::model::{Faults, Reading};
-
-/// The counters now.
-#[must_use]
-pub fn reader(paths: &Paths) -> FileReader<RawCpu> {
-    FileReader::new(paths.proc("stat"), parse_stat)
-}
 
 /// More cores than any kernel is built for (`CONFIG_NR_CPUS` ends at 8192): a higher number is two numbers that lost the blank
 /// between them.
@@ -94,7 +86,7 @@ fn parse_ticks(columns: &str) -> Result<RawCpuTicks, Bad<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::linux::testing::{partial, whole};
+    use crate::collect::linux::testing::{live, partial, whole};
     use crate::model::ReadError;
 
     fn parse(text: &str) -> Reading<RawCpu> {
@@ -191,9 +183,7 @@ mod tests {
 
     #[test]
     fn this_machine_has_the_cores_that_it_says() {
-        let mut reader = reader(&Paths::host());
-        let first = reader.read(&mut Faults::default()).unwrap();
-        let second = reader.read(&mut Faults::default()).unwrap();
+        let [first, second] = [(); 2].map(|()| live("stat", parse_stat).unwrap());
         assert!(!first.cores.is_empty());
         assert_eq!(first.cores.len(), second.cores.len());
         assert!(second.context_switches >= first.context_switches && first.context_switches > Some(0));

@@ -39,7 +39,6 @@ struct Core {
 
 impl Reader {
     /// Opens nothing yet.
-    #[must_use]
     pub fn new(paths: &Paths, cpuinfo: cpuinfo::Reader) -> Self {
         let root = paths.sys("devices/system/cpu");
         let online = KeptFile::new(root.join("online"));

@@ -28,7 +28,6 @@ struct State {
 
 impl Reader {
     /// Opens nothing yet.
-    #[must_use]
     pub fn new(paths: &Paths) -> Self {
         let (file, cores) = (KeptFile::new(paths.proc("cpuinfo")), paths.sys("devices/system/cpu"));
         Self(Arc::new(Mutex::new(State { file, read_at: None, cores })))
@@ -92,7 +91,6 @@ impl State {
 /// ARM has `Features` for flags, `CPU implementer`, `CPU architecture`, `CPU part` and `CPU revision` for vendor, family,
 /// model and stepping, and no clock; an old ARM kernel names the model once, in a line `Processor` above all blocks. What
 /// a block lacks is empty or `None`.
-#[must_use]
 pub fn models(text: &str) -> Vec<RawCpuModel> {
     let mut cores: Vec<RawCpuModel> = Vec::new();
     let mut common_name = "";
@@ -140,7 +138,6 @@ pub fn models(text: &str) -> Vec<RawCpuModel> {
 }
 
 /// Number and `cpu MHz` of each core that has such a line.
-#[must_use]
 pub fn clocks(text: &str) -> Vec<(u32, f64)> {
     let clock = |line| match line {
         Line::Pair(Some(core), "cpu MHz", value) => Some((core, megahertz(value)?)),

@@ -35,7 +35,6 @@ struct Known {
 
 impl Reader {
     /// Opens nothing yet.
-    #[must_use]
     pub fn new(paths: &Paths) -> Self {
         Self { diskstats: KeptFile::new(paths.proc("diskstats")), paths: paths.clone(), known: Vec::new() }
     }

@@ -39,7 +39,6 @@ pub struct Reader {
 
 impl Reader {
     /// Opens nothing yet.
-    #[must_use]
     pub fn new(paths: &Paths) -> Self {
         Self { directory: paths.sys("class/dmi/id"), answer: None }
     }

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::model::{Faults, ReadError, Reading};
+use crate::model::{ReadError, Reading};
 
 /// Most bytes that one kernel file is read for; a larger one is an error rather than followed for ever.
 pub(super) const LARGEST_FILE_BYTES: u64 = 64 << 20;
@@ -16,7 +16,6 @@ pub(super) const LARGEST_FILE_BYTES: u64 = 64 << 20;
 /// The one errno policy: what a failed system call on `path` means.
 ///
 /// `ENOENT`, `ENODEV`, `ENXIO`, `EOPNOTSUPP`: not on this machine. `ESRCH`: it has gone. `EACCES`, `EPERM`: not for us.
-#[must_use]
 pub fn read_error(path: &Path, error: &io::Error) -> ReadError {
     use rustix::io::Errno;
     let path = path.display().to_string();
@@ -31,7 +30,6 @@ pub fn read_error(path: &Path, error: &io::Error) -> ReadError {
 }
 
 /// A parser's complaint about line `line` (counted from 1; 0 for the whole text) of `path`.
-#[must_use]
 pub fn parse_error(path: &Path, line: usize, reason: impl Into<String>) -> ReadError {
     ReadError::Parse { path: path.display().to_string(), line, reason: reason.into() }
 }
@@ -79,7 +77,6 @@ pub fn read_number<T: std::str::FromStr>(path: &Path) -> Reading<T> {
 }
 
 /// UTF-8 as it is, anything else with U+FFFD in place of the bad bytes.
-#[must_use]
 pub fn text_of(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
@@ -102,19 +99,16 @@ pub struct KeptFile {
 
 impl KeptFile {
     /// Nothing is opened before the first read.
-    #[must_use]
     pub fn new(path: PathBuf) -> Self {
         Self { path, file: None, buffer: Vec::new() }
     }
 
     /// Where it is.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// The file, if it is open.
-    #[must_use]
     pub fn file(&self) -> Option<&File> {
         self.file.as_ref()
     }
@@ -176,30 +170,6 @@ impl KeptFile {
         }
         self.buffer.truncate(filled);
         Ok(())
-    }
-}
-
-/// What makes a value of the path and the text of a file. What it leaves out goes into the faults.
-type Parse<T> = fn(&Path, &str, &mut Faults) -> Reading<T>;
-
-/// A reader of one file whose whole text means something: the file, kept open, and its parser.
-#[derive(Debug)]
-pub struct FileReader<T> {
-    file: KeptFile,
-    parse: Parse<T>,
-}
-
-impl<T> FileReader<T> {
-    /// Opens nothing yet.
-    #[must_use]
-    pub fn new(path: PathBuf, parse: Parse<T>) -> Self {
-        Self { file: KeptFile::new(path), parse }
-    }
-
-    /// What the file says now.
-    pub fn read(&mut self, faults: &mut Faults) -> Reading<T> {
-        let parse = self.parse;
-        self.file.read_text_with(|path, text| parse(path, text, faults))
     }
 }
 

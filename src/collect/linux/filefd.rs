@@ -2,19 +2,12 @@
 
 use std::path::Path;
 
-use crate::collect::Paths;
-use crate::collect::linux::file::FileReader;
 use crate::collect::linux::lines::{number, one};
 use crate::model::system::FileHandles;
 use crate::model::{Faults, Reading};
 
 /// First and third number.
-#[must_use]
-pub fn reader(paths: &Paths) -> FileReader<FileHandles> {
-    FileReader::new(paths.proc("sys/fs/file-nr"), parse_file_nr)
-}
-
-fn parse_file_nr(path: &Path, text: &str, _: &mut Faults) -> Reading<FileHandles> {
+pub fn parse_file_nr(path: &Path, text: &str, _: &mut Faults) -> Reading<FileHandles> {
     one(path, text, |line| {
         let mut words = line.split_ascii_whitespace();
         let allocated = number(words.next(), "the number of open files")?;

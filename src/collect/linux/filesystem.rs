@@ -4,9 +4,10 @@
 //! point is not UTF-8. A device is asked at one of its mounts, on a thread of its own; file systems in memory answer at once
 //! and are asked on the thread of the reader. Those of the network and of FUSE are not asked, unless they name a device.
 //!
-//! To read the table takes longer than to ask all that is in it. It is read again when the kernel announces a change of it; when a file system says that it is read-only where the
-//! table says that it is not, or the other way round (an error turned it so, or somebody in another name space); when a
-//! mount is not found where it was (a directory above it has another name); and every sixteenth time.
+//! To read the table takes longer than to ask all that is in it. It is read again when the kernel announces a change of it;
+//! when a file system says that it is read-only where the table says that it is not, or the other way round (an error turned
+//! it so, or somebody in another name space); when a mount is not found where it was (a directory above it has another
+//! name); and every sixteenth time.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -69,7 +70,6 @@ type Answers = HashMap<usize, Reading<RawFilesystemUsage>>;
 
 impl Reader {
     /// Opens nothing and starts no thread yet.
-    #[must_use]
     pub fn new(paths: &Paths) -> Self {
         let rootfs = paths.rootfs.clone();
         Self::with_statvfs(paths, Arc::new(move |path| statvfs::statvfs(&rootfs, path)))

@@ -12,7 +12,7 @@ use super::user::Users;
 use super::{Paths, cpuinfo, hostname, os_release, uname, virtualization};
 use crate::model::Reading;
 use crate::model::cpu::RawCpuModel;
-use crate::model::system::RawHost;
+use crate::model::system::HostFacts;
 
 /// How long the name services may take for the name of our own user. Later they may answer, but nobody asks again for
 /// minutes; a user in `/etc/passwd` takes no time at all.
@@ -29,13 +29,12 @@ pub struct Reader {
 
 impl Reader {
     /// Opens nothing yet. Distribution and cores are told by the readers that others ask as well.
-    #[must_use]
     pub fn new(paths: &Paths, os_release: os_release::Reader, cpuinfo: cpuinfo::Reader) -> Self {
         Self { paths: paths.clone(), users: Users::new(paths), os_release, cpuinfo }
     }
 
     /// Every fact there is. Never fails as a whole.
-    pub fn read(&mut self) -> Reading<RawHost> {
+    pub fn read(&mut self) -> Reading<HostFacts> {
         let name = |file: &str| uname::word(&self.paths, file).ok().flatten();
         let root_word = |file: &str| self.paths.root(file).read_word().ok().flatten();
         let release = self.os_release.read().unwrap_or_default();
@@ -46,7 +45,7 @@ impl Reader {
         let virtualization = virtualization::detect(&self.paths);
         let cpu_models = self.cpuinfo.models();
         let uid = rustix::process::getuid().as_raw();
-        Ok(RawHost {
+        Ok(HostFacts {
             hostname: hostname::read(&self.paths),
             distribution: release("PRETTY_NAME").or_else(|| release("NAME")),
             distribution_version: exact.or_else(|| release("VERSION_ID")),
@@ -133,12 +132,12 @@ mod tests {
         assert_eq!(read(&[]).pid_max, None);
     }
 
-    fn read(files: &[(&str, &[u8])]) -> RawHost {
+    fn read(files: &[(&str, &[u8])]) -> HostFacts {
         let (_dir, paths) = testing::machine_of(files);
         read_all(&paths)
     }
 
-    fn read_all(paths: &Paths) -> RawHost {
+    fn read_all(paths: &Paths) -> HostFacts {
         Reader::new(paths, os_release::Reader::new(paths), cpuinfo::Reader::new(paths)).read().unwrap()
     }
 
@@ -146,7 +145,7 @@ mod tests {
     fn what_is_not_there_is_unknown() {
         let architecture = running_architecture();
         assert!(architecture.is_some());
-        assert_eq!(read(&[]), RawHost { architecture, ..RawHost::default() });
+        assert_eq!(read(&[]), HostFacts { architecture, ..HostFacts::default() });
     }
 
     #[test]

@@ -9,7 +9,6 @@ use super::Paths;
 use super::file::read_word;
 
 /// The name, as far as it is known.
-#[must_use]
 pub fn read(paths: &Paths) -> Option<String> {
     let own = || rustix::system::uname().nodename().to_string_lossy().into_owned();
     choose(paths, &own()).filter(|name| name != "(none)")

@@ -23,13 +23,11 @@ pub struct Bad<'a> {
 
 impl<'a> Bad<'a> {
     /// Something else was expected than what is there.
-    #[must_use]
     pub const fn found(expected: &'static str, found: &'a str) -> Self {
         Self { expected, found: Some(found) }
     }
 
     /// Something was expected and there is nothing.
-    #[must_use]
     pub const fn missing(expected: &'static str) -> Self {
         Self { expected, found: None }
     }

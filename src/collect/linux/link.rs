@@ -64,7 +64,6 @@ pub struct Reader {
 
 impl Reader {
     /// Opens nothing yet.
-    #[must_use]
     pub fn new(paths: &Paths) -> Self {
         // Another sysfs may be that of another network name space.
         let announced = paths.is_live() && paths.sysfs == Path::new("/sys");

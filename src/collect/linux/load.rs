@@ -4,25 +4,17 @@
 
 use std::path::Path;
 
-use super::Paths;
-use super::file::FileReader;
 use super::lines::{Bad, fraction, number, one};
-use crate::model::load::RawLoad;
+use crate::model::load::Load;
 use crate::model::{Faults, Reading};
 
 /// What the file says: for the sample, and for the reader of the processes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Loadavg {
     /// Averages and tasks.
-    pub load: RawLoad,
+    pub load: Load,
     /// The PID that was given out last, in the PID name space of this `/proc`.
     pub newest_pid: Option<u32>,
-}
-
-/// The averages now.
-#[must_use]
-pub fn reader(paths: &Paths) -> FileReader<Loadavg> {
-    FileReader::new(paths.proc("loadavg"), parse_loadavg)
 }
 
 /// The text of `/proc/loadavg`, `0.20 0.18 0.12 1/80 11206`.
@@ -36,7 +28,7 @@ pub fn parse_loadavg(path: &Path, text: &str, _: &mut Faults) -> Reading<Loadavg
             .next()
             .and_then(|word| word.split_once('/'))
             .ok_or(Bad::found("runnable and existing tasks as 1/80", line))?;
-        let load = RawLoad {
+        let load = Load {
             one,
             five,
             fifteen,
@@ -50,12 +42,13 @@ pub fn parse_loadavg(path: &Path, text: &str, _: &mut Faults) -> Reading<Loadavg
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::linux::testing::live;
     use crate::model::ReadError;
 
     #[test]
     fn a_laptop() {
         let text = include_str!("../../../tests/fixtures/machine/proc/loadavg");
-        let load = RawLoad { one: 0.72, five: 0.58, fifteen: 0.44, runnable: Some(2), total: Some(1187) };
+        let load = Load { one: 0.72, five: 0.58, fifteen: 0.44, runnable: Some(2), total: Some(1187) };
         assert_eq!(
             parse_loadavg(Path::new("loadavg"), text, &mut Faults::default()),
             Ok(Loadavg { load, newest_pid: Some(187_342) })
@@ -88,7 +81,7 @@ mod tests {
 
     #[test]
     fn this_machine_has_at_least_this_task() {
-        let load = reader(&Paths::host()).read(&mut Faults::default()).unwrap().load;
+        let load = live("loadavg", parse_loadavg).unwrap().load;
         assert!(load.runnable >= Some(1) && load.total >= load.runnable);
     }
 }

@@ -5,21 +5,13 @@
 
 use std::path::Path;
 
-use super::Paths;
-use super::file::FileReader;
 use super::lines::{Bad, Taken, split_once, walk};
-use crate::model::memory::{MeminfoLine, RawMeminfo, RawMemory};
+use crate::model::memory::{MeminfoLine, Memory, RawMeminfo};
 use crate::model::{Faults, Reading};
-
-/// Memory now.
-#[must_use]
-pub fn reader(paths: &Paths) -> FileReader<RawMeminfo> {
-    FileReader::new(paths.proc("meminfo"), parse_meminfo)
-}
 
 /// The text of `/proc/meminfo`: `MemTotal:  49368188 kB` in bytes (a kB of the kernel is 1024), `HugePages_Total:  0` as a
 /// count.
-fn parse_meminfo(path: &Path, text: &str, faults: &mut Faults) -> Reading<RawMeminfo> {
+pub fn parse_meminfo(path: &Path, text: &str, faults: &mut Faults) -> Reading<RawMeminfo> {
     let (mut lines, mut bad) = (Vec::with_capacity(64), Vec::new());
     walk(path, text, faults, |_, line| {
         let expected = Bad::found("a name, a colon and a number, with or without kB", line);
@@ -52,7 +44,7 @@ fn parse_value(value: &str) -> Option<(u64, bool)> {
 ///
 /// A line that is missing, bad or not true is `None`. `MemAvailable` came with Linux 3.14; without it, and where a container
 /// says 0 or more than there is, free + buffers + cached stands in.
-fn memory_of(line: impl Fn(&'static str) -> Option<Option<u64>>) -> RawMemory {
+fn memory_of(line: impl Fn(&'static str) -> Option<Option<u64>>) -> Memory {
     let bytes = |key| line(key).flatten();
     let estimate = || {
         let free_and_buffers = bytes("MemFree")?.checked_add(line("Buffers").unwrap_or(Some(0))?)?;
@@ -61,7 +53,7 @@ fn memory_of(line: impl Fn(&'static str) -> Option<Option<u64>>) -> RawMemory {
     let fits = |bytes: &u64, total: Option<u64>| total.is_none_or(|total| *bytes <= total);
     let (total, swap_total) = (bytes("MemTotal"), bytes("SwapTotal"));
     let available = bytes("MemAvailable").filter(|bytes| *bytes > 0).or_else(estimate);
-    RawMemory {
+    Memory {
         total_bytes: total,
         free_bytes: bytes("MemFree"),
         available_bytes: available.filter(|bytes| fits(bytes, total)),
@@ -75,14 +67,14 @@ fn memory_of(line: impl Fn(&'static str) -> Option<Option<u64>>) -> RawMemory {
         dirty_bytes: bytes("Dirty"),
         swap_total_bytes: swap_total,
         swap_free_bytes: bytes("SwapFree").filter(|bytes| fits(bytes, swap_total)),
-        swap_cached_bytes: bytes("SwapCached"),
+        ..Memory::default()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::linux::testing::{partial, whole};
+    use crate::collect::linux::testing::{live, partial, whole};
     use crate::model::ReadError;
 
     const MEMINFO: &str = include_str!("../../../tests/fixtures/machine/proc/meminfo");
@@ -92,7 +84,7 @@ mod tests {
         whole(|faults| parse_meminfo(Path::new("m"), text, faults))
     }
 
-    fn parse(text: &str) -> Reading<RawMemory> {
+    fn parse(text: &str) -> Reading<Memory> {
         all(text).map(|all| all.memory)
     }
 
@@ -105,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_laptop() {
-        let expected = RawMemory {
+        let expected = Memory {
             total_bytes: Some(16_223_648 * KIB),
             free_bytes: Some(3_118_204 * KIB),
             available_bytes: Some(9_874_512 * KIB),
@@ -119,7 +111,7 @@ mod tests {
             dirty_bytes: Some(1_384 * KIB),
             swap_total_bytes: Some(8_388_604 * KIB),
             swap_free_bytes: Some(8_126_460 * KIB),
-            swap_cached_bytes: Some(10_244 * KIB),
+            ..Memory::default()
         };
         assert_eq!(parse(MEMINFO), Ok(expected));
     }
@@ -155,18 +147,18 @@ mod tests {
         };
         let total = "MemTotal:       16223648 kB";
         for bad in ["MemTotal: lots kB", "MemTotal: -1 kB", "MemTotal:", "MemTotal: 18014398509481984 kB"] {
-            assert_eq!(spoil(total, bad), RawMemory { total_bytes: None, ..whole }, "{bad}");
+            assert_eq!(spoil(total, bad), Memory { total_bytes: None, ..whole }, "{bad}");
         }
         // lxcfs, beside a SwapTotal of 0.
         let swap_free = spoil("SwapFree:        8126460 kB", "SwapFree: 18446744073709346016 kB");
-        assert_eq!(swap_free, RawMemory { swap_free_bytes: None, ..whole });
+        assert_eq!(swap_free, Memory { swap_free_bytes: None, ..whole });
         // Two lines grown together: neither is told.
         let glued = spoil("Cached:          6518904 kB\n", "Cached:          6518904 kB");
-        assert_eq!(glued, RawMemory { cached_bytes: None, swap_cached_bytes: None, ..whole });
+        assert_eq!(glued, Memory { cached_bytes: None, ..whole });
         // The estimate stands in for the line, and is none where one of its own lines is bad.
         let estimate = Some((3_118_204 + 412_380 + 6_518_904) * KIB);
         let available = "MemAvailable:    9874512 kB";
-        assert_eq!(spoil(available, "MemAvailable: x kB"), RawMemory { available_bytes: estimate, ..whole });
+        assert_eq!(spoil(available, "MemAvailable: x kB"), Memory { available_bytes: estimate, ..whole });
         let text = MEMINFO.replace(available, "").replace("Cached:          6518904", "Cached: x");
         let memory = partial(|faults| parse_meminfo(Path::new("meminfo"), &text, faults)).0.memory;
         assert_eq!((memory.available_bytes, memory.cached_bytes), (None, None));
@@ -181,7 +173,7 @@ mod tests {
         let whole = parse(MEMINFO).unwrap();
         let estimate = Some((3_118_204 + 412_380 + 6_518_904) * KIB);
         let zero = with("MemAvailable:    9874512 kB", "MemAvailable: 0 kB");
-        assert_eq!(zero, RawMemory { available_bytes: estimate, ..whole });
+        assert_eq!(zero, Memory { available_bytes: estimate, ..whole });
         let of_the_host = with("MemTotal:       16223648 kB", "MemTotal: 5000000 kB");
         assert_eq!((of_the_host.available_bytes, of_the_host.free_bytes), (None, whole.free_bytes));
         let swap = with("SwapTotal:       8388604 kB", "SwapTotal: 0 kB");
@@ -207,8 +199,7 @@ mod tests {
 
     #[test]
     fn this_machine_has_no_more_available_than_there_is() {
-        let paths = Paths::host();
-        let memory = reader(&paths).read(&mut Faults::default()).unwrap().memory;
+        let memory = live("meminfo", parse_meminfo).unwrap().memory;
         assert!(memory.total_bytes > Some(0) && memory.available_bytes <= memory.total_bytes);
         assert!(memory.free_bytes <= memory.total_bytes);
     }

@@ -18,7 +18,7 @@ mod cpuinfo;
 mod disk;
 mod dmi;
 mod entropy;
-mod file;
+pub mod file;
 mod filefd;
 mod filesystem;
 mod host;
@@ -61,15 +61,15 @@ mod virtualization;
 mod vmstat;
 mod wireless;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use self::below::Below;
-use self::file::FileReader;
+use self::file::KeptFile;
 use super::registry::{Every, FACTS_AGE, PROCESSES_KEPT, Source};
 use super::{Paths, naming};
 use crate::model::network::Link;
-use crate::model::system::RawUptime;
 use crate::model::{Faults, Reading, Subjects, hold};
 
 /// See [`super::probe`].
@@ -107,27 +107,31 @@ pub(super) fn sources(paths: &Paths, newest_pid: &Arc<AtomicU32>) -> Vec<Source>
 fn ticks(paths: &Paths, mut host: host::Reader, newest_pid: &Arc<AtomicU32>) -> Vec<Source> {
     let none = Subjects::VITALS;
     let hertz = paths.machine.ticks_per_second;
-    let mut load = load::reader(paths);
+    let mut load = KeptFile::new(paths.proc("loadavg"));
     let mut pressure = pressure::Reader::new(paths);
-    let mut uptime = uptime::reader(paths);
     let mut network = network::Reader::new(paths);
     let mut disks = disk::Reader::new(paths);
     let mut processes = process::Reader::new(paths);
     let (newest, newest_pid) = (Arc::clone(newest_pid), Arc::clone(newest_pid));
     let all = Subjects::ALL_PROCESSES.without(Subjects::TOP_PROCESSES);
     vec![
-        Source::counters("cpu", none, move |told, now| hold::cpu(told, now, hertz), kept(cpu::reader(paths)))
-            .each_tick(),
-        Source::new("memory", none, kept(memory::reader(paths))).each_tick(),
-        Source::counters("vmstat", none, hold::vmstat, kept(vmstat::reader(paths))).each_tick(),
+        Source::counters(
+            "cpu",
+            none,
+            move |told, now| hold::cpu(told, now, hertz),
+            kept(paths.proc("stat"), cpu::parse_stat),
+        )
+        .each_tick(),
+        Source::new("memory", none, kept(paths.proc("meminfo"), memory::parse_meminfo)).each_tick(),
+        Source::counters("vmstat", none, hold::vmstat, kept(paths.proc("vmstat"), vmstat::parse_vmstat)).each_tick(),
         Source::new("load", none, move |_, faults| {
-            let read = load.read(faults)?;
+            let read = load.read_text_with(|path, text| load::parse_loadavg(path, text, faults))?;
             newest.store(read.newest_pid.unwrap_or(0), Ordering::Relaxed);
             Ok(read.load)
         })
         .each_tick(),
         Source::counters("pressure", none, hold::pressure, move |_, faults| pressure.read(faults)).each_tick(),
-        Source::new("uptime", none, move |_, faults| Ok(RawUptime { seconds: uptime.read(faults)? })).each_tick(),
+        Source::new("uptime", none, kept(paths.proc("uptime"), uptime::parse_uptime)).each_tick(),
         Source::counters("network", none, |_, _| {}, move |_, faults| network.read(faults)).each_tick(),
         Source::counters("disk", none, |_, _| {}, move |_, faults| disks.read(faults)).each_tick(),
         Source::new("host", none, move |_, _| host.read()).in_tick().when(Every::Span(FACTS_AGE)),
@@ -209,7 +213,7 @@ fn tables(paths: &Paths, os_release: os_release::Reader) -> Vec<Source> {
             "schedstat",
             all,
             |told: &Vec<_>, now: &mut Vec<_>| hold::schedstat(told, now),
-            kept(schedstat::reader(paths)),
+            kept(paths.proc("schedstat"), schedstat::parse_schedstat),
         ),
         Source::new("selinux", all, each_time(paths, |paths, _| selinux::read(paths))),
         Source::new("sockstat", all, move |_, faults| sockstat.read(faults)),
@@ -220,10 +224,10 @@ fn tables(paths: &Paths, os_release: os_release::Reader) -> Vec<Source> {
             "softnet",
             all,
             |told: &Vec<_>, now: &mut Vec<_>| hold::softnet(told, now),
-            kept(softnet::reader(paths)),
+            kept(paths.net("softnet_stat"), softnet::parse_softnet),
         ),
-        Source::new("arp", all, kept(arp::reader(paths))),
-        Source::new("filefd", all, kept(filefd::reader(paths))),
+        Source::new("arp", all, kept(paths.net("arp"), arp::parse_arp)),
+        Source::new("filefd", all, kept(paths.proc("sys/fs/file-nr"), filefd::parse_file_nr)),
     ]
 }
 
@@ -236,7 +240,11 @@ fn each_time<T>(
     move |_, faults| read(&paths, faults)
 }
 
-/// A reader of one file that it keeps open.
-fn kept<T>(mut reader: FileReader<T>) -> impl FnMut(Subjects, &mut Faults) -> Reading<T> + Send {
-    move |_, faults| reader.read(faults)
+/// A reader of one file whose whole text means something to `parse`: the file is kept open.
+fn kept<T>(
+    path: PathBuf,
+    parse: fn(&Path, &str, &mut Faults) -> Reading<T>,
+) -> impl FnMut(Subjects, &mut Faults) -> Reading<T> + Send {
+    let mut file = KeptFile::new(path);
+    move |_, faults| file.read_text_with(|path, text| parse(path, text, faults))
 }

@@ -33,7 +33,6 @@ pub struct Mount {
 
 impl Mount {
     /// The root of a process that is in no mount table: of a chroot(2) into a plain directory, and of some containers.
-    #[must_use]
     pub fn unlisted_root() -> Self {
         Self {
             id: 0,
@@ -48,14 +47,12 @@ impl Mount {
     }
 
     /// Whether this is [`Self::unlisted_root`]. Every row of a table has a type.
-    #[must_use]
     pub fn is_unlisted_root(&self) -> bool {
         self.kind.is_empty()
     }
 
     /// Whether a device holds the data. Some file systems have a device number with major 0 although one does, because
     /// they lie on several or make a number for each part.
-    #[must_use]
     pub fn is_device_backed(&self) -> bool {
         // Mounted by user space with the driver's own device as its source: nothing is stored there.
         let is_pseudo = self.kind == "autofs" || self.source == "/dev/fuse";

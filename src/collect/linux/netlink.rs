@@ -1,9 +1,9 @@
 //! Netlink: one request and its replies; of generic netlink also the attributes inside them.
 //!
 //! Called by [`super::wireless`] and [`super::socket`]. It only asks; it must never send a request that changes anything, and
-//! never waits longer for the replies than it was told when it was opened. The socket is rustix's. The neli crate was not used: its sockets take a time limit only
-//! through a raw descriptor, and its headers subtract lengths unchecked. Messages are taken apart here by pure functions
-//! that give up at the first length that does not fit.
+//! never waits longer for the replies than it was told when it was opened. The socket is rustix's. The neli crate was not
+//! used: its sockets take a time limit only through a raw descriptor, and its headers subtract lengths unchecked. Messages
+//! are taken apart here by pure functions that give up at the first length that does not fit.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -181,19 +181,16 @@ pub fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
 }
 
 /// The first attribute of that kind.
-#[must_use]
 pub fn find(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
     attributes(bytes).find(|(kind, _)| *kind == wanted).map(|(_, value)| value)
 }
 
 /// A value of two bytes.
-#[must_use]
 pub fn number_u16(value: &[u8]) -> Option<u16> {
     Some(u16::from_ne_bytes(value.try_into().ok()?))
 }
 
 /// A value of four bytes.
-#[must_use]
 pub fn number_u32(value: &[u8]) -> Option<u32> {
     Some(u32::from_ne_bytes(value.try_into().ok()?))
 }

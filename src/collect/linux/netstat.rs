@@ -21,7 +21,6 @@ pub struct Reader {
 
 impl Reader {
     /// Opens nothing yet.
-    #[must_use]
     pub fn new(paths: &Paths) -> Self {
         Self {
             paired: [KeptFile::new(paths.net("netstat")), KeptFile::new(paths.net("snmp"))],

@@ -35,7 +35,6 @@ pub struct Reader {
 
 impl Reader {
     /// Opens nothing yet.
-    #[must_use]
     pub fn new(paths: &Paths) -> Self {
         let place = match paths.is_live() {
             true => Place::Live(None, Announcements::Ahead),

@@ -53,7 +53,6 @@ pub struct Interface {
 }
 
 /// Reads a reply to [`GET_INTERFACE`]. `None` for what is no link of this machine.
-#[must_use]
 pub fn interface(reply: &[u8]) -> Option<Interface> {
     if !LINK_TYPES.contains(&find(reply, TYPE).and_then(number_u32)?) {
         return None;
@@ -76,7 +75,6 @@ pub struct Station {
 }
 
 /// Reads a reply to [`GET_STATION`].
-#[must_use]
 pub fn station(reply: &[u8]) -> Option<Station> {
     let info = find(reply, STATION_INFO).unwrap_or_default();
     let signal = |kind| match find(info, kind) {
@@ -107,7 +105,6 @@ pub struct Network {
 }
 
 /// Reads a reply to [`GET_SCAN`]. `None` for a network that this machine is no part of.
-#[must_use]
 pub fn network(reply: &[u8]) -> Option<Network> {
     let bss = find(reply, BSS)?;
     // 0 authenticated, 1 associated, 2 joined ad hoc. Absent: a neighbour.

@@ -25,7 +25,6 @@ pub(super) type Version = (u64, u64, u64, i64, i64);
 
 impl Reader {
     /// Opens nothing yet.
-    #[must_use]
     pub fn new(paths: &Paths) -> Self {
         let files = ["etc/os-release", "usr/lib/os-release"].map(|file| paths.root(file));
         Self { files, last: Arc::default() }

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::Paths;
 use super::file::KeptFile;
 use super::lines::{Bad, Taken, fraction, number, walk};
-use crate::model::pressure::{RawPressure, RawStall, RawStalls};
+use crate::model::pressure::{Pressure, Stall, Stalls};
 use crate::model::{Faults, ReadError, Reading};
 
 /// Keeps the three files open.
@@ -17,14 +17,13 @@ pub struct Reader([KeptFile; 3]);
 
 impl Reader {
     /// Opens nothing yet.
-    #[must_use]
     pub fn new(paths: &Paths) -> Self {
         Self(["cpu", "memory", "io"].map(|file| KeptFile::new(paths.proc("pressure").join(file))))
     }
 
     /// The three now, each for itself. A file that this kernel lacks, or that cannot be read, is `None`; without any of them
     /// there is no pressure at all.
-    pub fn read(&mut self, faults: &mut Faults) -> Reading<RawPressure> {
+    pub fn read(&mut self, faults: &mut Faults) -> Reading<Pressure> {
         let mut failed = Faults::default();
         let [cpu, memory, io] = self.0.each_mut().map(|file| {
             let reading = file.read_text_with(|path, text| parse_pressure(path, text, faults));
@@ -35,7 +34,7 @@ impl Reader {
             return Err(failed.into_first().unwrap_or(ReadError::Unsupported { path: folder }));
         }
         faults.append(failed);
-        Ok(RawPressure { cpu, memory, io })
+        Ok(Pressure { cpu, memory, io })
     }
 }
 
@@ -45,8 +44,8 @@ impl Reader {
 /// some avg10=0.00 avg60=0.12 avg300=0.05 total=123456
 /// full avg10=0.00 avg60=0.00 avg300=0.00 total=0
 /// ```
-pub fn parse_pressure(path: &Path, text: &str, faults: &mut Faults) -> Reading<RawStalls> {
-    let mut stalls = RawStalls::default();
+pub fn parse_pressure(path: &Path, text: &str, faults: &mut Faults) -> Reading<Stalls> {
+    let mut stalls = Stalls::default();
     walk(path, text, faults, |_, line| {
         match line.split_once(' ') {
             Some(("some", rest)) => stalls.some = Some(parse_stall(rest)?),
@@ -58,7 +57,7 @@ pub fn parse_pressure(path: &Path, text: &str, faults: &mut Faults) -> Reading<R
     Ok(stalls)
 }
 
-fn parse_stall(columns: &str) -> Result<RawStall, Bad<'_>> {
+fn parse_stall(columns: &str) -> Result<Stall, Bad<'_>> {
     let [mut avg10, mut avg60, mut avg300, mut total] = [None; 4];
     for (key, value) in columns.split_ascii_whitespace().filter_map(|column| column.split_once('=')) {
         let slot = match key {
@@ -72,11 +71,12 @@ fn parse_stall(columns: &str) -> Result<RawStall, Bad<'_>> {
             return Err(Bad::found("one line and no other behind it", columns));
         }
     }
-    Ok(RawStall {
-        avg10: fraction(avg10, "avg10")?,
-        avg60: fraction(avg60, "avg60")?,
-        avg300: fraction(avg300, "avg300")?,
-        total_microseconds: number(total, "total")?,
+    let microseconds: u64 = number(total, "total")?;
+    Ok(Stall {
+        avg10_ratio: fraction(avg10, "avg10")? / 100.0,
+        avg60_ratio: fraction(avg60, "avg60")? / 100.0,
+        avg300_ratio: fraction(avg300, "avg300")? / 100.0,
+        total_seconds: microseconds as f64 / 1e6,
     })
 }
 
@@ -85,12 +85,13 @@ mod tests {
     use super::*;
     use crate::collect::linux::testing::{machine_of, partial, whole};
 
-    fn parse(text: &str) -> Reading<RawStalls> {
+    fn parse(text: &str) -> Reading<Stalls> {
         whole(|faults| parse_pressure(Path::new("io"), text, faults))
     }
 
-    fn stall(avg10: f64, avg60: f64, avg300: f64, total_microseconds: u64) -> RawStall {
-        RawStall { avg10, avg60, avg300, total_microseconds }
+    fn stall(avg10: f64, avg60: f64, avg300: f64, total_microseconds: u64) -> Stall {
+        let [avg10_ratio, avg60_ratio, avg300_ratio] = [avg10, avg60, avg300].map(|percent| percent / 100.0);
+        Stall { avg10_ratio, avg60_ratio, avg300_ratio, total_seconds: total_microseconds as f64 / 1e6 }
     }
 
     #[test]
@@ -101,9 +102,16 @@ mod tests {
     }
 
     #[test]
+    fn per_cent_become_ratios_and_microseconds_seconds() {
+        let stalls = parse("some avg10=50.00 avg60=25.00 avg300=12.50 total=2500000\n").unwrap();
+        let expected = Stall { avg10_ratio: 0.5, avg60_ratio: 0.25, avg300_ratio: 0.125, total_seconds: 2.5 };
+        assert_eq!(stalls.some, Some(expected));
+    }
+
+    #[test]
     fn an_older_kernel_has_no_full_line_for_the_cpu() {
         let pair = parse("some avg10=0.00 avg60=0.10 avg300=0.05 total=77\n");
-        assert_eq!(pair, Ok(RawStalls { some: Some(stall(0.0, 0.1, 0.05, 77)), full: None }));
+        assert_eq!(pair, Ok(Stalls { some: Some(stall(0.0, 0.1, 0.05, 77)), full: None }));
     }
 
     #[test]
@@ -118,12 +126,12 @@ mod tests {
         ];
         for bad in bad {
             let (stalls, told) = partial(|faults| parse_pressure(Path::new("io"), &format!("{good}{bad}\n"), faults));
-            assert_eq!(stalls, RawStalls { some: Some(stall(0.0, 0.0, 0.0, 9)), full: None }, "{bad}");
+            assert_eq!(stalls, Stalls { some: Some(stall(0.0, 0.0, 0.0, 9)), full: None }, "{bad}");
             assert!(told.starts_with("io:2: "), "{told}");
             assert!(matches!(parse(bad), Err(ReadError::Parse { line: 1, .. })), "{bad}");
         }
         let full = good.replace("some", "full");
-        assert_eq!(parse(&full), Ok(RawStalls { some: None, full: Some(stall(0.0, 0.0, 0.0, 9)) }));
+        assert_eq!(parse(&full), Ok(Stalls { some: None, full: Some(stall(0.0, 0.0, 0.0, 9)) }));
         assert!(matches!(parse(""), Err(ReadError::Parse { line: 0, .. })));
     }
 
@@ -147,9 +155,9 @@ mod tests {
         assert!(matches!(reader.read(&mut Faults::default()), Err(ReadError::Unsupported { .. })));
         std::fs::create_dir(dir.path().join("pressure")).unwrap();
         std::fs::write(dir.path().join("pressure/memory"), "some avg10=1.00 avg60=2.00 avg300=3.00 total=4\n").unwrap();
-        let expected = RawPressure {
-            memory: Some(RawStalls { some: Some(stall(1.0, 2.0, 3.0, 4)), full: None }),
-            ..RawPressure::default()
+        let expected = Pressure {
+            memory: Some(Stalls { some: Some(stall(1.0, 2.0, 3.0, 4)), full: None }),
+            ..Pressure::default()
         };
         assert_eq!(reader.read(&mut Faults::default()), Ok(expected));
     }

@@ -3,19 +3,12 @@
 
 use std::path::Path;
 
-use crate::collect::Paths;
-use crate::collect::linux::file::FileReader;
 use crate::collect::linux::lines::{Taken, number, walk};
 use crate::model::cpu::SchedstatRow;
 use crate::model::{Faults, Reading};
 
 /// All CPUs.
-#[must_use]
-pub fn reader(paths: &Paths) -> FileReader<Vec<SchedstatRow>> {
-    FileReader::new(paths.proc("schedstat"), parse_schedstat)
-}
-
-fn parse_schedstat(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<SchedstatRow>> {
+pub fn parse_schedstat(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<SchedstatRow>> {
     let mut rows = Vec::new();
     walk(path, text, faults, |_, line| {
         let Some(rest) = line.strip_prefix("cpu") else { return Ok(Taken::Nothing) };

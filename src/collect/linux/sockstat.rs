@@ -18,7 +18,6 @@ pub struct Reader {
 
 impl Reader {
     /// Opens nothing yet.
-    #[must_use]
     pub fn new(paths: &Paths) -> Self {
         let files = [KeptFile::new(paths.net("sockstat")), KeptFile::new(paths.net("sockstat6"))];
         Self { files, page_bytes: paths.machine.page_bytes }

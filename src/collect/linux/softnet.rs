@@ -3,19 +3,12 @@
 
 use std::path::Path;
 
-use crate::collect::Paths;
-use crate::collect::linux::file::FileReader;
 use crate::collect::linux::lines::{Bad, Taken, walk};
 use crate::model::network::SoftnetRow;
 use crate::model::{Faults, Reading};
 
 /// All CPUs.
-#[must_use]
-pub fn reader(paths: &Paths) -> FileReader<Vec<SoftnetRow>> {
-    FileReader::new(paths.net("softnet_stat"), parse_softnet)
-}
-
-fn parse_softnet(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<SoftnetRow>> {
+pub fn parse_softnet(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<SoftnetRow>> {
     let mut rows = Vec::with_capacity(8);
     walk(path, text, faults, |at, line| {
         let bad = Bad::found("hexadecimal columns", line);

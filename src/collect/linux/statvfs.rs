@@ -64,7 +64,6 @@ impl Worker {
 
 impl Asker {
     /// Starts no thread before the first question. `limit` bounds a whole pass.
-    #[must_use]
     pub fn new(call: Call, limit: Duration) -> Self {
         Self { call, limit, deadline: Instant::now(), free: None, stuck: Vec::new() }
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::Paths;
+use super::file::KeptFile;
 use crate::model::{Faults, Reading};
 
 /// The laptop of `tests/fixtures/machine`.
@@ -27,6 +28,11 @@ pub fn machine_of<T: AsRef<[u8]>>(files: &[(&str, T)]) -> (TempDir, Paths) {
 
 fn below(root: &Path) -> Paths {
     Paths { procfs: root.join("proc"), sysfs: root.join("sys"), rootfs: root.join("root"), ..Paths::host() }
+}
+
+/// A file of this machine's `/proc` as it is now.
+pub fn live<T>(file: &str, parse: fn(&Path, &str, &mut Faults) -> Reading<T>) -> Reading<T> {
+    KeptFile::new(Paths::host().proc(file)).read_text_with(|path, text| parse(path, text, &mut Faults::default()))
 }
 
 /// A reading of which nothing may be left out; a failure is handed on.

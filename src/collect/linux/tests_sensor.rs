@@ -4,7 +4,7 @@ use std::fs;
 
 use super::{Paths, testing};
 use crate::collect::Collector;
-use crate::model::hardware::{RawFan, Sensors};
+use crate::model::hardware::{Fan, Sensors};
 use crate::model::{Subjects, derive};
 
 /// What is told of a machine.
@@ -42,7 +42,7 @@ fn sensors_come_by_number_with_label_and_limits() {
     assert_eq!(listed, [("coretemp", "Core 0", 40.5), ("coretemp", "temp10", 41.0), ("nvme", "temp1", -5.85)]);
     assert_eq!(sensors.temperatures[0].high_celsius, Some(100.0));
     assert_eq!(sensors.temperatures[0].critical_celsius, None, "65261.85 degrees are no limit");
-    assert_eq!(sensors.fans, [RawFan { chip: "coretemp".into(), label: "fan1".into(), rpm: 2345 }]);
+    assert_eq!(sensors.fans, [Fan { chip: "coretemp".into(), label: "fan1".into(), rpm: 2345 }]);
 }
 
 #[test]
@@ -119,5 +119,5 @@ fn the_laptop_has_three_chips_and_two_zones() {
     assert_eq!(listed[5..9], others);
     assert_eq!(listed[9..], [("acpitz", "thermal_zone0"), ("x86_pkg_temp", "thermal_zone1")]);
     assert_eq!(sensors.temperatures[6].high_celsius, None);
-    assert_eq!(sensors.fans, [RawFan { chip: "thinkpad".into(), label: "fan1".into(), rpm: 2631 }]);
+    assert_eq!(sensors.fans, [Fan { chip: "thinkpad".into(), label: "fan1".into(), rpm: 2631 }]);
 }

@@ -46,7 +46,6 @@ pub struct Reader {
 
 impl Reader {
     /// Opens nothing yet.
-    #[must_use]
     pub fn new(paths: &Paths) -> Self {
         Self { directory: paths.root("run/udev/data"), changed: None, devices: Vec::new() }
     }

@@ -5,32 +5,30 @@
 
 use std::path::Path;
 
-use super::Paths;
-use super::file::FileReader;
 use super::lines::{fraction, one};
+use crate::model::system::RawUptime;
 use crate::model::{Faults, Reading};
 
-/// Seconds since boot, time spent in suspend included.
-#[must_use]
-pub fn reader(paths: &Paths) -> FileReader<f64> {
-    FileReader::new(paths.proc("uptime"), parse_uptime)
-}
-
-/// The text of `/proc/uptime`, `350735.47 234388.90`: seconds since boot, and idle seconds summed over the cores, which
-/// are not used here.
-pub fn parse_uptime(path: &Path, text: &str, _: &mut Faults) -> Reading<f64> {
-    one(path, text, |line| fraction(line.split_ascii_whitespace().next(), "seconds since boot"))
+/// The text of `/proc/uptime`, `350735.47 234388.90`: seconds since boot, time spent in suspend included, and idle seconds
+/// summed over the cores, which are not used here.
+pub fn parse_uptime(path: &Path, text: &str, _: &mut Faults) -> Reading<RawUptime> {
+    let seconds = one(path, text, |line| fraction(line.split_ascii_whitespace().next(), "seconds since boot"))?;
+    Ok(RawUptime { seconds })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::linux::testing::live;
     use crate::model::ReadError;
 
     #[test]
     fn a_laptop() {
         let text = include_str!("../../../tests/fixtures/machine/proc/uptime");
-        assert_eq!(parse_uptime(Path::new("uptime"), text, &mut Faults::default()), Ok(189_412.37));
+        assert_eq!(
+            parse_uptime(Path::new("uptime"), text, &mut Faults::default()),
+            Ok(RawUptime { seconds: 189_412.37 })
+        );
     }
 
     #[test]
@@ -43,8 +41,7 @@ mod tests {
 
     #[test]
     fn this_machine_is_up() {
-        let mut reader = reader(&Paths::host());
-        let first = reader.read(&mut Faults::default()).unwrap();
-        assert!(first > 0.0 && reader.read(&mut Faults::default()).unwrap() >= first);
+        let [first, second] = [(); 2].map(|()| live("uptime", parse_uptime).unwrap().seconds);
+        assert!(first > 0.0 && second >= first);
     }
 }

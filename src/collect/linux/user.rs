@@ -46,7 +46,6 @@ pub struct Users {
 
 impl Users {
     /// Opens nothing and starts nothing yet. Under another root the file there is all that is known.
-    #[must_use]
     pub fn new(paths: &Paths) -> Self {
         Self::asking(paths.root("etc/passwd"), paths.is_live().then_some(ask_system as Ask))
     }

@@ -51,7 +51,6 @@ const CONTAINERS: [(&str, &str); 8] = [
 ];
 
 /// Looks at the machine below `paths`. The inner shell counts: a container on a virtual machine is a container.
-#[must_use]
 pub fn detect(paths: &Paths) -> Virtualization {
     container(paths).map(guest).or_else(|| machine(paths)).unwrap_or_default()
 }

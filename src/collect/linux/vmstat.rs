@@ -5,17 +5,9 @@
 
 use std::path::Path;
 
-use super::Paths;
-use super::file::FileReader;
 use super::lines::{Bad, Taken, number, walk};
 use crate::model::memory::{RawSwapIo, RawVmstat};
 use crate::model::{Faults, Named, Reading};
-
-/// The fields that are kept, as they are now.
-#[must_use]
-pub fn reader(paths: &Paths) -> FileReader<RawVmstat> {
-    FileReader::new(paths.proc("vmstat"), parse_vmstat)
-}
 
 /// The default selection of `node_exporter`: `^(oom_kill|pgpg|pswp|pg.*fault).*`.
 fn is_kept(name: &str) -> bool {
@@ -30,7 +22,8 @@ fn is_kept(name: &str) -> bool {
     }
 }
 
-fn parse_vmstat(path: &Path, text: &str, faults: &mut Faults) -> Reading<RawVmstat> {
+/// The fields that are kept.
+pub fn parse_vmstat(path: &Path, text: &str, faults: &mut Faults) -> Reading<RawVmstat> {
     let mut fields: Vec<Named> = Vec::with_capacity(16);
     let mut has_swap = false;
     walk(path, text, faults, |_, line| {

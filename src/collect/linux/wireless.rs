@@ -17,7 +17,7 @@ use super::file::{optional, read_error, read_text};
 use super::lines::{Taken, named_numbers, number, walk};
 use super::netlink::Socket;
 use super::nl80211::{self, Interface, Network, Station};
-use crate::model::network::RawWireless;
+use crate::model::network::Wireless;
 use crate::model::{Faults, Reading};
 
 /// Longest wait for an answer. A driver may wait for its firmware.
@@ -43,7 +43,6 @@ pub struct Reader {
 
 impl Reader {
     /// Opens nothing yet.
-    #[must_use]
     pub fn new(paths: &Paths) -> Self {
         Self {
             file: paths.net("wireless"),
@@ -55,7 +54,7 @@ impl Reader {
     }
 
     /// Every Wi-Fi interface that may have a link, those that have one first.
-    pub fn read(&mut self, faults: &mut Faults) -> Reading<Vec<RawWireless>> {
+    pub fn read(&mut self, faults: &mut Faults) -> Reading<Vec<Wireless>> {
         let now = Instant::now();
         let line =
             if self.live { self.line(now).map_err(|error| read_error(Path::new("nl80211"), &error))? } else { None };
@@ -87,7 +86,7 @@ impl Reader {
         Ok(line)
     }
 
-    fn links(&mut self, socket: &mut Socket, family: u16, now: Instant) -> io::Result<Vec<RawWireless>> {
+    fn links(&mut self, socket: &mut Socket, family: u16, now: Instant) -> io::Result<Vec<Wireless>> {
         let mut interfaces = Vec::new();
         socket.ask(family, nl80211::GET_INTERFACE, &[], true, |reply| interfaces.extend(nl80211::interface(reply)))?;
         self.networks.retain(|index, _| interfaces.iter().any(|interface| interface.index == *index));
@@ -148,21 +147,22 @@ fn is(error: &io::Error, numbers: &[Errno]) -> bool {
 
 /// One link of what was told about it. The signal of the station is of now, that of the network of the last scan. A link
 /// over several channels has a station address of its own; the network's is that of the access point.
-fn link(interface: Interface, station: Option<Station>, network: Option<Network>) -> RawWireless {
+fn link(interface: Interface, station: Option<Station>, network: Option<Network>) -> Wireless {
     let network = network.as_ref();
-    RawWireless {
+    Wireless {
         interface: interface.name,
         ssid: interface.ssid.or_else(|| network?.ssid.clone()),
         bssid: network.map(|network| network.bssid.clone()).or_else(|| Some(station.as_ref()?.mac.clone())),
         frequency_mhz: interface.frequency_mhz.or_else(|| network?.frequency_mhz),
         signal_dbm: station.as_ref().and_then(|station| station.signal_dbm).or_else(|| network?.signal_dbm),
         encryption: network.and_then(|network| network.encryption).map(str::to_owned),
+        ..Wireless::default()
     }
 }
 
 /// `/proc/net/wireless`: two head lines, then `wlan0: 0000   54.  -56.  -256  ...` with status, link, level and noise. A dot
 /// marks a value that is new since the last read. The level is in dBm where it is negative.
-fn parse(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<RawWireless>> {
+fn parse(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<Wireless>> {
     let mut list = Vec::new();
     walk(path, text, faults, |at, line| {
         if at == 1 {
@@ -174,11 +174,11 @@ fn parse(path: &Path, text: &str, faults: &mut Faults) -> Reading<Vec<RawWireles
         let (name, numbers) = named_numbers(line)?;
         let level = numbers.split_ascii_whitespace().nth(2).map(|level| level.trim_end_matches('.'));
         let level: i32 = number(level, "a level")?;
-        list.push(RawWireless {
+        list.push(Wireless {
             interface: name.to_owned(),
             // -256 is "unknown".
             signal_dbm: Some(level).filter(|level| (-255..0).contains(level)),
-            ..RawWireless::default()
+            ..Wireless::default()
         });
         Ok(Taken::Value)
     })?;
@@ -193,7 +193,7 @@ mod tests {
 
     const HEAD: &str = "Inter-| sta-|   Quality        |   Discarded packets               | Missed | WE\n face | tus | link level noise |  nwid  crypt   frag  retry   misc | beacon | 22\n";
 
-    fn read(text: &str) -> Reading<Vec<RawWireless>> {
+    fn read(text: &str) -> Reading<Vec<Wireless>> {
         whole(|faults| parse(Path::new("wireless"), &format!("{HEAD}{text}"), faults))
     }
 

@@ -29,7 +29,6 @@ pub struct Details {
 
 impl Details {
     /// Opens nothing yet.
-    #[must_use]
     pub fn new(paths: &Paths) -> Self {
         Self { paths: paths.clone(), lister: Lister::new() }
     }

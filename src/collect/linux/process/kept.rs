@@ -89,7 +89,6 @@ impl Keeper {
 }
 
 /// Most descriptors that the process reader keeps, by the limit that holds now.
-#[must_use]
 pub fn descriptor_budget() -> usize {
     budget_of(descriptor_limit())
 }

@@ -95,13 +95,11 @@ struct Gone;
 
 impl Reader {
     /// Keeps at most half of the descriptors that the soft limit leaves. Opens nothing yet.
-    #[must_use]
     pub fn new(paths: &Paths) -> Self {
         Self::with_keeper(paths, Keeper::new(None))
     }
 
     /// Keeps at most `descriptors` open between passes. The results are the same with any number, 0 among them.
-    #[must_use]
     pub fn with_budget(paths: &Paths, descriptors: usize) -> Self {
         Self::with_keeper(paths, Keeper::new(Some(descriptors)))
     }

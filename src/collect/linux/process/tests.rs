@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::collect::linux::file::KeptFile;
 use crate::collect::linux::load;
 use crate::model::{Faults, Machine};
 
@@ -152,9 +153,14 @@ impl Drop for Kept {
 /// Reads until `done`, for at most a minute, listing `/proc` only where a process was started since.
 fn wait_for(reader: &mut Reader, done: impl Fn(&RawProcesses) -> bool) {
     let end = Instant::now() + Duration::from_secs(60);
-    let mut loadavg = load::reader(&Paths::host());
+    let mut loadavg = KeptFile::new(Paths::host().proc("loadavg"));
     let mut pass = || {
-        reader.note_newest_pid(loadavg.read(&mut Faults::default()).unwrap().newest_pid);
+        reader.note_newest_pid(
+            loadavg
+                .read_text_with(|path, text| load::parse_loadavg(path, text, &mut Faults::default()))
+                .unwrap()
+                .newest_pid,
+        );
         reader.read_all(false).unwrap()
     };
     while !done(&pass()) {

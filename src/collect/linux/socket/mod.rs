@@ -37,7 +37,6 @@ pub struct Reader {
 
 impl Reader {
     /// Opens nothing yet.
-    #[must_use]
     pub fn new(paths: &Paths) -> Self {
         Self { paths: paths.clone(), netlink: paths.is_live(), holders: Holders::new(paths.is_live()) }
     }
