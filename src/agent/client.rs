@@ -35,7 +35,6 @@ pub struct Destination {
 
 impl Destination {
     /// Its URL as whoever reads logs or reports may see it: without a token that stands in its query.
-    #[must_use]
     pub fn shown(&self) -> String {
         redact::redact(std::slice::from_ref(&self.url)).concat()
     }
@@ -95,7 +94,6 @@ impl Client {
     }
 
     /// Where it sends, for logs.
-    #[must_use]
     pub fn shown(&self) -> String {
         self.destination.shown()
     }
@@ -203,7 +201,6 @@ fn beginning(body: &[u8]) -> String {
 }
 
 /// The body packed with gzip, where that is worth it.
-#[must_use]
 pub fn packed(body: &[u8]) -> Option<Vec<u8>> {
     if body.len() < WORTH_PACKING {
         return None;

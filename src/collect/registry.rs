@@ -20,7 +20,7 @@ pub(super) const FACTS_AGE: Duration = Duration::from_secs(300);
 /// idle server holds no descriptors.
 pub(super) const PROCESSES_KEPT: Duration = Duration::from_secs(30);
 
-/// How long whoever waits for a reader that may hang goes on waiting. Its numbers come late, or are null.
+/// How long a sample waits for a reader that may hang. After that its numbers come with a later sample, or are null.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Readings closer to each other than this make no rate: one tick of the kernel's clock is a twentieth of it. Where ticks
@@ -197,7 +197,6 @@ pub struct Registry {
 
 impl Registry {
     /// Readers under `paths`.
-    #[must_use]
     pub fn new(paths: &Paths) -> Self {
         Self {
             paths: paths.clone(),
@@ -207,7 +206,6 @@ impl Registry {
     }
 
     /// Every row. Opens nothing yet.
-    #[must_use]
     pub fn sources(&self) -> Vec<Source> {
         match self.paths.readers {
             #[cfg(target_os = "linux")]

@@ -31,7 +31,6 @@ pub const GREETING: &str = "connected to monitor, transmitting data...";
 pub const AT_CAPACITY: &str = "Server is at full capacity. Please try again later.";
 
 /// Answer to whatever a client says on its stream.
-#[must_use]
 pub fn received(text: &str) -> String {
     format!("message received {text}")
 }

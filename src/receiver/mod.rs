@@ -255,7 +255,6 @@ impl Receiver {
     }
 
     /// One line for the log at the start.
-    #[must_use]
     pub fn describe(&self) -> String {
         let (settings, known) = (&self.shared.settings, self.shared.read(HashMap::len));
         let others = if settings.auto_register { "others may register themselves" } else { "no others may report" };
@@ -340,7 +339,6 @@ impl Receiver {
     }
 
     /// Every system, by name.
-    #[must_use]
     pub fn list(&self) -> Vec<Listed> {
         let now = now();
         let listed = |(name, system): (&Arc<str>, &System)| Listed {
@@ -361,7 +359,6 @@ impl Receiver {
     }
 
     /// Every system as it is told on, by name.
-    #[must_use]
     pub fn systems(&self) -> Vec<ReceivedSystem> {
         let now = now();
         let mut all: Vec<_> =
@@ -371,7 +368,6 @@ impl Receiver {
     }
 
     /// Whether a system may report.
-    #[must_use]
     pub fn knows(&self, name: &str) -> bool {
         self.shared.read(|systems| systems.contains_key(name))
     }

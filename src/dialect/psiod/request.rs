@@ -62,7 +62,6 @@ impl Signal {
         [Self::Hup, Self::Int, Self::Quit, Self::Kill, Self::Usr1, Self::Usr2, Self::Term, Self::Cont, Self::Stop];
 
     /// Its name without SIG.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Hup => "HUP",
@@ -90,7 +89,6 @@ impl Signal {
 
 impl Command {
     /// The name on the wire.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Shared(answer) => answer.name,
@@ -111,7 +109,6 @@ pub struct Refusal {
 
 impl Refusal {
     /// A refusal of a command that was understood.
-    #[must_use]
     pub fn of(command: Command, message: impl Into<String>) -> Self {
         Self { message: message.into(), name: Some(command.name().to_owned()) }
     }

@@ -53,7 +53,6 @@ pub struct Sender<'a> {
 
 /// The body of `send_stats`. Its `epoch` is the moment of the snapshot, so that a report that had to wait tells when its
 /// numbers were true.
-#[must_use]
 pub fn report(sender: &Sender<'_>, snapshot: &Snapshot) -> String {
     json_text(&Report {
         action: "send_stats",

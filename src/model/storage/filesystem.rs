@@ -58,7 +58,6 @@ pub struct RawMount {
 
 impl RawMount {
     /// Mounted read-only here.
-    #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.options.split(',').any(|option| option == "ro")
     }
@@ -157,7 +156,6 @@ impl From<RawFilesystemUsage> for FilesystemUsage {
 
 /// The file systems with a device behind them, each device once. Of several mounts of one device (bind mounts) the one
 /// with the shortest path stands for it, as in `df`.
-#[must_use]
 pub fn by_device(list: &[Filesystem]) -> Vec<&Filesystem> {
     let mut devices: Vec<&Filesystem> = Vec::new();
     let mut places: HashMap<&str, usize> = HashMap::new();
