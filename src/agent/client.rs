@@ -107,7 +107,7 @@ impl Client {
         let token = lines.next().ok_or_else(|| complaint("there is no token in it; write one on a line"))?;
         // A line that was copied from the receiver's token file says what the token is for.
         let token = match token.split_once(char::is_whitespace) {
-            Some(("report", token)) => token.trim_start(),
+            Some(("report", token)) => token.split_whitespace().next().unwrap_or_default(),
             _ => token,
         };
         if !token.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -3,6 +3,9 @@
 //! They come from getifaddrs(3) while the roots are this machine's own. Under another root they are those of
 //! `/proc/net/if_inet6`; the kernel has no file from which the IPv4 addresses of an interface could be read. Not sysinfo: it
 //! loses their order.
+//!
+//! On the live machine they are asked for again when the kernel has announced a change ([`super::link_watch`]), and every
+//! sixteenth time: the whole list, in which a host of containers has thousands, changes a few times a day.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
@@ -12,8 +15,46 @@ use nix::sys::socket::SockaddrStorage;
 use super::Paths;
 use super::file::{optional, read_error, read_text};
 use super::lines::{Bad, Taken, walk};
+use super::link_watch::{ADDRESSES, Announcements};
 use crate::model::network::{Address, RawAddresses};
 use crate::model::{Faults, Reading};
+
+/// Passes from one time that all are asked for to the next.
+const FULL_READING: u32 = 16;
+
+/// Keeps what it was told.
+#[derive(Debug)]
+pub struct Reader {
+    paths: Paths,
+    announcements: Announcements,
+    last: Option<RawAddresses>,
+    pass: u32,
+}
+
+impl Reader {
+    /// Opens nothing yet.
+    #[must_use]
+    pub fn new(paths: &Paths) -> Self {
+        let announcements = if paths.is_live() { Announcements::Ahead(ADDRESSES) } else { Announcements::Absent };
+        Self { paths: paths.clone(), announcements, last: None, pass: 0 }
+    }
+
+    /// Every address, in the kernel's order.
+    pub fn read(&mut self, faults: &mut Faults) -> Reading<RawAddresses> {
+        // Looked at first: what changes while the list is read is announced for the next time.
+        let is_quiet = self.announcements.were_none();
+        let is_full = self.pass.is_multiple_of(FULL_READING);
+        self.pass = self.pass.wrapping_add(1);
+        if let Some(last) = self.last.take().filter(|_| is_quiet && !is_full) {
+            return Ok(self.last.insert(last).clone());
+        }
+        let list = read(&self.paths, faults)?;
+        if !matches!(self.announcements, Announcements::Absent) {
+            self.last = Some(list.clone());
+        }
+        Ok(list)
+    }
+}
 
 /// Every address, in the kernel's order.
 pub fn read(paths: &Paths, faults: &mut Faults) -> Reading<RawAddresses> {
@@ -104,6 +145,34 @@ mod tests {
             let alone = whole(|faults| parse_inet6(Path::new("if_inet6"), bad, faults));
             assert!(matches!(alone, Err(ReadError::Parse { line: 1, .. })), "{bad}: {alone:?}");
         }
+    }
+
+    #[test]
+    fn they_are_asked_for_again_when_something_was_announced_and_now_and_then() {
+        let marked =
+            || RawAddresses(vec![("kept".to_owned(), Address { ip: [192, 0, 2, 1].into(), prefix_length: 24 })]);
+        let mut reader = Reader::new(&Paths::host());
+        let mut read = |is_announced: bool| {
+            if is_announced {
+                reader.announcements = Announcements::Ahead(ADDRESSES);
+            }
+            reader.last = Some(marked());
+            let pass = reader.pass;
+            let list = reader.read(&mut Faults::default()).unwrap();
+            assert!(list == marked() || list.0.iter().any(|(name, _)| name == "lo"), "{list:?}");
+            (pass, list == marked())
+        };
+        assert_eq!(read(false), (0, false), "the first time");
+        // Addresses of this machine may come and go meanwhile; some moment is quiet.
+        let kept: Vec<(u32, bool)> = (0..200).map(|_| read(false)).collect();
+        assert!(kept.iter().any(|(_, is_kept)| *is_kept), "{kept:?}");
+        assert!(kept.iter().all(|(pass, is_kept)| !is_kept || pass % FULL_READING != 0), "{kept:?}");
+        // The first look after the listening began counts as an announcement.
+        assert!((0..20).all(|_| !read(true).1));
+        // Another root announces nothing.
+        let mut reader = Reader::new(&laptop());
+        reader.last = Some(marked());
+        assert_ne!(reader.read(&mut Faults::default()).unwrap(), marked());
     }
 
     #[test]

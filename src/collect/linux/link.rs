@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::Paths;
 use super::attributes::{KeptDir, KeptDirs};
-use super::link_watch::Announcements;
+use super::link_watch::{Announcements, LINKS};
 use crate::model::Reading;
 use crate::model::network::NetClass;
 
@@ -69,7 +69,7 @@ impl Reader {
         let announced = paths.is_live() && paths.sysfs == Path::new("/sys");
         Self {
             interfaces: KeptDirs::new(paths.sys("class/net"), &FILES),
-            announcements: if announced { Announcements::Ahead } else { Announcements::Absent },
+            announcements: if announced { Announcements::Ahead(LINKS) } else { Announcements::Absent },
             last: Vec::new(),
             settled: false,
             pass: 0,

@@ -1,7 +1,7 @@
-//! Whether the kernel has announced a change of any interface (rtnetlink(7), group `RTMGRP_LINK`).
+//! Whether the kernel has announced a change of any interface or address (rtnetlink(7)).
 //!
-//! Used by [`super::link`], which leaves the files of the interfaces alone while there was none, and by [`super::network`],
-//! which then leaves their indexes alone; each has its own. A look costs one system call. What an announcement says does not
+//! Used by [`super::link`], which leaves the files of the interfaces alone while there was none, by [`super::network`],
+//! which then leaves their indexes alone, and by [`super::address`]; each has its own. A look costs one system call. What an announcement says does not
 //! matter here, so that nothing is interpreted.
 
 use std::io;
@@ -12,7 +12,10 @@ use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
 
 /// `RTMGRP_LINK`: interfaces made, changed and removed.
-const LINKS: u32 = 1;
+pub(super) const LINKS: u32 = 1;
+
+/// `RTMGRP_IPV4_IFADDR` and `RTMGRP_IPV6_IFADDR`: addresses that come and go.
+pub(super) const ADDRESSES: u32 = 0x10 | 0x100;
 
 /// Most announcements that are taken at one look. The kernel's queue holds a few hundred.
 const MOST_TAKEN: usize = 4096;
@@ -20,8 +23,8 @@ const MOST_TAKEN: usize = 4096;
 /// Where changes are announced.
 #[derive(Debug)]
 pub(super) enum Announcements {
-    /// Listened to from the first look on.
-    Ahead,
+    /// Those of these groups are listened to from the first look on.
+    Ahead(u32),
     Heard(LinkWatch),
     /// Another machine's files, or no netlink.
     Absent,
@@ -32,7 +35,7 @@ impl Announcements {
     pub(super) fn were_none(&mut self) -> bool {
         let asked = match self {
             Self::Absent => return false,
-            Self::Ahead => LinkWatch::open().map(|watch| {
+            Self::Ahead(groups) => LinkWatch::open(*groups).map(|watch| {
                 *self = Self::Heard(watch);
                 false
             }),
@@ -53,12 +56,12 @@ pub(super) struct LinkWatch {
 }
 
 impl LinkWatch {
-    /// Listens from now on. Interfaces must be read after this for their first time.
-    pub(super) fn open() -> io::Result<Self> {
+    /// Listens from now on. What is announced must be read after this for its first time.
+    pub(super) fn open(groups: u32) -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         // Protocol 0 of this family is NETLINK_ROUTE.
         let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
-        bind(&socket, &SocketAddrNetlink::new(0, LINKS))?;
+        bind(&socket, &SocketAddrNetlink::new(0, groups))?;
         Ok(Self { socket })
     }
 
@@ -122,8 +125,10 @@ mod tests {
 
     #[test]
     fn the_kernels_group_can_be_listened_to() {
-        let watch = LinkWatch::open().unwrap();
-        // Interfaces of this machine may change meanwhile; some moment is quiet.
-        assert!((0..50).any(|_| watch.was_quiet().unwrap()));
+        for groups in [LINKS, ADDRESSES] {
+            let watch = LinkWatch::open(groups).unwrap();
+            // Interfaces of this machine may change meanwhile; some moment is quiet.
+            assert!((0..50).any(|_| watch.was_quiet().unwrap()));
+        }
     }
 }

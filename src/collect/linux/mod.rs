@@ -159,6 +159,7 @@ fn lanes(paths: &Paths, cpuinfo: cpuinfo::Reader) -> Vec<Source> {
     let mut wireless = wireless::Reader::new(paths);
     let mut filesystems = filesystem::Reader::new(paths);
     let mut sockets = socket::Reader::new(paths);
+    let mut addresses = address::Reader::new(paths);
     let mut details = process::Details::new(paths);
     [
         Source::new("cpufreq", Subjects::FREQUENCY, move |_, _| clocks.read()),
@@ -175,7 +176,9 @@ fn lanes(paths: &Paths, cpuinfo: cpuinfo::Reader) -> Vec<Source> {
             |_, _| {},
             move |_, faults| details.read(faults),
         ),
-        Source::new("address", Subjects::ADDRESSES.without(Subjects::INTERFACES), each_time(paths, address::read)),
+        Source::new("address", Subjects::ADDRESSES.without(Subjects::INTERFACES), move |_, faults| {
+            addresses.read(faults)
+        }),
         Source::new("hwmon", Subjects::SENSORS, each_time(paths, |paths, _| hwmon::read(paths))),
         Source::new("thermal", Subjects::SENSORS, each_time(paths, |paths, _| thermal::read(paths))),
         Source::new(

@@ -17,7 +17,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use super::Paths;
 use super::file::{KeptFile, read_number};
 use super::lines::{Taken, named_numbers, number, walk};
-use super::link_watch::Announcements;
+use super::link_watch::{Announcements, LINKS};
 use crate::model::network::RawInterfaceCounters;
 use crate::model::{Faults, Reading};
 
@@ -37,7 +37,7 @@ impl Reader {
     /// Opens nothing yet.
     pub fn new(paths: &Paths) -> Self {
         let place = match paths.is_live() {
-            true => Place::Live(None, Announcements::Ahead),
+            true => Place::Live(None, Announcements::Ahead(LINKS)),
             false => Place::Sysfs(paths.sys("class/net")),
         };
         Self { file: KeptFile::new(paths.net("dev")), place, before: Vec::new() }

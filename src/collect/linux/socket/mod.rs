@@ -15,7 +15,7 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::Paths;
-use super::file::{optional, read_error, read_text};
+use super::file::{read_error, read_text};
 use super::process::list::open_root;
 use crate::model::socket::{HolderUsers, RawSocket, RawSocketTables, RawSockets, SocketKind};
 use crate::model::{Faults, ReadError, Reading};
@@ -67,28 +67,34 @@ impl Reader {
     }
 
     /// All sockets in the order of the files: TCP, TCP over IPv6, UDP, UDP over IPv6, UNIX. A table that this kernel lacks
-    /// (no IPv6) is left out; with none at all the subject is [`ReadError::Unsupported`].
+    /// (no IPv6) is left out, and so is one that cannot be read; with none at all the sockets are unknown.
     fn read_all(&mut self, udp: &[(PathBuf, String, SocketKind)], faults: &mut Faults) -> Reading<RawSockets> {
         let mut list = Vec::new();
+        let mut failed = Faults::default();
         let mut tables = 0;
         if self.tcp_by_netlink(&mut list) {
             tables += 1;
         } else {
-            tables += self.read_tables(&TCP, &mut list, faults)?;
+            for (file, kind) in TCP {
+                let path = self.paths.net(file);
+                let Some(text) = failed.part(read_text(&path)) else { continue };
+                tables += usize::from(failed.part(parse::parse_inet(&path, &text, kind, &mut list, faults)).is_some());
+            }
         }
         for (path, text, kind) in udp {
-            parse::parse_inet(path, text, *kind, &mut list, faults)?;
-            tables += 1;
+            tables += usize::from(failed.part(parse::parse_inet(path, text, *kind, &mut list, faults)).is_some());
         }
         let path = self.paths.net("unix");
-        if let Some(text) = optional(read_text(&path))? {
-            parse::parse_unix(&path, &text, &mut list, faults)?;
-            tables += 1;
+        if let Some(text) = failed.part(read_text(&path)) {
+            tables += usize::from(failed.part(parse::parse_unix(&path, &text, &mut list, faults)).is_some());
         }
         if tables == 0 {
-            return Err(ReadError::Unsupported { path: self.paths.net("").display().to_string() });
+            let absent = || ReadError::Unsupported { path: self.paths.net("").display().to_string() };
+            return Err(failed.into_first().unwrap_or_else(absent));
         }
-        let users = self.find_holders(&mut list)?;
+        faults.append(failed);
+        // Without them the sockets have no holders, as those of others have none.
+        let users = faults.part(self.find_holders(&mut list)).unwrap_or_default();
         Ok(RawSockets { list, users })
     }
 
@@ -103,23 +109,6 @@ impl Reader {
         let is_passing = [Errno::NOBUFS, Errno::NOMEM, Errno::AGAIN, Errno::MFILE, Errno::NFILE, Errno::INTR];
         self.netlink = is_passing.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()));
         false
-    }
-
-    fn read_tables(
-        &self,
-        tables: &[(&str, SocketKind)],
-        list: &mut Vec<RawSocket>,
-        faults: &mut Faults,
-    ) -> Reading<usize> {
-        let mut found = 0;
-        for (file, kind) in tables {
-            let path = self.paths.net(file);
-            if let Some(text) = optional(read_text(&path))? {
-                parse::parse_inet(&path, &text, *kind, list, faults)?;
-                found += 1;
-            }
-        }
-        Ok(found)
     }
 
     fn find_holders(&mut self, list: &mut [RawSocket]) -> Reading<HolderUsers> {
@@ -297,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_tables_are_left_out_and_bad_ones_told() {
+    fn a_table_that_is_missing_or_bad_costs_its_own_sockets() {
         let root = tempfile::tempdir().unwrap();
         let paths = Paths { procfs: root.path().to_owned(), ..fixture() };
         assert!(matches!(Reader::new(&paths).read(true, &mut Faults::default()), Err(ReadError::Unsupported { .. })));
@@ -307,9 +296,25 @@ mod tests {
             Reader::new(&paths).read(true, &mut Faults::default()).map(|all| all.sockets.unwrap().list.len()),
             Ok(2)
         );
-        std::fs::write(root.path().join("net/tcp"), "").unwrap();
-        let path = root.path().join("net/tcp").display().to_string();
-        let outcome = Reader::new(&paths).read(true, &mut Faults::default());
-        assert!(matches!(&outcome, Err(ReadError::Parse { path: told, line: 0, .. }) if *told == path), "{outcome:?}");
+        let read = |faults: &mut Faults| {
+            Reader::new(&paths).read(true, faults).map(|all| all.sockets.unwrap().list.iter().map(|s| s.kind).collect())
+        };
+        for bad in ["tcp", "tcp6", "udp6", "unix"] {
+            let path = root.path().join("net").join(bad);
+            std::fs::write(&path, "").unwrap();
+            let mut faults = Faults::default();
+            let kinds: Vec<SocketKind> = read(&mut faults).unwrap();
+            assert_eq!(kinds, [SocketKind::Udp4; 2], "{bad}");
+            let told = faults.into_first();
+            assert!(
+                matches!(&told, Some(ReadError::Parse { path: told, line: 0, .. }) if **told == *path.to_str().unwrap()),
+                "{bad}: {told:?}"
+            );
+            std::fs::remove_file(path).unwrap();
+        }
+        // Nothing but what cannot be read: not an empty list, which would say that there are none.
+        std::fs::write(root.path().join("net/udp"), "").unwrap();
+        let told = read(&mut Faults::default());
+        assert!(matches!(&told, Err(ReadError::Parse { .. })), "{told:?}");
     }
 }
