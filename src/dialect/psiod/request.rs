@@ -3,7 +3,6 @@
 //! Called through [`super`]. The text comes from anybody: it is bounded in length by the server and in depth by the JSON
 //! parser, and nothing in it is trusted.
 
-use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -120,15 +119,8 @@ impl Refusal {
 
 impl Serialize for Refusal {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Data<'a> {
-            message: &'a str,
-            name: Option<&'a str>,
-        }
-        let mut answer = serializer.serialize_struct("Refusal", 2)?;
-        answer.serialize_field("type", "error")?;
-        answer.serialize_field("data", &Data { message: &self.message, name: self.name.as_deref() })?;
-        answer.end()
+        let Self { message, name } = self;
+        object! { r#type: "error", data: object! { message, name } }.serialize(serializer)
     }
 }
 
