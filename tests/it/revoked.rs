@@ -1,11 +1,13 @@
 //! A stream ends when what it was opened with is taken back: a token out of its file, a user, a password. No other does.
 
+use std::time::Instant;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::json;
 
 use crate::http::Events;
-use crate::support::Server;
+use crate::support::{PATIENCE, Server};
 use crate::wire::{Raw, text, worker};
 
 const STOLEN: &str = "revoke-test-stolen-token";
@@ -59,14 +61,17 @@ impl Opened {
 
     fn assert_ended(mut self) {
         let whose = &self.whose;
+        let end = Instant::now() + PATIENCE;
         for events in &mut self.events {
-            while events.next().is_some() {}
+            while events.next().is_some() {
+                assert!(Instant::now() < end, "{whose}: the events go on");
+            }
         }
         for socket in self.commands.iter_mut().chain([&mut self.frames]) {
             let close = loop {
                 match socket.frame() {
                     Some((0x88, payload)) => break payload,
-                    Some(_) => {}
+                    Some(_) => assert!(Instant::now() < end, "{whose}: the socket goes on"),
                     None => panic!("{whose}: no word at the end"),
                 }
             };
