@@ -3,13 +3,11 @@
 //! Called by the table of plugins. What Glances hides unless told otherwise is hidden here too, since clients add up what
 //! they see: loopback, Docker's bridges, what is down or has no address.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use serde::Serialize;
 
 use super::{Version, delta, span, whole_rate};
 use crate::model::Snapshot;
-use crate::model::network::{Interface, Link, RawInterfaceCounters};
+use crate::model::network::{Address, Interface, Link, RawInterfaceCounters};
 
 /// `IFF_UP` and `IFF_LOOPBACK` of netdevice(7).
 const UP: u32 = 0x1;
@@ -76,21 +74,14 @@ pub fn ip(snapshot: &Snapshot) -> impl Serialize {
     let addresses = shown(snapshot).filter_map(|interface| interface.link.as_ref()).filter_map(first_address);
     let first = addresses.into_iter().next();
     object! {
-        address: first.map(|(address, _)| address),
-        mask: first.map(|(_, length)| mask(length)),
-        mask_cidr: first.map(|(_, length)| length),
+        address: first.map(|address| address.ip),
+        mask: first.map(Address::netmask),
+        mask_cidr: first.map(|address| address.prefix_length),
     }
 }
 
-fn first_address(link: &Link) -> Option<(Ipv4Addr, u8)> {
-    link.addresses.iter().flatten().find_map(|address| match address.ip {
-        IpAddr::V4(ip) => Some((ip, address.prefix_length)),
-        IpAddr::V6(_) => None,
-    })
-}
-
-fn mask(length: u8) -> Ipv4Addr {
-    Ipv4Addr::from_bits(u32::MAX.checked_shl(32_u32.saturating_sub(length.into())).unwrap_or(0))
+fn first_address(link: &Link) -> Option<&Address> {
+    link.addresses.iter().flatten().find(|address| address.ip.is_ipv4())
 }
 
 /// `wifi`: quality in per cent, level in dBm.
@@ -104,18 +95,4 @@ pub fn wifi(snapshot: &Snapshot) -> Vec<impl Serialize> {
         }
     });
     rows.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::mask;
-
-    #[test]
-    fn masks_of_every_length() {
-        for (length, expected) in
-            [(0, "0.0.0.0"), (1, "128.0.0.0"), (20, "255.255.240.0"), (32, "255.255.255.255"), (99, "255.255.255.255")]
-        {
-            assert_eq!(mask(length).to_string(), expected);
-        }
-    }
 }

@@ -29,9 +29,7 @@ fn is_shown(mount_point: &str) -> bool {
 }
 
 fn rows(mount: &Filesystem) -> impl Iterator<Item = impl Serialize> {
-    let also = mount.also_at.iter().map(|place| (&place.mount_point, &place.options));
-    let places = std::iter::once((&mount.mount_point, &mount.options)).chain(also);
-    let places = places.filter(|(place, _)| is_shown(place));
+    let places = mount.places().filter(|(place, _)| is_shown(place));
     let usage = mount.usage.and_then(|usage| Some((usage, usage.used_ratio?)));
     usage.into_iter().flat_map(move |(usage, ratio)| {
         places.clone().map(move |(mnt_point, options)| {

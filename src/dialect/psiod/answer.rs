@@ -130,9 +130,7 @@ fn disks(snapshot: &Snapshot) -> Option<Vec<impl Serialize>> {
 
 /// One row for each place where the device is mounted.
 fn disk_rows(mount: &Filesystem) -> impl Iterator<Item = impl Serialize> {
-    let also = mount.also_at.iter().map(|place| (&place.mount_point, &place.options));
-    let places = std::iter::once((&mount.mount_point, &mount.options)).chain(also);
-    places.map(|(mountpoint, opts)| object! { device: &mount.device, mountpoint, fstype: &mount.kind, opts })
+    mount.places().map(|(mountpoint, opts)| object! { device: &mount.device, mountpoint, fstype: &mount.kind, opts })
 }
 
 fn root(snapshot: &Snapshot) -> impl Serialize {

@@ -6,7 +6,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -15,7 +14,7 @@ use super::json_text;
 use super::number::{percent_one_decimal, whole};
 use super::rows::{Entries, Rows};
 use super::user::User;
-use crate::model::network::Interface;
+use crate::model::network::{Address, Interface};
 use crate::model::process::Process;
 use crate::model::storage::{Filesystem, by_device};
 use crate::model::{Answer, Snapshot, Subjects};
@@ -147,24 +146,14 @@ fn network(snapshot: &Snapshot) -> Option<impl Serialize> {
 fn interface(interface: &Interface) -> (&str, impl Serialize) {
     let address = last_ipv4(interface);
     let row = object! {
-        ip: address.map(|(ip, _)| ip),
-        netmask: address.map(|(_, prefix_length)| netmask(prefix_length)),
+        ip: address.map(|address| address.ip),
+        netmask: address.map(Address::netmask),
         bytes_sent: interface.sent.bytes,
         bytes_recv: interface.received.bytes,
     };
     (&interface.name, row)
 }
 
-fn last_ipv4(interface: &Interface) -> Option<(Ipv4Addr, u8)> {
-    let addresses = interface.link.as_ref()?.addresses.as_ref()?;
-    addresses.iter().rev().find_map(|address| match address.ip {
-        IpAddr::V4(ip) => Some((ip, address.prefix_length)),
-        IpAddr::V6(_) => None,
-    })
-}
-
-/// `24` is `255.255.255.0`.
-fn netmask(prefix_length: u8) -> Ipv4Addr {
-    let host_bits = 32_u32.saturating_sub(prefix_length.into());
-    Ipv4Addr::from(u32::MAX.checked_shl(host_bits).unwrap_or(0))
+fn last_ipv4(interface: &Interface) -> Option<&Address> {
+    interface.link.as_ref()?.addresses.as_ref()?.iter().rfind(|address| address.ip.is_ipv4())
 }

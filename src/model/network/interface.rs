@@ -1,7 +1,7 @@
 //! Network interfaces: raw from `/proc/net/dev`, `/sys/class/net` and the kernel's list of addresses, derived with rates.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -30,6 +30,14 @@ pub struct Address {
     pub ip: IpAddr,
     /// Length of the network prefix in bits.
     pub prefix_length: u8,
+}
+
+impl Address {
+    /// The prefix of an IPv4 address as a mask: `24` is `255.255.255.0`.
+    pub fn netmask(&self) -> Ipv4Addr {
+        let host_bits = 32_u32.saturating_sub(self.prefix_length.into());
+        Ipv4Addr::from_bits(u32::MAX.checked_shl(host_bits).unwrap_or(0))
+    }
 }
 
 /// Addresses with the name of their interface, in the order in which the kernel lists them.
@@ -227,6 +235,15 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_prefix_is_a_netmask() {
+        for (prefix_length, mask) in
+            [(0, "0.0.0.0"), (1, "128.0.0.0"), (20, "255.255.240.0"), (32, "255.255.255.255"), (99, "255.255.255.255")]
+        {
+            assert_eq!(Address { ip: Ipv4Addr::LOCALHOST.into(), prefix_length }.netmask().to_string(), mask);
+        }
+    }
 
     #[test]
     fn a_link_of_what_is_known() {

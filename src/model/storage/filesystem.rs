@@ -89,6 +89,14 @@ pub struct Filesystem {
     pub usage: Option<FilesystemUsage>,
 }
 
+impl Filesystem {
+    /// Mount point and options of each place where it is mounted.
+    pub fn places(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        let also = self.also_at.iter().map(|place| (&*place.mount_point, &*place.options));
+        std::iter::once((&*self.mount_point, &*self.options)).chain(also)
+    }
+}
+
 /// What a file system holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct FilesystemUsage {
