@@ -9,6 +9,7 @@ mod http;
 pub mod machine;
 pub mod routes;
 mod serve;
+mod stopping;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ use http::{connection_list, listener};
 use machine::Machine;
 pub use routes::PushCounts;
 use routes::{HistoryQueries, ProcessReads, Psiod, Reports};
+use stopping::Stopping;
 use stream::Streams;
 
 /// How long requests on their way may take to end when the server stops. actix looks once a second.
@@ -148,7 +150,7 @@ impl Bound {
     ) -> Result<Server, StartupError> {
         let Self { auth, certificates, listeners, files } = self;
         let room = connection_list::limit_per_worker(&*machine, config.workers);
-        let (stopping, stopped) = watch::channel(false);
+        let (stopping, stopped) = Stopping::new();
         let (auth, sampler) = (Data::new(auth), Data::new(sampler));
         let workers = Arc::new(Registry::new(config.limits.unclaimed_workers));
         let reaper = Arc::clone(&workers);

@@ -158,10 +158,7 @@ fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
     let stopping = shared.streams.stopping.clone();
     HttpService::build()
         // An answer that is on its way when the server stops is its connection's last one.
-        .graceful_shutdown_signal(move || {
-            let mut stopping = stopping.clone();
-            async move { drop(stopping.wait_for(|stopping| *stopping).await) }
-        })
+        .graceful_shutdown_signal(move || stopping.wait())
         // Without actix's timer: it runs while the end of an answer waits for a slow client, too. The sweep knows better.
         .keep_alive(KeepAlive::Os)
         .client_request_timeout(shared.limits.request_time)

@@ -11,8 +11,8 @@ use actix_web::http::Method;
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
+use futures_util::future::{FutureExt, LocalBoxFuture};
 use futures_util::stream;
-use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::Streams;
@@ -68,7 +68,7 @@ struct Stream {
     streams: Arc<Streams>,
     sampler: Sampler,
     source: Source,
-    stopping: watch::Receiver<bool>,
+    stopping: LocalBoxFuture<'static, ()>,
     /// When there was a comment, or the stream began.
     commented: Instant,
     _pass: Pass,
@@ -103,7 +103,7 @@ pub fn respond(
         streams: Arc::clone(streams),
         sampler: sampler.clone(),
         source,
-        stopping: streams.stopping.clone(),
+        stopping: streams.stopping.wait().boxed_local(),
         commented: Instant::now(),
         _pass: pass,
     };
@@ -157,10 +157,7 @@ impl Stream {
     async fn next(&mut self) -> Option<Bytes> {
         let comment_at = self.commented + COMMENT_EVERY;
         let piece = tokio::select! {
-            stopping = self.stopping.wait_for(|stopping| *stopping) => {
-                drop(stopping);
-                return None;
-            }
+            () = &mut self.stopping => return None,
             frame = self.source.next(&self.sampler, self.events.event.needs) => match frame {
                 Ok(frame) => {
                     self.streams.gate.sent.fetch_add(1, Ordering::Relaxed);

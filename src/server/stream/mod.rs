@@ -9,12 +9,11 @@ pub mod websocket;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use crate::config::{INTERVALS, parse_time};
 use crate::limits::Limits;
 use crate::sampler::Sampler;
 use crate::server::error::ApiError;
+use crate::server::stopping::Stopping;
 use stream_limits::Gate;
 
 /// What every stream needs, whatever it carries. One instance for all worker threads.
@@ -23,8 +22,8 @@ pub struct Streams {
     pub gate: Arc<Gate>,
     /// What a client may send, and how long it may take nothing.
     pub limits: Limits,
-    /// Turns true once, when the server stops. Written by the server, read by every stream.
-    pub stopping: watch::Receiver<bool>,
+    /// Tells every stream that the server stops.
+    pub stopping: Stopping,
 }
 
 /// The interval that a stream's `?interval=` asks for, or else the sampler's. What is no time, or out of the bounds of
