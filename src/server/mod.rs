@@ -7,6 +7,7 @@
 mod error;
 mod http;
 pub mod machine;
+mod notice;
 pub mod routes;
 mod serve;
 mod stream;
@@ -39,9 +40,10 @@ use http::listener::{Listener, SocketFile};
 use http::tls::Certificates;
 use http::{connection_list, listener};
 use machine::Machine;
+use notice::{Notice, Notices};
 pub use routes::PushCounts;
 use routes::{HistoryQueries, ProcessReads, Psiod, Reports};
-use stream::{Events, Streams};
+use stream::Streams;
 
 /// How long requests on their way may take to end when the server stops. actix looks once a second.
 const STOP_SECONDS: u64 = 3;
@@ -71,7 +73,7 @@ pub struct Server {
 pub struct Reloader {
     shared: Shared,
     certificates: Option<Arc<Certificates>>,
-    events: Arc<watch::Sender<Events>>,
+    notice: Arc<watch::Sender<Notice>>,
 }
 
 /// What the handlers share. Each part is there for itself: a handler names what it needs, and sees no more. One instance
@@ -148,7 +150,7 @@ impl Bound {
     ) -> Result<Server, StartupError> {
         let Self { auth, certificates, listeners, files } = self;
         let room = connection_list::limit_per_worker(&*machine, config.workers);
-        let events = Arc::new(watch::Sender::new(Events::default()));
+        let (notice, notices) = Notices::new();
         let (auth, sampler) = (Data::new(auth), Data::new(sampler));
         let workers = Arc::new(Registry::new(config.limits.unclaimed_workers));
         let reaper = Arc::clone(&workers);
@@ -168,7 +170,7 @@ impl Bound {
                 gate: Arc::new(Gate::new(&config.limits)),
                 limits: config.limits,
                 auth: auth.clone(),
-                events: events.subscribe(),
+                notices,
             }),
             psiod: Data::new(Psiod {
                 sampler: sampler.clone(),
@@ -187,7 +189,7 @@ impl Bound {
         };
         let server = serve::run(listeners, &shared, certificates.as_ref(), config.workers, room)?;
         Ok(Server {
-            reloader: Reloader { shared, certificates, events },
+            reloader: Reloader { shared, certificates, notice: Arc::new(notice) },
             files,
             handle: server.handle(),
             running: actix_rt::spawn(server),
@@ -220,7 +222,7 @@ impl Server {
     pub async fn stop(self) {
         // First of all: whoever comes now finds nobody, rather than somebody who goes.
         drop(self.files);
-        self.reloader.events.send_modify(|events| events.is_stopping = true);
+        self.reloader.notice.send_modify(|notice| notice.is_stopping = true);
         self.handle.stop(true).await;
         let _ = tokio::time::timeout(END_TIME, self.running).await;
         self.reaper.abort();
@@ -239,7 +241,7 @@ impl Reloader {
         shared.psiod.allow_kill.store(config.allow_kill, Ordering::Relaxed);
         shared.auth.reload(&config.secrets);
         // Streams that were opened with what counts no more end.
-        self.events.send_modify(|events| events.reloads += 1);
+        self.notice.send_modify(|notice| notice.reloads += 1);
         if let Some(certificates) = &self.certificates {
             certificates.reload();
         }

@@ -94,13 +94,16 @@ fn lossy(bytes: &[u8]) -> Cow<'_, str> {
 pub struct KeptFile {
     path: PathBuf,
     file: Option<File>,
+    /// Room for the text. It is not cleared between two reads.
     buffer: Vec<u8>,
+    /// How many bytes of it are the text.
+    filled: usize,
 }
 
 impl KeptFile {
     /// Nothing is opened before the first read.
     pub fn new(path: PathBuf) -> Self {
-        Self { path, file: None, buffer: Vec::new() }
+        Self { path, file: None, buffer: Vec::new(), filled: 0 }
     }
 
     /// Where it is.
@@ -132,7 +135,7 @@ impl KeptFile {
 
     /// What `parse` makes of the path and the text of the last read.
     pub fn last_text_with<T>(&self, parse: impl FnOnce(&Path, &str) -> Reading<T>) -> Reading<T> {
-        parse(&self.path, &lossy(&self.buffer))
+        parse(&self.path, &lossy(&self.buffer[..self.filled]))
     }
 
     /// What `parse` makes of the path and the bytes as they are now, for files that may hold any file name.
@@ -141,25 +144,22 @@ impl KeptFile {
             self.file = None;
             return Err(read_error(&self.path, &error));
         }
-        parse(&self.path, &self.buffer)
+        parse(&self.path, &self.buffer[..self.filled])
     }
 
     fn fill(&mut self) -> io::Result<()> {
+        self.filled = 0;
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(File::open(&self.path)?),
         };
-        if self.buffer.capacity() == 0 {
-            self.buffer.reserve(4096);
-        }
         let mut filled = 0;
-        self.buffer.resize(self.buffer.capacity(), 0);
         loop {
             if filled == self.buffer.len() {
                 if filled as u64 >= LARGEST_FILE_BYTES {
                     return Err(too_large());
                 }
-                self.buffer.resize(filled * 2, 0);
+                self.buffer.resize((filled * 2).max(4096), 0);
             }
             match file.read_at(&mut self.buffer[filled..], filled as u64) {
                 Ok(0) => break,
@@ -168,7 +168,7 @@ impl KeptFile {
                 Err(error) => return Err(error),
             }
         }
-        self.buffer.truncate(filled);
+        self.filled = filled;
         Ok(())
     }
 }

@@ -31,8 +31,9 @@ const FAREWELL_LIMIT: Duration = Duration::from_secs(2);
 /// How often each connection is looked at.
 pub const SWEEP: Duration = Duration::from_secs(1);
 
-/// Whoever took something this short ago is not looked at again: a look is a system call for each stream.
-const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// Whoever took something this short ago is not looked at again: a look is a system call for each stream. Longer than the
+/// time between two pings of a WebSocket, so that who answers them is never looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// How many sweeps in a row may find bytes waiting behind an answer without end; then the connection ends.
 const UNWANTED_SWEEPS: u32 = 2;
@@ -334,6 +335,11 @@ impl Connection {
             && self.answering.get() > 0
             && self.look().is_some()
             && self.progress.get().1.elapsed() >= self.stalled_time
+    }
+
+    /// The client has said that it took what it was sent a moment ago.
+    pub fn has_answered(&self, now: Instant) {
+        self.progress.set((self.progress.get().0, now));
     }
 
     /// Whether the client takes what it is sent, as far as the kernel tells. The sweep ends a connection that does not.

@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -138,22 +139,21 @@ impl<T: AsyncRead + Unpin> AsyncRead for Paced<T> {
         let this = &mut *self;
         let most = readable.min(READ_PIECE_BYTES).min(buf.remaining());
         // Not in actix's buffer: what is not filled there is never touched, and takes no memory.
-        let mut piece = [0; READ_PIECE_BYTES];
-        let piece = &mut piece[..most];
-        let (read, polled) = if this.kept.is_empty() {
-            let mut piece = ReadBuf::new(&mut *piece);
-            let polled = Pin::new(&mut this.io).poll_read(cx, &mut piece);
-            (piece.filled().len(), polled)
+        let mut room = [MaybeUninit::uninit(); READ_PIECE_BYTES];
+        let mut piece = ReadBuf::uninit(&mut room[..most]);
+        let polled = if this.kept.is_empty() {
+            Pin::new(&mut this.io).poll_read(cx, &mut piece)
         } else {
-            let count = most.min(this.kept.len());
-            piece[..count].copy_from_slice(&this.kept[..count]);
-            (count, Poll::Ready(Ok(())))
+            piece.put_slice(&this.kept[..most.min(this.kept.len())]);
+            Poll::Ready(Ok(()))
         };
-        let given = if this.connection.is_upgraded() { read } else { end_of_head(&piece[..read]).unwrap_or(read) };
+        let piece = piece.filled();
+        let read = piece.len();
+        let given = if this.connection.is_upgraded() { read } else { end_of_head(piece).unwrap_or(read) };
         if !this.kept.is_empty() {
             this.kept.drain(..given);
         } else if given < read {
-            this.kept.extend_from_slice(&piece[given..read]);
+            this.kept.extend_from_slice(&piece[given..]);
         }
         this.is_piece_over = given < read || !this.kept.is_empty() || read == READ_PIECE_BYTES;
         buf.put_slice(&piece[..given]);

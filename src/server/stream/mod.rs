@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use actix_web::web::Data;
 use futures_util::future::{FutureExt, LocalBoxFuture};
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::auth::{Auth, Opener};
@@ -19,6 +18,7 @@ use crate::config::{INTERVALS, parse_time};
 use crate::limits::Limits;
 use crate::sampler::Sampler;
 use crate::server::error::ApiError;
+use crate::server::notice::Notices;
 use stream_limits::Gate;
 
 /// What every stream needs, whatever it carries. One instance for all worker threads.
@@ -29,17 +29,8 @@ pub struct Streams {
     pub limits: Limits,
     /// Who somebody is, now.
     pub auth: Data<Auth>,
-    /// Written by the server, read by every stream.
-    pub events: watch::Receiver<Events>,
-}
-
-/// What happens to the server that streams must know of.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Events {
-    /// It stops.
-    pub is_stopping: bool,
-    /// How often tokens and users were read again.
-    pub reloads: u64,
+    /// What happens to the server. Told by it, heard by every stream.
+    pub notices: Notices,
 }
 
 /// Why a stream ends whose client would go on.
@@ -69,12 +60,12 @@ impl Streams {
     /// Done when a stream that was opened with `opener` must end. Made once for each stream and kept: it wakes when the server
     /// stops, when secrets are read again and when the opener's own time is over, and else costs nothing.
     pub fn end(&self, opener: Option<Opener>) -> LocalBoxFuture<'static, End> {
-        let (mut events, auth) = (self.events.clone(), self.auth.clone());
+        let (notices, auth) = (self.notices.clone(), self.auth.clone());
         let over = opener.as_ref().and_then(|opener| Instant::now().checked_add(auth.lasts(opener)?));
         async move {
             let ended = async {
-                match events.wait_for(|events| events.is_stopping || !auth.counts(opener.as_ref())).await {
-                    Ok(events) if !events.is_stopping => End::Revoked,
+                match notices.wait_for(|notice| notice.is_stopping || !auth.counts(opener.as_ref())).await {
+                    Some(notice) if !notice.is_stopping => End::Revoked,
                     _ => End::Stopping,
                 }
             };
@@ -101,16 +92,19 @@ pub fn wanted_interval(sampler: &Sampler, text: Option<&str>) -> Result<Duration
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
+    use tokio::sync::watch;
+
     use super::*;
     use crate::auth::{Secret, Sources};
+    use crate::server::notice::Notice;
 
     const USERS: &str = "ann:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n";
 
-    fn streams(sources: &Sources) -> (Streams, watch::Sender<Events>) {
-        let (sender, events) = watch::channel(Events::default());
+    fn streams(sources: &Sources) -> (Streams, watch::Sender<Notice>) {
+        let (sender, notices) = Notices::new();
         let limits = Limits::default();
         let gate = Arc::new(Gate::new(&limits));
-        (Streams { gate, limits, auth: Data::new(Auth::load(sources).unwrap()), events }, sender)
+        (Streams { gate, limits, auth: Data::new(Auth::load(sources).unwrap()), notices }, sender)
     }
 
     #[tokio::test(start_paused = true)]
@@ -119,7 +113,7 @@ mod tests {
         let users = folder.path().join("users");
         std::fs::write(&users, USERS).unwrap();
         let token = Some(Secret("0123456789abcdef".to_owned()));
-        let (streams, events) = streams(&Sources { users_file: Some(users), token, token_file: None });
+        let (streams, notice) = streams(&Sources { users_file: Some(users), token, token_file: None });
         let login = streams.auth.log_in("ann", "secret".to_owned(), IpAddr::V4(Ipv4Addr::LOCALHOST)).await;
         let login = Opener::token(&login.unwrap().0);
         let begin = Instant::now();
@@ -136,11 +130,11 @@ mod tests {
         for end in &mut ends {
             assert!(tokio::time::timeout(Duration::from_secs(100_000), end).await.is_err());
         }
-        events.send_modify(|events| events.reloads += 1);
+        notice.send_modify(|notice| notice.reloads += 1);
         for end in &mut ends {
             assert!(tokio::time::timeout(Duration::from_secs(100_000), end).await.is_err(), "they count still");
         }
-        events.send_modify(|events| events.is_stopping = true);
+        notice.send_modify(|notice| notice.is_stopping = true);
         for end in ends {
             assert_eq!(end.await, End::Stopping);
         }
@@ -148,12 +142,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_opened_before_anything_was_asked_ends_once_it_is() {
-        let (streams, events) = streams(&Sources::default());
+        let (streams, notice) = streams(&Sources::default());
         let mut end = streams.end(None);
         assert!(end.as_mut().now_or_never().is_none());
         let token = Some(Secret("0123456789abcdef".to_owned()));
         streams.auth.reload(&Sources { token, ..Sources::default() });
-        events.send_modify(|events| events.reloads += 1);
+        notice.send_modify(|notice| notice.reloads += 1);
         assert_eq!(end.now_or_never(), Some(End::Revoked));
         let other = streams.end(Some(Opener::token("0123456789abcdeX")));
         assert_eq!(other.now_or_never(), Some(End::Revoked), "it never counted");

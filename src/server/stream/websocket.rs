@@ -6,7 +6,7 @@
 //! Every client is sent pings. One that answers has caught up. One that does not is no less alive: libraries for small
 //! devices never answer. What it takes is told by the kernel's send queue ([`Connection`]), and only who takes nothing is cut.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use actix_web::web::{Bytes, Payload};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev};
-use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError, Session};
+use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, Closed, ProtocolError, Session};
 use bytestring::ByteString;
 use futures_util::StreamExt;
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{LocalBoxFuture, poll_immediate};
 use tokio::time::{Instant, Sleep, timeout};
 
 use super::frame_guard::{FrameGuard, Verdict};
@@ -30,9 +30,10 @@ use crate::server::http::opener;
 
 /// Time between two pings. They are bytes that a client that is gone does not take: with the stalled time of 10 s, it is cut
 /// within 15 s on a stream that says nothing.
-const PING_EVERY: Duration = Duration::from_secs(4);
+const PING_EVERY: Duration = Duration::from_millis(4_500);
 
-/// A ping that is due this soon goes out with a frame: one packet and one system call for both.
+/// A ping that is due this soon goes out with a frame: one packet and one system call for both. With a frame a second that is
+/// every fourth one, half a second before the ping is due, so that neither is late for the other.
 const PING_EARLY: Duration = Duration::from_secs(1);
 
 /// A ping unanswered for this long means a client that may lag: frames are skipped unless it has taken all before, so that at
@@ -172,8 +173,11 @@ impl Socket {
             AggregatedMessage::Ping(bytes) => self.owed_pong = Some(bytes),
             AggregatedMessage::Pong(bytes) => {
                 if self.unanswered_since.is_some() && *bytes == self.ping.to_be_bytes() {
-                    self.unanswered_since = None;
-                    self.next_ping = Instant::now() + PING_EVERY;
+                    let now = Instant::now();
+                    (self.unanswered_since, self.next_ping) = (None, now + PING_EVERY);
+                    if let Some(connection) = &self.connection {
+                        connection.has_answered(now.into_std());
+                    }
                 }
             }
             AggregatedMessage::Close(reason) => {
@@ -188,7 +192,7 @@ impl Socket {
     async fn pay_pong(&mut self) -> Result<(), Gone> {
         let Some(bytes) = &self.owed_pong else { return Ok(()) };
         let link = self.link.as_mut().ok_or(Gone)?;
-        if !matches!(timeout(self.stalled_time, link.session.pong(bytes)).await, Ok(Ok(()))) {
+        if in_time(self.stalled_time, pin!(link.session.pong(bytes))).await != Some(true) {
             return self.cut();
         }
         self.owed_pong = None;
@@ -206,7 +210,7 @@ impl Socket {
         }
         let link = self.link.as_mut().ok_or(Gone)?;
         let ping = self.ping + 1;
-        if !matches!(timeout(self.stalled_time, link.session.ping(&ping.to_be_bytes())).await, Ok(Ok(()))) {
+        if in_time(self.stalled_time, pin!(link.session.ping(&ping.to_be_bytes()))).await != Some(true) {
             return self.cut();
         }
         // Only now: one that was never sent will not be answered.
@@ -217,13 +221,14 @@ impl Socket {
     /// Sends a text.
     pub async fn say(&mut self, text: impl Into<ByteString>) -> Result<(), Gone> {
         let Some(link) = &mut self.link else { return Err(Gone) };
-        match timeout(self.stalled_time, link.session.text(text)).await {
-            Ok(Ok(())) => {
+        let said = in_time(self.stalled_time, pin!(link.session.text(text))).await;
+        match said {
+            Some(true) => {
                 self.gate.sent.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             }
-            Ok(Err(_)) => Err(Gone),
-            Err(_) => self.cut(),
+            Some(false) => Err(Gone),
+            None => self.cut(),
         }
     }
 
@@ -322,6 +327,19 @@ impl Link {
             connection.finish();
         }
     }
+}
+
+/// Whether actix took what is handed to it; `None` when it did not within `limit`. There is room as a rule, and then no timer
+/// is made.
+async fn in_time(
+    limit: Duration,
+    mut handing_over: Pin<&mut impl Future<Output = Result<(), Closed>>>,
+) -> Option<bool> {
+    let handed_over = match poll_immediate(handing_over.as_mut()).await {
+        Some(at_once) => at_once,
+        None => timeout(limit, handing_over).await.ok()?,
+    };
+    Some(handed_over.is_ok())
 }
 
 /// Why [`Socket::next`] woke up.
