@@ -157,6 +157,14 @@ export async function eventually(ask, what, limit = 60_000) {
   }
 }
 
+/**
+ * Waits until so many pictures were made, that is until all that a frame calls for is drawn: one chart a picture, and a view has some dozen.
+ */
+export const pictures = (page, count = 20) =>
+  page.evaluate(async (count) => {
+    for (let at = 0; at < count; at += 1) await new Promise((resolve) => requestAnimationFrame(resolve));
+  }, count);
+
 export const textOf = (page, id) => page.locator(`#${id}`).textContent();
 export const state = (page) => page.evaluate(() => document.body.dataset.state);
 export const untilState = (page, name, limit) => eventually(async () => (await state(page)) === name, `state ${name}`, limit);
