@@ -192,7 +192,7 @@ export const userArgs = async (t) => ["--users-file", await secretFile(t, "users
 /** Fills a data directory with so many days of history, by the program's own code (examples/history.rs). */
 export async function fillHistory(into, days) {
   assert.ok(existsSync(GENERATOR), `${GENERATOR} is missing. Build it: cargo build --example history (or set PSMONITOR_HISTORY)`);
-  await promisify(execFile)(GENERATOR, [into, String(days)], { timeout: 240_000 });
+  await promisify(execFile)(GENERATOR, [into, String(days)], { timeout: 480_000 });
 }
 
 /** The page's modules that need no page, for Node: copied beside a package.json that says what they are. */
