@@ -79,14 +79,14 @@ export class Chart {
     this.root.remove();
   }
 
-  /** Takes the list of series; the legend is made anew only if it is another list. */
+  /** Takes the list of series. Says whether it is another one than before: the legend is made anew then, and empty until `read`. */
   setSeries(series) {
     const key = series.map(({ name }) => name).join("\n");
-    if (key === this.#seriesKey) return;
+    if (key === this.#seriesKey) return false;
     this.#seriesKey = key;
     this.series = series;
     for (const name of this.#reduced.keys()) if (!series.some((one) => one.name === name)) this.#reduced.delete(name);
-    if (this.spec.small) return;
+    if (this.spec.small) return true;
     const shown = this.spec.heat ? [] : series.slice(0, MOST_IN_LEGEND);
     this.#items = shown.map((one) => {
       const swatch = make("span", "swatch");
@@ -101,6 +101,7 @@ export class Chart {
     if (series.length > shown.length && !this.spec.heat) this.legend.append(make("li", "more", `and ${series.length - shown.length} more`));
     this.heatWords = this.spec.heat ? make("li", "more", "") : null;
     if (this.heatWords !== null) this.legend.append(this.heatWords);
+    return true;
   }
 
   #seriesKey = null;

@@ -212,9 +212,12 @@ export class Overview {
 
   redraw() {
     if (document.hidden) return;
-    const whereShown = (draw) => () => at("view-overview").hidden || draw();
-    this.#turns.add(this, whereShown(() => this.#small()));
-    for (const chart of this.#large) this.#turns.add(chart, whereShown(() => this.#one(chart)));
+    this.#turns.add(this, () => at("view-overview").hidden || this.#small());
+    for (const chart of this.#large) this.#ask(chart);
+  }
+
+  #ask(chart) {
+    this.#turns.add(chart, () => at("view-overview").hidden || this.#one(chart));
   }
 
   #small() {
@@ -232,7 +235,8 @@ export class Overview {
       const plot = plots.find(({ id }) => id === chart.spec.plot);
       if (plot === undefined) continue;
       chart.spec = { ...chart.spec, series: plot.series, top: plot.top };
-      chart.setSeries(plot.series);
+      // Its turn may have been before this one.
+      if (chart.setSeries(plot.series)) this.#ask(chart);
     }
   }
 

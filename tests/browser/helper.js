@@ -157,6 +157,14 @@ export async function eventually(ask, what, limit = 60_000) {
   }
 }
 
+/**
+ * Waits until so many pictures were made, that is until all that a frame calls for is drawn: one chart a picture, and a view has some dozen.
+ */
+export const pictures = (page, count = 20) =>
+  page.evaluate(async (count) => {
+    for (let at = 0; at < count; at += 1) await new Promise((resolve) => requestAnimationFrame(resolve));
+  }, count);
+
 export const textOf = (page, id) => page.locator(`#${id}`).textContent();
 export const state = (page) => page.evaluate(() => document.body.dataset.state);
 export const untilState = (page, name, limit) => eventually(async () => (await state(page)) === name, `state ${name}`, limit);
@@ -184,7 +192,7 @@ export const userArgs = async (t) => ["--users-file", await secretFile(t, "users
 /** Fills a data directory with so many days of history, by the program's own code (examples/history.rs). */
 export async function fillHistory(into, days) {
   assert.ok(existsSync(GENERATOR), `${GENERATOR} is missing. Build it: cargo build --example history (or set PSMONITOR_HISTORY)`);
-  await promisify(execFile)(GENERATOR, [into, String(days)], { timeout: 240_000 });
+  await promisify(execFile)(GENERATOR, [into, String(days)], { timeout: 480_000 });
 }
 
 /** The page's modules that need no page, for Node: copied beside a package.json that says what they are. */

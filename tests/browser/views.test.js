@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import {
-  assertClean, browser, eventually, filesystem, frame, logLines, networkInterface, newPage, playStream, server, startServer, textOf, untilState,
+  assertClean, browser, eventually, filesystem, frame, logLines, networkInterface, newPage, pictures, playStream, server, startServer, textOf, untilState,
   useBrowserAndServer,
 } from "./helper.js";
 
@@ -220,7 +220,7 @@ test("unknown values are dashes, missing keys and wrong types do no harm, in eve
   for (const view of ["overview", "charts", "processes", "storage", "network", "sensors", "sockets", "test"]) {
     await page.click(`nav a[data-view=${view}]`);
     for (const one of strange) await play({ ...one, time_unix_seconds: frame().time_unix_seconds });
-    await page.waitForTimeout(60);
+    await pictures(page);
     const words = await page.evaluate(() => document.querySelector("main").innerText);
     assert.doesNotMatch(words, /NaN|undefined|Infinity|\[object/, view);
   }
