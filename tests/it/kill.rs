@@ -30,7 +30,9 @@ impl Cell {
         let mode = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
         let folder = tempfile::Builder::new().permissions(mode(0o755)).tempdir().expect("a folder");
         let program = folder.path().join("psmonitor");
-        std::fs::copy(env!("CARGO_BIN_EXE_psmonitor"), &program).expect("a copy of the program");
+        // By another process: a file that this one still had open for writing when another test starts a program could not be run.
+        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_psmonitor")).arg(&program).status().expect("cp");
+        assert!(copied.success(), "a copy of the program");
         let token = folder.path().join("token");
         std::fs::write(&token, format!("{TOKEN}\n")).expect("a token file");
         std::fs::set_permissions(&token, mode(0o600)).expect("its mode");
