@@ -14,7 +14,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use psmonitor::collect::{Collector, Paths, limit, load, process};
+use psmonitor::collect::linux::{file::KeptFile, load, process};
+use psmonitor::collect::{Collector, Paths, limit};
 use psmonitor::dialect::psmonitor as words;
 use psmonitor::model::{Faults, Subjects, derive};
 
@@ -50,8 +51,9 @@ fn main() {
     let of_all = |file: &str| pids.iter().map(|pid| format!("/proc/{pid}/{file}")).collect::<Vec<_>>();
     let mut reader = process::Reader::new(&paths);
     let mut bare = Bare::open(of_all("statm"));
-    let mut loadavg = load::reader(&paths);
-    let mut newest_pid = || loadavg.read(&mut Faults::default()).ok().and_then(|read| read.newest_pid);
+    let mut loadavg = KeptFile::new(paths.proc("loadavg"));
+    let parse = |path: &Path, text: &str| load::parse_loadavg(path, text, &mut Faults::default());
+    let mut newest_pid = || loadavg.read_text_with(parse).ok().and_then(|read| read.newest_pid);
     let ten = || {
         reader.note_newest_pid(newest_pid());
         drop(black_box(reader.read_top()));

@@ -17,11 +17,11 @@
 //!
 //! [`app`] puts the parts together and is the only one that sees them all. Beside that way stand [`history`], which
 //! remembers every snapshot in [`timeseries`]; [`receiver`], which keeps what other machines report about themselves;
-//! [`agent`], which reports to others and is the only room that dials out;
-//! [`command`], what is printed without a server; [`auth`], who somebody is; [`worker`], who waits for a stream; [`cli`] and
-//! [`config`], what was typed and what it means; [`database`], what can go wrong with a file of ours; [`limits`], what is bounded; [`logging`], the lines on stderr; [`origin`],
-//! host names and origins as text;
-//! [`error`], what goes wrong at start.
+//! [`agent`], which reports to others; [`command`], what is printed without a server; [`auth`], who somebody is; [`worker`],
+//! who waits for a stream; [`cli`] and [`config`], what was typed and what it means; [`database`], how a file of ours is
+//! opened and what can go wrong with it; [`limits`], what is bounded; [`logging`], the lines on stderr; [`origin`], host
+//! names and origins as text; [`error`], what goes wrong at start. [`agent`] alone dials out, but for `psmonitor status` of
+//! [`command`].
 //!
 //! Imports run one way: `server -> dialect -> model`, `sampler -> collect -> model` and `server -> history -> model,
 //! timeseries`. Only [`collect`] reads the machine; only [`server`] serves HTTP, and it reads nothing but what [`app`] hands
@@ -58,14 +58,13 @@ mod tests {
     const ROOMS: [(&str, &[&str]); 21] = [
         ("model", &[]),
         ("origin", &[]),
-        ("worker", &[]),
         ("cli", &[]),
         ("limits", &[]),
         ("database", &[]),
         ("terminal", &[]),
         ("logging", &["terminal"]),
         ("collect", &["model"]),
-        ("timeseries", &[]),
+        ("timeseries", &["database"]),
         ("history", &["model", "timeseries"]),
         ("dialect", &["model"]),
         ("receiver", &["database", "history", "model", "timeseries"]),
@@ -73,6 +72,7 @@ mod tests {
         ("sampler", &["collect", "model"]),
         ("error", &["agent", "history", "model", "receiver"]),
         ("auth", &["error", "limits"]),
+        ("worker", &["auth"]),
         ("config", &["agent", "auth", "cli", "collect", "error", "limits", "model", "origin", "receiver"]),
         (
             "server",

@@ -29,7 +29,9 @@ fn main() -> ExitCode {
     let system = actix_rt::System::new();
     let run = match &typed.args.command {
         _ if let Some(page) = typed.args.generate => command::generate::generate(page),
-        Some(Command::HashPassword) => auth::prompt::hash_password(),
+        Some(Command::HashPassword) => {
+            auth::prompt::hash_password().and_then(|hash| command::print(&format!("{hash}\n")))
+        }
         Some(Command::CheckConfig) => app::check(&typed),
         Some(Command::Status(wanted)) => command::status::status(&typed, wanted),
         Some(Command::GenerateSystemId) => command::print(&format!("{}\n", agent::new_system_id())),

@@ -12,6 +12,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::auth::Opener;
+
 /// How long a worker waits to be claimed.
 pub const LIFETIME: Duration = Duration::from_secs(3);
 
@@ -28,6 +30,8 @@ pub struct Full {
 pub struct Worker {
     /// Who asked for it, where somebody had to say so.
     pub owner: Option<Arc<str>>,
+    /// What it was asked for with.
+    pub opener: Option<Opener>,
 }
 
 /// How many workers went which way since the start.
@@ -84,7 +88,7 @@ impl Registry {
     }
 
     /// A new worker, waiting to be claimed for [`LIFETIME`].
-    pub fn create(&self, owner: Option<Arc<str>>) -> Result<Uuid, Full> {
+    pub fn create(&self, owner: Option<Arc<str>>, opener: Option<Opener>) -> Result<Uuid, Full> {
         let now = Instant::now();
         let mut deadlines = self.deadlines.lock().unwrap_or_else(PoisonError::into_inner);
         self.reap_due(&mut deadlines, now);
@@ -95,7 +99,7 @@ impl Registry {
         }
         let id = Uuid::new_v4();
         let deadline = now + LIFETIME;
-        self.waiting.insert(id, (deadline, Worker { owner }));
+        self.waiting.insert(id, (deadline, Worker { owner, opener }));
         deadlines.push_back((deadline, id));
         self.created.fetch_add(1, Ordering::Relaxed);
         self.created_one.notify_one();
@@ -170,7 +174,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_claim_counts_until_three_seconds_are_over() {
         let registry = Registry::new(8);
-        let (early, late) = (registry.create(None).unwrap(), registry.create(None).unwrap());
+        let (early, late) = (registry.create(None, None).unwrap(), registry.create(None, None).unwrap());
         tokio::time::advance(Duration::from_millis(2_900)).await;
         assert!(registry.claim(&early).is_some());
         tokio::time::advance(Duration::from_millis(200)).await;
@@ -181,8 +185,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_worker_is_claimed_once() {
         let registry = Registry::new(8);
-        let id = registry.create(Some("ann".into())).unwrap();
-        assert_eq!(registry.claim(&id), Some(Worker { owner: Some("ann".into()) }));
+        let id = registry.create(Some("ann".into()), None).unwrap();
+        assert_eq!(registry.claim(&id), Some(Worker { owner: Some("ann".into()), opener: None }));
         assert_eq!(registry.claim(&id), None);
         assert_eq!(registry.claim(&Uuid::new_v4()), None);
     }
@@ -190,12 +194,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_surplus_is_refused_until_the_oldest_are_gone() {
         let registry = Registry::new(2);
-        registry.create(None).unwrap();
+        registry.create(None, None).unwrap();
         tokio::time::advance(Duration::from_millis(1_500)).await;
-        registry.create(None).unwrap();
-        assert_eq!(registry.create(None), Err(Full { retry_after: Duration::from_secs(2) }));
+        registry.create(None, None).unwrap();
+        assert_eq!(registry.create(None, None), Err(Full { retry_after: Duration::from_secs(2) }));
         tokio::time::advance(Duration::from_millis(1_500)).await;
-        assert!(registry.create(None).is_ok());
+        assert!(registry.create(None, None).is_ok());
         assert_eq!(registry.unclaimed(), 2);
     }
 
@@ -207,7 +211,7 @@ mod tests {
             async move { registry.keep_reaping().await }
         });
         tokio::task::yield_now().await;
-        registry.create(None).unwrap();
+        registry.create(None, None).unwrap();
         tokio::time::sleep(Duration::from_millis(2_999)).await;
         assert_eq!(registry.unclaimed(), 1);
         tokio::time::sleep(Duration::from_millis(2)).await;
@@ -221,7 +225,7 @@ mod tests {
         let _context = runtime.enter();
         let registry = Registry::new(1024);
         for _ in 0..200 {
-            let id = registry.create(None).unwrap();
+            let id = registry.create(None, None).unwrap();
             let start = std::sync::Barrier::new(4);
             let won: usize = std::thread::scope(|scope| {
                 let racers: Vec<_> = (0..4)

@@ -31,6 +31,13 @@ export function hasToken() {
   return token !== null;
 }
 
+let refused = () => {};
+
+/** `call()` is called when the server does not take the token any more for a single question, as after the hour that a login lasts. */
+export function onRefused(call) {
+  refused = call;
+}
+
 /** Takes a token, or forgets it when given null. */
 export function setToken(value) {
   token = value;
@@ -92,6 +99,7 @@ export async function request(method, path, { body = null, signal = null, accept
       cache: "no-store",
       signal: signal === null ? limit : AbortSignal.any([signal, limit]),
     });
+    if (response.status === 401 && token !== null) refused();
     if (!response.ok) throw await refusal(response);
     return { status: response.status, type: response.headers.get("Content-Type") ?? "", body: await response.text() };
   } catch (error) {

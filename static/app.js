@@ -2,7 +2,7 @@
 // Every frame is recorded, also while the tab is hidden; only painting waits until somebody looks.
 
 import { mark as moment, since } from "./age.js";
-import { ask, hasToken, readStream } from "./api.js";
+import { ask, hasToken, onRefused, readStream } from "./api.js";
 import { forgetColours } from "./chart.js";
 import { Charts } from "./charts.js";
 import { Connection } from "./connection.js";
@@ -97,6 +97,9 @@ const login = new Login({
     connection.open();
   },
 });
+
+// A stream that is open outlives the login it was opened with. Opened anew it tells why nothing else is answered.
+onRefused(() => connection.reopen());
 
 function take(data, words) {
   const time = number(data.time_unix_seconds);

@@ -3,7 +3,7 @@
 
 import { Buckets, Reduced } from "./buckets.js";
 import { boundsOf, colour, drawLimit, drawLines, drawStack, forgetColours, rgb, stackOf, strokeRuns } from "./draw.js";
-import { DASH, measured } from "./format.js";
+import { DASH, measured, moment } from "./format.js";
 import { attribute, button, make, mark, write } from "./paint.js";
 import { timeMarks, valueAxis } from "./scale.js";
 
@@ -32,9 +32,9 @@ export class Chart {
     this.canvas = make("canvas");
     this.canvas.setAttribute("role", "img");
     this.canvas.setAttribute("aria-label", spec.title);
-    this.cross = make("div", "cross");
+    this.line = make("div", "cross");
     this.pick = make("div", "pick");
-    this.plot = make("div", "plot", this.canvas, this.cross, this.pick);
+    this.plot = make("div", "plot", this.canvas, this.line, this.pick);
     this.root = make("figure", spec.small ? "chart small" : "chart");
     this.root.dataset.chart = spec.id;
     if (!spec.small) {
@@ -124,13 +124,23 @@ export class Chart {
     return left + ((time - this.from) / (this.to - this.from)) * (this.width - left - right);
   }
 
-  /** Shows the crosshair at a moment, or takes it away (null), and the values there or the latest. */
-  hover(record, time) {
-    const isIn = time !== null && time >= this.from && time <= this.to;
+  #isIn(time) {
+    return time !== null && time >= this.from && time <= this.to;
+  }
+
+  /** Shows the crosshair at a moment, or takes it away (null). Cheap enough for a dozen charts in one picture. */
+  cross(time) {
+    const isIn = this.#isIn(time);
     this.root.classList.toggle("crossed", isIn);
-    if (isIn) this.cross.style.transform = `translateX(${this.#xOf(time).toFixed(1)}px)`;
+    if (isIn) this.line.style.transform = `translateX(${this.#xOf(time).toFixed(1)}px)`;
+  }
+
+  /** Writes the values at a moment, or the latest (null). */
+  read(record, time) {
     if (this.spec.small) return;
+    const isIn = this.#isIn(time);
     let row = isIn ? record.nearest(time) : -1;
+    write(this.when, time === null ? "" : moment(row < 0 ? time : record.time[row], 1));
     if (!isIn) for (row = record.length - 1; row >= 0 && record.time[row] > this.to; row -= 1);
     // The latest that is known, unless it is long ago.
     const value = (name) => {

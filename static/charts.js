@@ -20,6 +20,7 @@ export class Charts {
   #hover = null;
   #drag = null;
   #turns = new Turns();
+  #readings = new Turns();
   #visible = new Set();
   #seen;
   #plotsKey = "";
@@ -176,7 +177,8 @@ export class Charts {
     if (this.#host.hidden || this.#charts.get(id) !== chart) return;
     const { record } = this.#timeline;
     chart.draw(record, ...this.bounds);
-    chart.hover(record, this.#hover);
+    chart.cross(this.#hover);
+    chart.read(record, this.#hover);
   }
 
   #tell() {
@@ -200,13 +202,22 @@ export class Charts {
     this.note.hidden = words === "";
   }
 
-  #setHover(time) {
+  /**
+   * The crosshair follows on all charts, the figures at once on that which is looked at, `near`: on the others one a picture.
+   * Nobody reads a dozen at a time, and text is dear to draw.
+   */
+  #setHover(time, near) {
     this.#hover = time;
-    const { record } = this.#timeline;
-    for (const chart of this.#charts.values()) if (chart.from !== undefined) chart.hover(record, time);
-    const row = time === null ? -1 : record.nearest(time);
-    const words = time === null ? "" : moment(row < 0 ? time : record.time[row], 1);
-    for (const chart of this.#charts.values()) write(chart.when, words || "");
+    for (const chart of this.#charts.values()) {
+      if (chart.from === undefined) continue;
+      chart.cross(time);
+      if (chart === near) this.#read(chart);
+      else this.#readings.add(chart, () => this.#read(chart));
+    }
+  }
+
+  #read(chart) {
+    chart.read(this.#timeline.record, this.#hover);
   }
 
   #chartOf(target) {
@@ -220,11 +231,11 @@ export class Charts {
     this.grid.addEventListener("pointermove", (event) => {
       const chart = this.#drag?.chart ?? this.#chartOf(event.target);
       if (chart === undefined || chart.from === undefined) {
-        if (this.#hover !== null) this.#setHover(null);
+        if (this.#hover !== null) this.#setHover(null, null);
         return;
       }
       const time = timeOf(chart, event);
-      this.#setHover(time);
+      this.#setHover(time, chart);
       const drag = this.#drag;
       if (drag === null || (!drag.isOn && Math.abs(event.clientX - drag.x) < DRAG_PX)) return;
       drag.isOn = true;
@@ -234,7 +245,7 @@ export class Charts {
       const chart = this.#chartOf(event.target);
       if (chart === undefined || event.button !== 0 || chart.from === undefined) return;
       // A finger scrolls the page; what it touches is only read.
-      if (event.pointerType === "touch") return this.#setHover(timeOf(chart, event));
+      if (event.pointerType === "touch") return this.#setHover(timeOf(chart, event), chart);
       this.#drag = { chart, time: timeOf(chart, event), x: event.clientX, isOn: false };
       chart.plot.setPointerCapture(event.pointerId);
     });
@@ -250,7 +261,7 @@ export class Charts {
     this.grid.addEventListener("pointerup", (event) => end(event, true));
     this.grid.addEventListener("pointercancel", (event) => end(event, false));
     // A finger that was lifted leaves the crosshair where it read.
-    this.grid.addEventListener("pointerleave", (event) => this.#drag === null && event.pointerType !== "touch" && this.#setHover(null));
+    this.grid.addEventListener("pointerleave", (event) => this.#drag === null && event.pointerType !== "touch" && this.#setHover(null, null));
     this.grid.addEventListener("dblclick", (event) => this.#chartOf(event.target) !== undefined && this.zoomOut());
     this.grid.addEventListener("keydown", (event) => {
       const chart = this.#chartOf(event.target);
@@ -261,8 +272,8 @@ export class Charts {
       const next = { ArrowLeft: at - step, ArrowRight: at + step, Home: from, End: to }[event.key];
       if (next !== undefined) {
         event.preventDefault();
-        this.#setHover(Math.min(to, Math.max(from, next)));
-      } else if (event.key === "Escape") this.#setHover(null);
+        this.#setHover(Math.min(to, Math.max(from, next)), chart);
+      } else if (event.key === "Escape") this.#setHover(null, chart);
     });
   }
 }

@@ -61,10 +61,12 @@ export class Console {
     if (!isShown || this.#isPrepared) return;
     this.#isPrepared = true;
     try {
-      const { paths } = object(await ask("api/v1/openapi.json"));
+      const { paths, components } = object(await ask("api/v1/openapi.json"));
+      const shared = object(object(components).parameters);
+      const parameter = (one) => object(typeof object(one).$ref === "string" ? shared[one.$ref.split("/").at(-1)] : one);
       this.#routes = Object.entries(object(paths)).flatMap(([path, methods]) => {
         const { get } = object(methods);
-        return get === undefined ? [] : [{ path, words: text(object(get).summary) ?? "", parameters: Array.isArray(object(get).parameters) ? get.parameters.map(object) : [] }];
+        return get === undefined ? [] : [{ path, words: text(object(get).summary) ?? "", parameters: Array.isArray(object(get).parameters) ? get.parameters.map(parameter) : [] }];
       });
       this.#routes = this.#routes.filter(({ path }) => !["/connect", "/ws"].includes(path));
     } catch (error) {
@@ -85,9 +87,14 @@ export class Console {
   #choose() {
     const route = this.#routes[Number(at("route").value)];
     if (route === undefined) return;
-    const examples = route.parameters.filter((one) => one.in === "query").map((one) => `${one.name}=${one.example ?? object(one.schema).example ?? object(one.schema).default ?? ""}`);
-    // Relative: the server may stand below a path.
-    at("route-path").value = route.path.replace(/^\//, "") || ".";
+    const example = (one) => one.example ?? object(one.schema).example ?? object(one.schema).default ?? "";
+    const examples = route.parameters.filter((one) => one.in === "query").map((one) => `${one.name}=${example(one)}`);
+    const filled = (whole, name) => {
+      const found = route.parameters.find((one) => one.in === "path" && one.name === name);
+      return found === undefined ? whole : encodeURIComponent(example(found)) || whole;
+    };
+    // Relative: the server may stand below a path. What stands for something is an example, to be asked as it is or changed.
+    at("route-path").value = route.path.replace(/^\//, "").replace(/\{(\w+)\}/g, filled) || ".";
     write(at("route-words"), `${route.words}${examples.length > 0 ? `${route.words === "" ? "" : " "}Takes ?${examples.join("&")}` : ""}`);
   }
 

@@ -109,8 +109,9 @@ export class FleetView {
       for (const name of ["CPU", "Memory", "Disk", "Processes"]) {
         const row = { value: make("dd", "", DASH), bar: make("span", "bar thin") };
         row.bar.setAttribute("aria-hidden", "true");
+        row.root = make("div", "", make("dt", "", name), row.value, row.bar);
         card.rows.set(name, row);
-        facts.append(make("div", "", make("dt", "", name), row.value, row.bar));
+        facts.append(row.root);
       }
       card.root.append(facts);
       this.#cards.set(id, card);
@@ -130,20 +131,21 @@ export class FleetView {
       if (card === undefined) return;
       const { cpu, memory, disks, processes } = object(stats);
       const share = (percent) => (number(percent) === null ? null : percent / 100);
-      const put = (name, words, ratio) => {
+      const put = (name, words, ratio, isFull = false) => {
         const row = card.rows.get(name);
         write(row.value, words);
         row.bar.hidden = ratio === null;
         fill(row.bar, ratio);
+        mark(row.root, "tone", isFull ? (ratio > 0.97 ? "bad" : "warn") : null);
       };
       const busy = share(object(cpu).percent_used);
       put("CPU", percent(busy), busy);
       const used = share(object(memory).percent_used);
-      put("Memory", `${percent(used)} of ${size(object(memory).total)}`, used);
+      put("Memory", `${percent(used)} of ${size(object(memory).total)}`, used, used > 0.9);
       const all = Object.values(object(disks)).map(object);
       const root = all.find((one) => one.mount_point === "/") ?? all[0];
       const full = root && number(root.used) !== null && root.used + root.free > 0 ? root.used / (root.used + root.free) : null;
-      put("Disk", root === undefined ? DASH : `${percent(full)} of ${text(root.mount_point) ?? "/"}`, full);
+      put("Disk", root === undefined ? DASH : `${percent(full)} of ${text(root.mount_point) ?? "/"}`, full, full > 0.9);
       put("Processes", Array.isArray(processes) ? fixed(processes.length) : DASH, null);
     } catch {
       // It went between the two questions, or its report cannot be read: the card keeps its dashes.

@@ -33,7 +33,7 @@ export function fixed(value, decimals = 0) {
   if (n === null) return DASH;
   if (Math.abs(n) >= 1e15) return n.toExponential(2);
   const [whole, fraction] = n.toFixed(decimals).split(".");
-  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, NARROW_SPACE);
+  const grouped = whole.length < 4 ? whole : whole.replace(/\B(?=(\d{3})+$)/g, NARROW_SPACE);
   return fraction === undefined ? grouped : `${grouped}.${fraction}`;
 }
 

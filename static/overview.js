@@ -239,7 +239,7 @@ export class Overview {
   #one(chart) {
     const { record } = this.#timeline;
     chart.draw(record, ...this.#timeline.bounds());
-    chart.hover(record, null);
+    chart.read(record, null);
   }
 }
 

@@ -100,7 +100,7 @@ export class ProcessDialog {
     const from = Math.min(Math.max(this.#openedAt, to - LONGEST_SECONDS), to - 60);
     for (const chart of this.#charts) {
       chart.draw(this.#record, from, to);
-      chart.hover(this.#record, null);
+      chart.read(this.#record, null);
     }
   }
 

@@ -23,13 +23,11 @@ pub struct Backoff {
 
 impl Backoff {
     /// Whether a try is due, or how long that takes.
-    #[must_use]
     pub fn wait(&self, now: Instant) -> Option<Duration> {
         self.due.map(|due| due.saturating_duration_since(now)).filter(|wait| !wait.is_zero())
     }
 
     /// Whether the last try failed.
-    #[must_use]
     pub fn is_failing(&self) -> bool {
         self.failures > 0
     }

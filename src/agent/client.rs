@@ -35,7 +35,6 @@ pub struct Destination {
 
 impl Destination {
     /// Its URL as whoever reads logs or reports may see it: without a token that stands in its query.
-    #[must_use]
     pub fn shown(&self) -> String {
         redact::redact(std::slice::from_ref(&self.url)).concat()
     }
@@ -95,7 +94,6 @@ impl Client {
     }
 
     /// Where it sends, for logs.
-    #[must_use]
     pub fn shown(&self) -> String {
         self.destination.shown()
     }
@@ -109,7 +107,7 @@ impl Client {
         let token = lines.next().ok_or_else(|| complaint("there is no token in it; write one on a line"))?;
         // A line that was copied from the receiver's token file says what the token is for.
         let token = match token.split_once(char::is_whitespace) {
-            Some(("report", token)) => token.trim_start(),
+            Some(("report", token)) => token.split_whitespace().next().unwrap_or_default(),
             _ => token,
         };
         if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -203,7 +201,6 @@ fn beginning(body: &[u8]) -> String {
 }
 
 /// The body packed with gzip, where that is worth it.
-#[must_use]
 pub fn packed(body: &[u8]) -> Option<Vec<u8>> {
     if body.len() < WORTH_PACKING {
         return None;

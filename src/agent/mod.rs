@@ -62,14 +62,12 @@ pub enum AgentError {
 }
 
 /// A new name for a machine, as System Monitor makes them.
-#[must_use]
 pub fn new_system_id() -> String {
     format!("Linux-{}", uuid::Uuid::new_v4().simple())
 }
 
 /// The name of this machine where nobody chose one: made of its machine-id, which itself is nobody's business, so that it is
 /// the same after a restart without anything being written. `None` where there is no machine-id.
-#[must_use]
 pub fn system_id_of(machine_id: &str) -> Option<String> {
     let id = machine_id.trim();
     if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {

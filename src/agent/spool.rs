@@ -1,7 +1,8 @@
 //! What is to be sent and was not confirmed yet, oldest first: on the disk where there is a data directory, else in memory.
 //!
 //! redb (`file`): an entry is there or it is not, whatever is killed meanwhile, and the room of what was sent is used again.
-//! Bounded by bytes and by age; the oldest go first, and are counted. While the disk takes nothing, what comes waits in
+//! Bounded by age and by bytes, those that wait and those that the file takes on the disk, which the database may make twice
+//! as many; the oldest go first, and are counted. While the disk takes nothing, what comes waits in
 //! memory behind what is on the disk, bounded too. A damaged file is set aside. Filled by whoever has something to send,
 //! emptied by [`super::thread`].
 
@@ -24,10 +25,19 @@ const MOST_MEMORY_BYTES: u64 = 8 << 20;
 /// How long after a failed write the disk is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 
+/// The file may always be so large: the database needs room of its own.
+const LEAST_FILE_BYTES: u64 = 1 << 20;
+
+/// What a transaction writes beside its entries.
+const TRANSACTION_BYTES: u64 = 64 << 10;
+
+/// How often the file is made smaller for one transaction, by a quarter of what is in it each time.
+const MOST_CUTS: u32 = 8;
+
 /// What a spool may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Bytes on the disk, packed.
+    /// Bytes on the disk, packed; and of the file as a whole, from 1 MiB on.
     pub most_bytes: u64,
     /// How long an entry is worth sending.
     pub most_age: Duration,
@@ -213,7 +223,7 @@ impl Spool {
         if state.failed_at.is_some_and(|at| at.elapsed() < RETRY) {
             return Err("the disk does not take it".to_owned());
         }
-        let written = state.write(path);
+        let written = state.write(path, self.bounds.most_bytes);
         match &written {
             Ok(()) if state.failed_at.take().is_some() => log::info!("spool: {} is written again", path.display()),
             Ok(()) => {}
@@ -274,10 +284,11 @@ impl State {
         self.in_memory.push_back((slot, packed));
     }
 
-    fn write(&mut self, path: &Path) -> Result<(), Failure> {
+    fn write(&mut self, path: &Path, most_bytes: u64) -> Result<(), Failure> {
         if self.database.is_none() {
             self.open(path)?;
         }
+        self.make_room(path, most_bytes.max(LEAST_FILE_BYTES))?;
         let Some(database) = &self.database else { return Ok(()) };
         let coming = self.in_memory.iter().map(|(slot, packed)| (slot.number, packed.as_slice()));
         let note = self.note.as_deref().filter(|_| !self.is_noted);
@@ -288,6 +299,39 @@ impl State {
         self.on_disk.extend(self.in_memory.drain(..).map(|(slot, _)| slot));
         self.memory_bytes = 0;
         self.disk_bytes = self.on_disk.iter().map(|slot| slot.bytes).sum();
+        Ok(())
+    }
+
+    /// Makes the file smaller where what comes would make it larger than it may be. The database gives every entry pages, up
+    /// to twice its bytes, uses freed ones again as they fit, and gives none back by itself: so the oldest entries go where it
+    /// is entries that take the room, a quarter at once, since then all that stays is moved together.
+    fn make_room(&mut self, path: &Path, most_bytes: u64) -> Result<(), Failure> {
+        let note = self.note.as_ref().filter(|_| !self.is_noted).map_or(0, Vec::len) as u64;
+        let coming = 2 * (self.memory_bytes + note) + TRANSACTION_BYTES;
+        for _ in 0..MOST_CUTS {
+            let taken = file::bytes_on_disk(path);
+            if taken + coming <= most_bytes || self.on_disk.is_empty() && taken <= LEAST_FILE_BYTES {
+                break;
+            }
+            let waiting = self.waiting_bytes() - self.memory_bytes;
+            if waiting > taken / 3 {
+                let (mut left, mut cut) = (waiting, Vec::new());
+                for slot in self.on_disk.iter().filter(|slot| !self.gone.contains(&slot.number)) {
+                    if left <= waiting / 4 * 3 {
+                        break;
+                    }
+                    left -= slot.bytes;
+                    cut.push(slot.number);
+                }
+                self.drop_unsent(&cut);
+            }
+            let Some(database) = &mut self.database else { break };
+            file::put(database, std::iter::empty(), self.gone.iter().copied(), None)?;
+            let gone = std::mem::take(&mut self.gone);
+            self.on_disk.retain(|slot| !gone.contains(&slot.number));
+            self.disk_bytes = self.on_disk.iter().map(|slot| slot.bytes).sum();
+            file::compact(database)?;
+        }
         Ok(())
     }
 
@@ -335,13 +379,17 @@ impl State {
             bytes -= slot.bytes;
             gone.push(slot.number);
         }
-        if gone.is_empty() {
+        self.drop_unsent(&gone);
+    }
+
+    fn drop_unsent(&mut self, numbers: &[u64]) {
+        if numbers.is_empty() {
             return;
         }
         if self.dropped == 0 {
             log::warn!("spool: there is no room for all that waits; the oldest is dropped, and counted");
         }
-        self.forget(&gone);
-        self.dropped += gone.len() as u64;
+        self.forget(numbers);
+        self.dropped += numbers.len() as u64;
     }
 }

@@ -130,7 +130,6 @@ impl Outlet {
     }
 
     /// The note that was left with what was pushed last.
-    #[must_use]
     pub fn note(&self) -> Option<Vec<u8>> {
         self.spool.note()
     }
@@ -158,14 +157,12 @@ impl Pusher {
     }
 
     /// Where to put what goes this way.
-    #[must_use]
     pub fn outlet(&self, kind: Kind) -> Option<Outlet> {
         let (_, spool, _) = self.lanes.iter().find(|(one, ..)| *one == kind)?;
         Some(Outlet { spool: Arc::clone(spool), wake: Arc::clone(&self.wake) })
     }
 
     /// What was sent and what waits.
-    #[must_use]
     pub fn counts(&self) -> Vec<Pushed> {
         let pushed = |(kind, spool, counts): &(Kind, Arc<Spool>, Arc<Counts>)| {
             let spooled = spool.counts();
@@ -244,7 +241,6 @@ impl Kind {
 
 impl Lane {
     /// A lane from this spool over this client, which sends `together` entries before the spool is told.
-    #[must_use]
     pub fn new(kind: Kind, spool: Arc<Spool>, client: Client, together: usize) -> Self {
         Self::carried_by(kind, spool, Box::new(client), together)
     }

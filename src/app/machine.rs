@@ -13,13 +13,11 @@ pub struct Local {
 
 impl Local {
     /// The machine below these paths.
-    #[must_use]
     pub fn new(paths: Paths) -> Self {
         Self { container: collect::container(&paths), paths }
     }
 
     /// What keeps the container whose view is shown, if it is one.
-    #[must_use]
     pub fn container(&self) -> Option<&'static str> {
         self.container
     }

@@ -63,10 +63,10 @@ fn urls(scheme: &str, listening: &[SocketAddr], links: &[Link]) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::config::Way;
-    use crate::model::network::RawAddress;
+    use crate::model::network::Address;
 
     fn link(flags: u32, addresses: &[&str]) -> Link {
-        let address = |ip: &&str| RawAddress { ip: ip.parse().unwrap(), prefix_length: 24 };
+        let address = |ip: &&str| Address { ip: ip.parse().unwrap(), prefix_length: 24 };
         let addresses = addresses.iter().map(address).collect();
         Link { flags: Some(flags), addresses: Some(addresses), ..Link::default() }
     }

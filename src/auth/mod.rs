@@ -5,6 +5,7 @@
 
 mod attempts;
 pub mod file;
+mod opener;
 mod password;
 pub mod prompt;
 mod session;
@@ -22,8 +23,10 @@ use tokio::sync::Semaphore;
 
 use crate::error::StartupError;
 use attempts::Attempts;
+pub use opener::Opener;
 use password::PasswordHash;
 use session::Sessions;
+pub use token::Reporting;
 use token::Tokens;
 use user::Users;
 use verdict::Verdicts;
@@ -180,10 +183,10 @@ impl Auth {
         self.sessions.verify(bearer, &keys.users, SystemTime::now()).map(Identity::User)
     }
 
-    /// Whether this token hands in reports. Its holder is nobody we know: it opens nothing.
+    /// What this token hands in reports of, if it does. Its holder is nobody we know: it opens nothing.
     #[must_use]
-    pub fn may_report(&self, token: &str) -> bool {
-        self.keys().tokens.contains_reporting(token)
+    pub fn may_report(&self, token: &str) -> Option<Reporting> {
+        self.keys().tokens.reporting(token)
     }
 
     /// Who sends this name and password with a request (HTTP Basic): the holder of a token, which then is the password, or a

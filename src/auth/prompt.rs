@@ -1,9 +1,9 @@
-//! `psmonitor hash-password`: asks for a password and prints its hash, for the users file.
+//! `psmonitor hash-password`: asks for a password and makes its hash, for the users file.
 //!
-//! Called by the program only. The password comes from the terminal without being shown, or from standard input; never from
+//! Called by the program only, which prints it. The password comes from the terminal without being shown, or from standard input; never from
 //! the command line, which every user of the machine can read.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal};
 
 use super::password;
 use crate::error::StartupError;
@@ -11,12 +11,11 @@ use crate::error::StartupError;
 /// Longest password.
 const LONGEST: u64 = 1024;
 
-/// Reads a password and prints its hash on standard output.
-pub fn hash_password() -> Result<(), StartupError> {
+/// Reads a password and gives its hash.
+pub fn hash_password() -> Result<String, StartupError> {
     let stdin = io::stdin();
     let password = if stdin.is_terminal() { ask()? } else { first_line(stdin.lock())? };
-    let hash = password::hash(&password).map_err(StartupError::Config)?;
-    writeln!(io::stdout(), "{hash}").map_err(|source| StartupError::Io { what: "cannot print the hash", source })
+    password::hash(&password).map_err(StartupError::Config)
 }
 
 /// Asks twice at the terminal.

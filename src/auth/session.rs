@@ -71,6 +71,14 @@ impl Sessions {
         (unix(now) < claims.exp && self.stand_in(hash) == claims.pwd).then(|| Arc::clone(name))
     }
 
+    /// How long a token that was found to be ours is still good. `None` for what is no such token.
+    #[must_use]
+    pub fn left(&self, token: &str, now: SystemTime) -> Option<Duration> {
+        let claims = token.strip_prefix(HEADER)?.strip_prefix('.')?.split('.').next()?;
+        let claims: Claims = serde_json::from_slice(&BASE64.decode(claims).ok()?).ok()?;
+        Some(Duration::from_secs(claims.exp).saturating_sub(now.duration_since(UNIX_EPOCH).unwrap_or_default()))
+    }
+
     /// What stands for a name and a password in [`super::verdict`], and tells nothing about either without the key.
     #[must_use]
     pub fn mark(&self, name: &str, password: &str) -> Mark {
@@ -121,7 +129,10 @@ mod tests {
         let token = token(&sessions);
         for (seconds, is_good) in [(0, true), (3_599, true), (3_600, false), (90_000, false)] {
             assert_eq!(sessions.verify(&token, &users(HASH), at(seconds)).is_some(), is_good, "{seconds}");
+            let left = Duration::from_secs(3_600_u64.saturating_sub(seconds));
+            assert_eq!(sessions.left(&token, at(seconds)), Some(left), "{seconds}");
         }
+        assert_eq!(sessions.left("0123456789abcdef", at(0)), None);
     }
 
     #[test]

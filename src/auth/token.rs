@@ -1,5 +1,6 @@
 //! The token file: one token a line, `#` begins a comment line, compared in constant time. A line `report TOKEN` has a token
 //! that hands in reports and opens nothing: what is given to other machines should be worth nothing to who breaks into them.
+//! `report TOKEN SYSTEM-ID` has one that reports as this system and as no other.
 
 use std::path::Path;
 
@@ -20,7 +21,33 @@ pub struct Tokens {
     /// Those that open everything.
     full: Vec<Box<[u8]>>,
     /// Those that hand in reports.
-    reporting: Vec<Box<[u8]>>,
+    reporting: Vec<ReportToken>,
+}
+
+struct ReportToken {
+    token: Box<[u8]>,
+    /// The system that it reports as; `None` as any.
+    system: Option<Box<str>>,
+}
+
+/// What a token hands in reports of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reporting {
+    /// Any system.
+    Any,
+    /// These.
+    Only(Vec<Box<str>>),
+}
+
+impl Reporting {
+    /// Whether it may report as this system.
+    #[must_use]
+    pub fn allows(&self, system: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Only(systems) => systems.iter().any(|allowed| **allowed == *system),
+        }
+    }
 }
 
 impl std::fmt::Debug for Tokens {
@@ -44,11 +71,15 @@ impl Tokens {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let (line, kind) = match line.split_once(char::is_whitespace) {
-                Some((REPORT, token)) => (token.trim_start(), &mut tokens.reporting),
-                _ => (line, &mut tokens.full),
+            let (token, system) = match line.split_once(char::is_whitespace) {
+                Some((REPORT, rest)) => {
+                    let rest = rest.trim_start();
+                    let (token, system) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+                    (token, Some(Some(system.trim_start()).filter(|system| !system.is_empty())))
+                }
+                _ => (line, None),
             };
-            let is_well = line.len() >= SHORTEST && line.bytes().all(|byte| byte.is_ascii_graphic());
+            let is_well = token.len() >= SHORTEST && token.bytes().all(|byte| byte.is_ascii_graphic());
             if !is_well {
                 return Err(StartupError::Config(format!(
                     "{name}, line {}: a token has at least {SHORTEST} characters, printable ASCII without spaces, and \
@@ -56,7 +87,19 @@ impl Tokens {
                     at + 1
                 )));
             }
-            kind.push(line.as_bytes().into());
+            if system.flatten().is_some_and(|system| system.starts_with('#')) {
+                return Err(StartupError::Config(format!(
+                    "{name}, line {}: what stands behind a token for reports is the one system that it reports as; a comment \
+                     has a line of its own",
+                    at + 1
+                )));
+            }
+            match system {
+                None => tokens.full.push(token.as_bytes().into()),
+                Some(system) => tokens
+                    .reporting
+                    .push(ReportToken { token: token.as_bytes().into(), system: system.map(Into::into) }),
+            }
         }
         if tokens.full.is_empty() && tokens.reporting.is_empty() {
             return Err(StartupError::Config(format!("{name}: there is no token in it; put one on a line of its own")));
@@ -75,10 +118,23 @@ impl Tokens {
         is_among(&self.full, given)
     }
 
-    /// Whether `given` is one of those that hand in reports and open nothing.
+    /// What `given` hands in reports of, if it is one of those that do and open nothing. One that stands in several lines
+    /// reports as each of their systems.
     #[must_use]
-    pub fn contains_reporting(&self, given: &str) -> bool {
-        is_among(&self.reporting, given)
+    pub fn reporting(&self, given: &str) -> Option<Reporting> {
+        let mut found = None;
+        for ReportToken { token, system } in &self.reporting {
+            if !bool::from(token.ct_eq(given.as_bytes())) {
+                continue;
+            }
+            match (system, &mut found) {
+                (None, found) => *found = Some(Reporting::Any),
+                (Some(system), None) => found = Some(Reporting::Only(vec![system.clone()])),
+                (Some(system), Some(Reporting::Only(systems))) => systems.push(system.clone()),
+                (Some(_), Some(Reporting::Any)) => {}
+            }
+        }
+        found
     }
 }
 
@@ -108,14 +164,32 @@ mod tests {
             Tokens::from_text("report 0123456789abcdef\nfedcba9876543210\nreport\t 00112233445566778899\n", "f");
         let tokens = tokens.unwrap();
         for reporting in ["0123456789abcdef", "00112233445566778899"] {
-            assert!(tokens.contains_reporting(reporting) && !tokens.contains(reporting), "{reporting}");
+            assert_eq!(tokens.reporting(reporting), Some(Reporting::Any), "{reporting}");
+            assert!(!tokens.contains(reporting), "{reporting}");
         }
-        assert!(tokens.contains("fedcba9876543210") && !tokens.contains_reporting("fedcba9876543210"));
+        assert!(tokens.contains("fedcba9876543210") && tokens.reporting("fedcba9876543210").is_none());
         for wrong in ["report 0123456789abcdef", "report", ""] {
-            assert!(!tokens.contains_reporting(wrong) && !tokens.contains(wrong), "{wrong}");
+            assert!(tokens.reporting(wrong).is_none() && !tokens.contains(wrong), "{wrong}");
         }
         assert_eq!(format!("{tokens:?}"), "1 token and 2 for reports");
         assert_eq!(tokens.first().as_deref(), Some("fedcba9876543210"));
+    }
+
+    #[test]
+    fn a_token_for_reports_may_be_of_some_systems() {
+        let text = "report 0123456789abcdef web 1\nreport\tfedcba9876543210  db1\nreport fedcba9876543210 db2\n\
+                    report 00112233445566778899 db1\nreport 00112233445566778899\n";
+        let tokens = Tokens::from_text(text, "f").unwrap();
+        let may = |token: &str, system: &str| tokens.reporting(token).is_some_and(|reporting| reporting.allows(system));
+        for (token, allowed) in [
+            ("0123456789abcdef", [true, false, false]),
+            ("fedcba9876543210", [false, true, true]),
+            ("00112233445566778899", [true, true, true]),
+            ("0123456789abcdef web 1", [false, false, false]),
+        ] {
+            assert_eq!(["web 1", "db1", "db2"].map(|system| may(token, system)), allowed, "{token}");
+            assert!(!tokens.contains(token), "{token}");
+        }
     }
 
     #[test]
@@ -127,6 +201,8 @@ mod tests {
             ("# x\nwith space in it!\n", "line 2"),
             ("report\n", "line 1"),
             ("report short", "line 1"),
+            ("report short db1", "line 1"),
+            ("# x\nreport 0123456789abcdef # for db1", "line of its own"),
         ] {
             let error = Tokens::from_text(text, "tokens.txt").unwrap_err().to_string();
             assert!(error.contains("tokens.txt") && error.contains(hint), "{error}");

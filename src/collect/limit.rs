@@ -23,7 +23,6 @@ pub fn raise_descriptor_limit() -> (u64, u64) {
 }
 
 /// The soft limit now. No limit is `u64::MAX`.
-#[must_use]
 pub fn descriptor_limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }

@@ -1,137 +1,23 @@
 //! The only part that touches the machine: one reader for each source, and the table of them ([`registry`]). The readers of
-//! Linux are the files here, each under one `cfg`; on other systems `portable` reads, which can be asked for on Linux too.
+//! Linux are in `linux`; on other systems `portable` reads, which can be asked for on Linux too.
 //!
-//! Called by [`crate::sampler`] on the blocking pool, never on an async thread. A file is called as the kernel names its
-//! source, has a `Reader` (made from [`Paths`], kept between passes) where something is kept, and a parser that takes text.
-//! Beside the sources stand what several of them use: [`mod@file`] and `attributes` for files, `netlink` for messages.
+//! Called by [`crate::sampler`] on the blocking pool, never on an async thread.
 
-#[cfg(target_os = "linux")]
-pub mod address;
-#[cfg(target_os = "linux")]
-pub mod arp;
-#[cfg(target_os = "linux")]
-mod attributes;
-#[cfg(target_os = "linux")]
-mod below;
-#[cfg(target_os = "linux")]
-pub mod cgroup;
-#[cfg(target_os = "linux")]
-pub mod clock;
-#[cfg(target_os = "linux")]
-pub mod conntrack;
-#[cfg(target_os = "linux")]
-pub mod cpu;
-#[cfg(target_os = "linux")]
-pub mod cpufreq;
-#[cfg(target_os = "linux")]
-pub mod cpuinfo;
-#[cfg(target_os = "linux")]
-pub mod disk;
-#[cfg(target_os = "linux")]
-pub mod dmi;
-#[cfg(target_os = "linux")]
-pub mod entropy;
-#[cfg(target_os = "linux")]
-pub mod file;
-#[cfg(target_os = "linux")]
-pub mod filefd;
-#[cfg(target_os = "linux")]
-pub mod filesystem;
-#[cfg(target_os = "linux")]
-pub mod host;
-#[cfg(target_os = "linux")]
-mod hostname;
-#[cfg(target_os = "linux")]
-pub mod hwmon;
 mod judge;
 pub mod limit;
 #[cfg(target_os = "linux")]
-pub mod lines;
-#[cfg(target_os = "linux")]
-pub mod link;
-#[cfg(target_os = "linux")]
-mod link_watch;
-#[cfg(target_os = "linux")]
-mod linux;
-#[cfg(target_os = "linux")]
-pub mod load;
-#[cfg(target_os = "linux")]
-pub mod memory;
-#[cfg(target_os = "linux")]
-mod mount_table;
-#[cfg(target_os = "linux")]
-pub mod mountinfo;
+pub mod linux;
 mod naming;
-#[cfg(target_os = "linux")]
-pub mod netlink;
-#[cfg(target_os = "linux")]
-pub mod netstat;
-#[cfg(target_os = "linux")]
-pub mod network;
-#[cfg(target_os = "linux")]
-pub mod nl80211;
-#[cfg(target_os = "linux")]
-pub mod os_release;
-#[cfg(target_os = "linux")]
-pub mod own;
 pub mod paths;
 mod portable;
-#[cfg(target_os = "linux")]
-pub mod power_supply;
-#[cfg(target_os = "linux")]
-pub mod pressure;
-#[cfg(target_os = "linux")]
-pub mod process;
 pub mod registry;
-#[cfg(target_os = "linux")]
-pub mod schedstat;
-#[cfg(target_os = "linux")]
-pub mod selinux;
-#[cfg(target_os = "linux")]
-pub mod socket;
-#[cfg(target_os = "linux")]
-pub mod sockstat;
-#[cfg(target_os = "linux")]
-pub mod softnet;
-#[cfg(target_os = "linux")]
-pub mod statvfs;
-#[cfg(target_os = "linux")]
-#[cfg(test)]
-mod testing;
-#[cfg(target_os = "linux")]
-#[cfg(test)]
-mod tests_sensor;
-#[cfg(target_os = "linux")]
-pub mod thermal;
-#[cfg(target_os = "linux")]
-pub mod throttle;
-#[cfg(target_os = "linux")]
-pub mod timex;
-#[cfg(target_os = "linux")]
-pub mod udev;
-#[cfg(target_os = "linux")]
-pub mod uname;
-#[cfg(target_os = "linux")]
-pub mod uptime;
-#[cfg(target_os = "linux")]
-pub mod user;
-#[cfg(target_os = "linux")]
-pub mod virtualization;
-#[cfg(target_os = "linux")]
-pub mod vmstat;
-#[cfg(target_os = "linux")]
-pub mod wireless;
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-#[cfg(target_os = "linux")]
-pub use below::Below;
 pub use judge::Judge;
 pub use paths::{Paths, Readers};
-pub use registry::{Answer, Every, Registry, Source};
+pub use registry::{Answer, Every, Registry, SHORTEST_SPAN, Source};
 
-#[cfg(target_os = "linux")]
-use crate::model::Faults;
 use crate::model::network::Link;
 use crate::model::{Machine, Reading, Readings, Run, Sample, Subjects};
 
@@ -143,30 +29,16 @@ use crate::model::{Machine, Reading, Readings, Run, Sample, Subjects};
 pub fn probe(paths: &Paths) -> Reading<()> {
     match paths.readers {
         #[cfg(target_os = "linux")]
-        Readers::Linux => probe_files(paths),
+        Readers::Linux => linux::probe(paths),
         Readers::Portable => Ok(()),
     }
 }
 
-#[cfg(target_os = "linux")]
-fn probe_files(paths: &Paths) -> Reading<()> {
-    let mut first = None;
-    let files = ["stat", "meminfo", "vmstat", "loadavg", "uptime", "diskstats"].map(|file| paths.proc(file));
-    for file in files.into_iter().chain([paths.net("dev")]) {
-        match file::read_text(&file) {
-            Ok(_) => return Ok(()),
-            Err(error) => drop(first.get_or_insert(error)),
-        }
-    }
-    first.map_or(Ok(()), Err)
-}
-
 /// What keeps the container whose numbers these are, where they are a container's.
-#[must_use]
 pub fn container(paths: &Paths) -> Option<&'static str> {
     match paths.readers {
         #[cfg(target_os = "linux")]
-        Readers::Linux => cgroup::container(paths),
+        Readers::Linux => linux::cgroup::container(paths),
         Readers::Portable => None,
     }
 }
@@ -175,7 +47,7 @@ pub fn container(paths: &Paths) -> Option<&'static str> {
 pub fn process_name(paths: &Paths, pid: u32) -> Reading<String> {
     match paths.readers {
         #[cfg(target_os = "linux")]
-        Readers::Linux => process::name(paths, pid),
+        Readers::Linux => linux::process::name(paths, pid),
         Readers::Portable => portable::name(pid),
     }
 }
@@ -184,17 +56,16 @@ pub fn process_name(paths: &Paths, pid: u32) -> Reading<String> {
 pub fn command_line(paths: &Paths, pid: u32) -> Reading<Vec<String>> {
     match paths.readers {
         #[cfg(target_os = "linux")]
-        Readers::Linux => process::command_line(paths, pid),
+        Readers::Linux => linux::process::command_line(paths, pid),
         Readers::Portable => portable::command_line(pid),
     }
 }
 
 /// How many descriptors the readers of processes may keep.
-#[must_use]
 pub fn descriptor_budget(paths: &Paths) -> usize {
     match paths.readers {
         #[cfg(target_os = "linux")]
-        Readers::Linux => process::descriptor_budget(),
+        Readers::Linux => linux::process::descriptor_budget(),
         Readers::Portable => 0,
     }
 }
@@ -203,17 +74,12 @@ pub fn descriptor_budget(paths: &Paths) -> usize {
 pub fn links(paths: &Paths) -> Reading<Vec<Link>> {
     match paths.readers {
         #[cfg(target_os = "linux")]
-        Readers::Linux => {
-            let told = address::read(paths, &mut Faults::default())?;
-            let (classes, mut told) = (link::Reader::new(paths).read()?, told.by_name());
-            Ok(classes.iter().filter_map(|class| Link::of(class, told.remove(&*class.name))).collect())
-        }
+        Readers::Linux => linux::links(paths),
         Readers::Portable => portable::links(),
     }
 }
 
 /// Seconds since 1970.
-#[must_use]
 pub fn unix_seconds() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |wall| wall.as_secs_f64())
 }
@@ -228,10 +94,13 @@ pub struct Collector {
 }
 
 impl Collector {
+    /// Half of the shortest time between two screens of `--watch`: who calls keeps the time, and nobody else is in between.
+    const SHORTEST_SPAN: Duration = Duration::from_millis(50);
+
     /// Readers under `paths`. Opens nothing yet.
-    #[must_use]
     pub fn new(paths: &Paths) -> Self {
-        let sources = Registry::new(paths).sources();
+        let mut sources = Registry::new(paths).sources();
+        sources.iter_mut().for_each(|source| source.shortest_span = Self::SHORTEST_SPAN);
         Self { sources, machine: paths.machine, epoch: Instant::now(), facts: Readings::default() }
     }
 

@@ -4,8 +4,6 @@
 
 use std::path::{Path, PathBuf};
 
-#[cfg(target_os = "linux")]
-use super::Below;
 use crate::model::Machine;
 
 /// Which readers tell of the machine.
@@ -44,7 +42,6 @@ pub struct Paths {
 
 impl Paths {
     /// The roots of this machine, and its own constants.
-    #[must_use]
     pub fn host() -> Self {
         Self {
             procfs: "/proc".into(),
@@ -59,19 +56,16 @@ impl Paths {
     }
 
     /// Whether system calls about the running machine (addresses, NSS, uname) speak of the same machine as the files.
-    #[must_use]
     pub fn is_live(&self) -> bool {
         self.procfs == Path::new("/proc") && self.rootfs == Path::new("/")
     }
 
     /// A file below `/proc`.
-    #[must_use]
     pub fn proc(&self, file: &str) -> PathBuf {
         self.procfs.join(file)
     }
 
     /// A file below `/sys`.
-    #[must_use]
     pub fn sys(&self, file: &str) -> PathBuf {
         self.sysfs.join(file)
     }
@@ -79,18 +73,10 @@ impl Paths {
     /// A file of the network, as it stands below `/proc/net`. That is a link to `self/net`, the name space of whoever reads:
     /// in a container with its host's `/proc` the container's. The host's is that of the host's first process. Where that
     /// cannot be seen, and in a copy of files, `net` is what there is.
-    #[must_use]
     pub fn net(&self, file: &str) -> PathBuf {
         let of_first = self.procfs.join("1/net");
         let is_own = self.procfs == Path::new("/proc");
         if !is_own && of_first.is_dir() { of_first.join(file) } else { self.procfs.join("net").join(file) }
-    }
-
-    /// A file below `/`, with or without its leading slash. Links are followed below it.
-    #[cfg(target_os = "linux")]
-    #[must_use]
-    pub fn root(&self, file: impl AsRef<Path>) -> Below {
-        Below::new(&self.rootfs, file.as_ref())
     }
 }
 

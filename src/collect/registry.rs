@@ -3,6 +3,7 @@
 //! Called by [`crate::sampler`], which runs the rows on the blocking pool, and by [`super::Collector`], which runs them one
 //! after the other. Readers open nothing before they are asked. The rows themselves are `linux`'s and `portable`'s.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 #[cfg(target_os = "linux")]
 use std::sync::atomic::AtomicU32;
@@ -19,11 +20,16 @@ pub(super) const FACTS_AGE: Duration = Duration::from_secs(300);
 /// idle server holds no descriptors.
 pub(super) const PROCESSES_KEPT: Duration = Duration::from_secs(30);
 
-/// How long whoever waits for a reader that may hang goes on waiting. Its numbers come late, or are null.
+/// How long a sample waits for a reader that may hang. After that its numbers come with a later sample, or are null.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Readings closer to each other than this make no rate: one tick of the kernel's clock would be a fifth of it.
-const SHORTEST_SPAN: Duration = Duration::from_millis(50);
+/// Readings closer to each other than this make no rate: one tick of the kernel's clock is a twentieth of it. Where ticks
+/// come faster, half of what lies between them takes its place.
+pub const SHORTEST_SPAN: Duration = Duration::from_millis(200);
+
+/// Readings of one source that are kept as what later ones are counted from. As long as they are closer to each other than
+/// a rate may be, the newest takes the place of the one before it.
+const MOST_KEPT: usize = 4;
 
 /// A row of the table.
 pub struct Source {
@@ -41,7 +47,9 @@ pub struct Source {
     pub partial: bool,
     /// The reader is dropped, with what it keeps open, when nobody wanted it for so long.
     pub rests_after: Option<Duration>,
-    read: Box<dyn FnMut(Duration, Subjects) -> Answer + Send>,
+    /// The shortest time between two readings that make a rate.
+    pub shortest_span: Duration,
+    read: Box<dyn FnMut(&Call) -> Answer + Send>,
 }
 
 /// When a source is read.
@@ -53,6 +61,14 @@ pub enum Every {
     Span(Duration),
     /// When somebody wants it.
     Asked,
+}
+
+/// One call of a source.
+struct Call {
+    /// The moment, counted from the start of the program.
+    at: Duration,
+    asked: Subjects,
+    shortest_span: Duration,
 }
 
 /// What a source said.
@@ -72,51 +88,60 @@ impl Source {
         serves: Subjects,
         mut read: impl FnMut(Subjects, &mut Faults) -> Reading<T> + Send + 'static,
     ) -> Self {
-        Self::made(name, serves, move |at, asked, faults| Gathered {
-            at,
-            value: read(asked, faults).map(Arc::new),
+        Self::made(name, serves, move |call, faults| Gathered {
+            at: call.at,
+            value: read(call.asked, faults).map(Arc::new),
             previous: None,
         })
     }
 
-    /// A source of counters: each reading carries the last good one before it, and is held by `hold` to what that told.
+    /// A source of counters: each reading carries a good one before it, the newest that is far enough back to make a rate,
+    /// and is held by `hold` to what the last one told.
     pub fn counters<T: Send + Sync + 'static>(
         name: &'static str,
         serves: Subjects,
         hold: impl Fn(&T, &mut T) + Send + 'static,
         mut read: impl FnMut(Subjects, &mut Faults) -> Reading<T> + Send + 'static,
     ) -> Self {
-        let mut last: Option<(Duration, Arc<T>)> = None;
-        let mut before: Option<(Duration, Arc<T>)> = None;
-        Self::made(name, serves, move |at, asked, faults| {
-            let value = read(asked, faults).map(|mut now| {
-                if let Some((_, told)) = &last {
+        // Good ones, oldest first.
+        let mut kept: VecDeque<(Duration, Arc<T>)> = VecDeque::with_capacity(MOST_KEPT);
+        Self::made(name, serves, move |call, faults| {
+            let value = read(call.asked, faults).map(|mut now| {
+                if let Some((_, told)) = kept.back() {
                     hold(told, &mut now);
                 }
                 Arc::new(now)
             });
-            if let Ok(now) = &value {
-                let earlier = last.replace((at, Arc::clone(now)));
-                before = earlier.filter(|(then, _)| at.saturating_sub(*then) >= SHORTEST_SPAN).or(before.take());
+            let is_far = |(then, _): &(Duration, Arc<T>)| call.at.saturating_sub(*then) >= call.shortest_span;
+            while kept.get(1).is_some_and(is_far) {
+                kept.pop_front();
             }
-            Gathered { at, value, previous: before.clone() }
+            let previous = kept.front().filter(|first| is_far(first)).cloned();
+            if let Ok(now) = &value {
+                if kept.len() == MOST_KEPT {
+                    kept.pop_back();
+                }
+                kept.push_back((call.at, Arc::clone(now)));
+            }
+            Gathered { at: call.at, value, previous }
         })
     }
 
     fn made<T: Send + Sync + 'static>(
         name: &'static str,
         serves: Subjects,
-        mut read: impl FnMut(Duration, Subjects, &mut Faults) -> Gathered<T> + Send + 'static,
+        mut read: impl FnMut(&Call, &mut Faults) -> Gathered<T> + Send + 'static,
     ) -> Self {
-        let read = move |at, asked| {
+        let read = move |call: &Call| {
             let mut faults = Faults::default();
-            let gathered = read(at, asked, &mut faults);
+            let gathered = read(call, &mut faults);
             let error = gathered.value.as_ref().err().cloned();
             Answer { reading: gathered.into(), error, faults }
         };
         let (every, lane) = (Every::Asked, "tables");
         let deadline = Some(PATIENCE);
-        Self { name, serves, every, lane, deadline, partial: false, rests_after: None, read: Box::new(read) }
+        let (partial, rests_after, shortest_span) = (false, None, SHORTEST_SPAN);
+        Self { name, serves, every, lane, deadline, partial, rests_after, shortest_span, read: Box::new(read) }
     }
 
     /// Read at these times.
@@ -157,7 +182,7 @@ impl Source {
 
     /// Reads now, on the calling thread. `at` is the moment, counted from the start of the program.
     pub fn read(&mut self, at: Duration, asked: Subjects) -> Answer {
-        (self.read)(at, asked)
+        (self.read)(&Call { at, asked, shortest_span: self.shortest_span })
     }
 }
 
@@ -172,7 +197,6 @@ pub struct Registry {
 
 impl Registry {
     /// Readers under `paths`.
-    #[must_use]
     pub fn new(paths: &Paths) -> Self {
         Self {
             paths: paths.clone(),
@@ -182,7 +206,6 @@ impl Registry {
     }
 
     /// Every row. Opens nothing yet.
-    #[must_use]
     pub fn sources(&self) -> Vec<Source> {
         match self.paths.readers {
             #[cfg(target_os = "linux")]

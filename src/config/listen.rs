@@ -21,7 +21,6 @@ pub struct Listen {
 
 impl Listen {
     /// `SCHEME://NAME:PORT/`, by name where it was given one; a wildcard is reachable as localhost.
-    #[must_use]
     pub fn url(&self, scheme: &str, port: u16) -> String {
         match self.host.parse::<IpAddr>() {
             Ok(ip) if ip.is_unspecified() => format!("{scheme}://localhost:{port}/"),

@@ -104,7 +104,7 @@ pub struct TlsFiles {
 }
 
 impl Config {
-    /// What was typed means. Complaints name the place where a value was set.
+    /// The configuration that was typed. Complaints name the place where a value was set.
     pub fn from_typed(typed: &Typed) -> Result<Self, StartupError> {
         Self::from_args(&typed.args).map_err(|error| typed.locate(error))
     }
@@ -190,7 +190,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Whoever can reach a wider address than loopback sees everything, unless it must be proved who one is.
+    /// Refuses an address that other machines reach, unless they must log in, or are meant to see everything.
     fn check_exposure(&self) -> Result<(), String> {
         if self.is_loopback_only() || self.secrets.is_any() {
             return Ok(());
@@ -209,7 +209,6 @@ impl Config {
 
     /// Where a client on this machine finds the server, without the base path: a URL that ends with a slash, or `unix:PATH`
     /// where it listens at no address.
-    #[must_use]
     pub fn own_url(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let by_address = self.listen.iter().find_map(|listen| Some((listen, listen.addresses.first()?.port())));
@@ -218,7 +217,6 @@ impl Config {
     }
 
     /// Whether every address is a loopback address.
-    #[must_use]
     pub fn is_loopback_only(&self) -> bool {
         self.listen.iter().flat_map(|listen| &listen.addresses).all(|address| address.ip().is_loopback())
     }

@@ -22,7 +22,6 @@ pub enum TrustedProxy {
 
 impl TrustedProxy {
     /// Whether a peer at `address` is this proxy; `None` for one on a UNIX socket.
-    #[must_use]
     pub fn is(self, peer: Option<IpAddr>) -> bool {
         match (self, peer.map(|ip| ip.to_canonical())) {
             (Self::Unix, None) => true,

@@ -10,7 +10,6 @@ const MASKED: &str = "***";
 impl Typed {
     /// Every setting, its value, and where that came from. The text is a configuration file with the same meaning, but for
     /// masked secrets.
-    #[must_use]
     pub fn report(&self) -> String {
         let mut lines: Vec<(String, String)> = Vec::new();
         for (table, rows) in by_table(self.rows(), |row| row.setting.table) {

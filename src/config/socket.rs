@@ -43,7 +43,6 @@ impl Eq for Passed {}
 
 impl Listen {
     /// Where it listens, as `--listen` spells it.
-    #[must_use]
     pub fn names(&self) -> Vec<String> {
         match &self.way {
             Way::Path(path) => vec![format!("{UNIX}{}", path.display())],

@@ -81,7 +81,6 @@ pub struct Typed {
 }
 
 /// The flags with their texts, and their defaults beside them.
-#[must_use]
 pub fn command() -> clap::Command {
     let command = Args::command();
     let defaults = settings::all(&command).into_iter().filter(|setting| setting.kind != Kind::Switch);
@@ -196,13 +195,11 @@ fn rows(settings: Vec<Setting>, matches: &ArgMatches, entries: &[Entry]) -> Vec<
 
 impl Typed {
     /// Every setting with its values.
-    #[must_use]
     pub fn rows(&self) -> &[Row] {
         &self.rows
     }
 
     /// The settings that `new` has otherwise: those that a running server takes over, and those that need a restart.
-    #[must_use]
     pub fn changes(&self, new: &Self) -> (Vec<String>, Vec<String>) {
         let is_changed = |row: &&Row| {
             let old = self.rows.iter().find(|old| old.setting.id == row.setting.id);
@@ -215,7 +212,6 @@ impl Typed {
     }
 
     /// The error, with the place where its setting was really set.
-    #[must_use]
     pub fn locate(&self, error: StartupError) -> StartupError {
         let StartupError::Setting { place, problem } = error else { return error };
         let row = self.rows.iter().find(|row| place.strip_prefix("--") == Some(&row.setting.flag));

@@ -3,6 +3,24 @@
 //! Called by the server and the frame. A dialect sees the model and nothing else: no clock, no file, no HTTP. What it
 //! returns is text, or a view that borrows from the snapshot and is serialized by the caller.
 
+/// A JSON object with these members, in this order. Its type is made on the spot, with a parameter for each member that is
+/// called as the member is. `object!(#[serde(...)] { ... })` says how all of them are written.
+macro_rules! object {
+    ($(#[$all:meta])* { $($(#[$one:meta])* $key:ident $(: $value:expr)?),* $(,)? }) => {{
+        #[allow(non_camel_case_types, reason = "the type of a member is called as the member")]
+        let object = {
+            #[derive(serde::Serialize)]
+            $(#[$all])*
+            struct Object<$($key),*> {
+                $($(#[$one])* $key: $key),*
+            }
+            Object { $($key $(: $value)?),* }
+        };
+        object
+    }};
+    ($($members:tt)*) => { object!({ $($members)* }) };
+}
+
 #[cfg(test)]
 mod cost;
 pub mod glances;

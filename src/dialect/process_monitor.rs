@@ -21,35 +21,16 @@ pub static OBJECT: Answer = Answer {
 /// One event of the stream.
 pub static EVENT: Answer = Answer { name: "/api/processes", needs: Subjects::ALL_PROCESSES, encode: event };
 
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Object<'a> {
-    processes: Option<Vec<Row<'a>>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Row<'a> {
-    id: u32,
-    process_name: Cow<'a, str>,
-    total_processor_time: Option<f64>,
-    threads_count: Option<u32>,
-    physical_memory_usage: Option<u64>,
-    user_processor_time: Option<f64>,
-    privileged_processor_time: Option<f64>,
-    state: &'static str,
-}
-
 /// All processes, ordered by name (byte by byte), those of one name by PID. `null` while not all were gathered.
 fn processes(snapshot: &Snapshot) -> impl Serialize + '_ {
     let all = snapshot.processes.as_ref().and_then(|processes| processes.all());
-    Object {
+    object!(#[serde(rename_all = "PascalCase")] {
         processes: all.map(|all| {
-            let mut rows: Vec<Row<'_>> = all.iter().map(row).collect();
-            rows.sort_unstable_by(|a, b| a.process_name.cmp(&b.process_name).then(a.id.cmp(&b.id)));
-            rows
+            let mut named: Vec<_> = all.iter().map(|process| (shown_name(process), process)).collect();
+            named.sort_unstable_by(|(a, one), (b, other)| a.cmp(b).then(one.pid.cmp(&other.pid)));
+            named.into_iter().map(|(name, process)| row(name, process)).collect::<Vec<_>>()
         }),
-    }
+    })
 }
 
 /// The same object as one server-sent event.
@@ -57,26 +38,25 @@ fn event(snapshot: &Snapshot) -> String {
     format!("data: {}\n\n", json_text(&processes(snapshot)))
 }
 
-fn row(process: &Process) -> Row<'_> {
-    let name = if process.name.trim().is_empty() {
-        Cow::Owned(format!("Id : {}", process.pid))
-    } else {
-        Cow::Borrowed(&*process.name)
-    };
+fn shown_name(process: &Process) -> Cow<'_, str> {
+    if process.name.trim().is_empty() { format!("Id : {}", process.pid).into() } else { (*process.name).into() }
+}
+
+fn row<'a>(process_name: Cow<'a, str>, process: &'a Process) -> impl Serialize + use<'a> {
     let user = process.cpu_user_seconds.and_then(steps);
     let privileged = process.cpu_system_seconds.and_then(steps);
     // Added as whole steps, so that the sum is the nearest number to the true one.
     let sum = user.zip(privileged).map(|(user, privileged)| user + privileged);
-    Row {
+    object!(#[serde(rename_all = "PascalCase")] {
         id: process.pid,
-        process_name: name,
+        process_name,
         total_processor_time: sum.or_else(|| steps(process.cpu_seconds?)).map(milliseconds),
         threads_count: process.threads,
         physical_memory_usage: process.memory.map(|memory| memory.resident_bytes),
         user_processor_time: user.map(milliseconds),
         privileged_processor_time: privileged.map(milliseconds),
         state: if process.state == ProcessState::Running { "running" } else { "sleeping" },
-    }
+    })
 }
 
 /// Steps of 100 ns.

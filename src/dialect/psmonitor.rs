@@ -2,14 +2,16 @@
 //!
 //! "GB" and "MB" of psmonitor are GiB and MiB. A number that is not known is `null`; no key is ever absent.
 
-use std::borrow::Cow;
-
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::json_text;
+use super::rows::Entries;
+use super::user::User;
+use crate::model::cpu::Cpu;
 use crate::model::network::{Interface, Traffic};
 use crate::model::process::Process;
+use crate::model::storage::FilesystemUsage;
 use crate::model::{Answer, Snapshot, Subjects};
 
 /// `GET /system`.
@@ -31,7 +33,6 @@ pub const GREETING: &str = "connected to monitor, transmitting data...";
 pub const AT_CAPACITY: &str = "Server is at full capacity. Please try again later.";
 
 /// Answer to whatever a client says on its stream.
-#[must_use]
 pub fn received(text: &str) -> String {
     format!("message received {text}")
 }
@@ -39,12 +40,12 @@ pub fn received(text: &str) -> String {
 /// Body of `GET /system`.
 fn system(snapshot: &Snapshot) -> String {
     let host = snapshot.host.as_deref();
-    json_text(&System {
-        cpu: Cpu::of(snapshot),
+    json_text(&object! {
+        cpu: cpu(snapshot),
         mem: memory(snapshot),
         disk: root_disk(snapshot),
         user: host.and_then(|host| host.own_user.as_deref()),
-        platform: Platform {
+        platform: object! {
             distro: host.and_then(|host| host.distribution.as_deref()),
             kernel: host.and_then(|host| host.kernel.as_deref()),
             uptime: snapshot.uptime_seconds.map(uptime),
@@ -55,130 +56,78 @@ fn system(snapshot: &Snapshot) -> String {
 
 /// Body of `GET /network`.
 fn network(snapshot: &Snapshot) -> String {
-    json_text(&Network {
+    json_text(&object! {
         interfaces: names(snapshot),
         wireless: Wireless(snapshot),
-        statistics: Statistics(snapshot),
-        averages: Averages(snapshot),
+        statistics: statistics(snapshot),
+        averages: averages(snapshot),
     })
 }
 
 /// One message of a stream.
 fn frame(snapshot: &Snapshot) -> String {
-    json_text(&Frame {
-        cpu: Cpu::of(snapshot),
+    json_text(&object! {
+        cpu: cpu(snapshot),
         mem: memory(snapshot),
         disk: root_disk(snapshot),
         uptime: snapshot.uptime_seconds.map(uptime),
         processes: processes(snapshot),
-        network: FrameNetwork {
+        network: object! {
             interfaces: names(snapshot),
-            statistics: Statistics(snapshot),
-            averages: Averages(snapshot),
+            statistics: statistics(snapshot),
+            averages: averages(snapshot),
         },
     })
 }
 
-#[derive(Serialize)]
-struct System<'a> {
-    cpu: Cpu,
-    mem: Space,
-    disk: Space,
-    user: Option<&'a str>,
-    platform: Platform<'a>,
-    processes: Option<Vec<ProcessRow<'a>>>,
-}
-
-#[derive(Serialize)]
-struct Frame<'a> {
-    cpu: Cpu,
-    mem: Space,
-    disk: Space,
-    uptime: Option<String>,
-    processes: Option<Vec<ProcessRow<'a>>>,
-    network: FrameNetwork<'a>,
-}
-
-#[derive(Serialize)]
-struct Platform<'a> {
-    distro: Option<&'a str>,
-    kernel: Option<&'a str>,
-    uptime: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Cpu {
-    usage: Option<f64>,
-    temp: Option<f64>,
-    freq: Option<f64>,
-}
-
-impl Cpu {
-    fn of(snapshot: &Snapshot) -> Self {
-        let cpu = snapshot.cpu.as_ref();
-        Self {
-            usage: cpu.and_then(crate::model::cpu::Cpu::busy_ratio).map(|ratio| round(ratio * 100.0, 2)),
-            temp: snapshot.cpu_temperature_celsius.map(|celsius| round(celsius, 1)),
-            freq: snapshot.cpu_frequency_mhz.map(|mhz| round(mhz, 2)),
-        }
+fn cpu(snapshot: &Snapshot) -> impl Serialize + use<> {
+    object! {
+        usage: snapshot.cpu.as_ref().and_then(Cpu::busy_ratio).map(|ratio| round(ratio * 100.0, 2)),
+        temp: snapshot.cpu_temperature_celsius.map(|celsius| round(celsius, 1)),
+        freq: snapshot.cpu_frequency_mhz.map(|mhz| round(mhz, 2)),
     }
 }
 
 /// `mem` and `disk`: GiB with 2 decimals, per cent with one. Always an object; `null` numbers where they are unknown.
-#[derive(Default, Serialize)]
-struct Space {
-    total: Option<f64>,
-    used: Option<f64>,
-    free: Option<f64>,
-    percent: Option<f64>,
-}
-
-impl Space {
-    fn new(total: Option<u64>, used: Option<u64>, free: Option<u64>, used_ratio: Option<f64>) -> Self {
-        Self {
-            total: total.map(gibibytes),
-            used: used.map(gibibytes),
-            free: free.map(gibibytes),
-            percent: used_ratio.map(|ratio| round(ratio * 100.0, 1)),
-        }
+fn space(total: Option<u64>, used: Option<u64>, free: Option<u64>, used_ratio: Option<f64>) -> impl Serialize {
+    object! {
+        total: total.map(gibibytes),
+        used: used.map(gibibytes),
+        free: free.map(gibibytes),
+        percent: used_ratio.map(|ratio| round(ratio * 100.0, 1)),
     }
 }
 
-fn memory(snapshot: &Snapshot) -> Space {
-    snapshot.memory.map_or_else(Space::default, |m| Space::new(m.total_bytes, m.used_bytes, m.free_bytes, m.used_ratio))
+fn memory(snapshot: &Snapshot) -> impl Serialize + use<> {
+    let memory = snapshot.memory.unwrap_or_default();
+    space(memory.total_bytes, memory.used_bytes, memory.free_bytes, memory.used_ratio)
 }
 
 /// The file system at `/`.
-fn root_disk(snapshot: &Snapshot) -> Space {
+fn root_disk(snapshot: &Snapshot) -> impl Serialize + use<> {
     let root = snapshot.filesystems.iter().flatten().find(|f| f.mount_point == "/");
-    root.and_then(|f| f.usage).map_or_else(Space::default, |u| {
-        Space::new(Some(u.total_bytes), Some(u.used_bytes), Some(u.available_bytes), u.used_ratio)
-    })
-}
-
-#[derive(Serialize)]
-struct ProcessRow<'a> {
-    pid: u32,
-    name: &'a str,
-    username: Option<Cow<'a, str>>,
-    mem: Option<f64>,
-    /// rss, vms, shared, text, lib, data, dirty; bytes.
-    memory_info: Option<[Option<u64>; 7]>,
+    let usage = root.and_then(|root| root.usage);
+    let bytes = |pick: fn(&FilesystemUsage) -> u64| usage.as_ref().map(pick);
+    space(
+        bytes(|u| u.total_bytes),
+        bytes(|u| u.used_bytes),
+        bytes(|u| u.available_bytes),
+        usage.and_then(|u| u.used_ratio),
+    )
 }
 
 /// The ten largest by resident memory, largest first.
-fn processes(snapshot: &Snapshot) -> Option<Vec<ProcessRow<'_>>> {
+fn processes(snapshot: &Snapshot) -> Option<Vec<impl Serialize>> {
     Some(snapshot.processes.as_ref()?.largest().into_iter().map(process).collect())
 }
 
-fn process(process: &Process) -> ProcessRow<'_> {
-    // A user that the system has no name for is shown by number, as psutil does.
-    let number = || process.uid.map(|uid| Cow::Owned(uid.to_string()));
-    ProcessRow {
+fn process(process: &Process) -> impl Serialize {
+    object! {
         pid: process.pid,
         name: &process.name,
-        username: process.user.as_deref().map(Cow::Borrowed).or_else(number),
+        username: User::of(process),
         mem: process.memory.map(|m| round(mebibytes(m.resident_bytes), 2)),
+        // rss, vms, shared, text, lib, data, dirty; bytes.
         memory_info: process.memory.map(|m| {
             [
                 Some(m.resident_bytes),
@@ -193,21 +142,6 @@ fn process(process: &Process) -> ProcessRow<'_> {
     }
 }
 
-#[derive(Serialize)]
-struct Network<'a> {
-    interfaces: Option<Vec<&'a str>>,
-    wireless: Wireless<'a>,
-    statistics: Statistics<'a>,
-    averages: Averages<'a>,
-}
-
-#[derive(Serialize)]
-struct FrameNetwork<'a> {
-    interfaces: Option<Vec<&'a str>>,
-    statistics: Statistics<'a>,
-    averages: Averages<'a>,
-}
-
 fn names(snapshot: &Snapshot) -> Option<Vec<&str>> {
     Some(snapshot.interfaces.as_ref()?.iter().map(|interface| &*interface.name).collect())
 }
@@ -220,70 +154,46 @@ impl Serialize for Wireless<'_> {
         let links = self.0.wireless.as_deref().unwrap_or_default();
         let connected = links.iter().find(|link| link.ssid.is_some()).or_else(|| links.first());
         let Some(link) = connected else { return serializer.serialize_map(Some(0))?.end() };
-        let mut map = serializer.serialize_map(Some(6))?;
-        map.serialize_entry("name", &link.ssid)?;
-        map.serialize_entry("quality", &link.quality_ratio.map(|ratio| format!("{:.0}", ratio * 100.0)))?;
-        map.serialize_entry("channel", &link.channel)?;
-        map.serialize_entry("encryption", &link.encryption)?;
-        map.serialize_entry("address", &link.bssid)?;
-        map.serialize_entry("signal", &link.signal_dbm)?;
-        map.end()
+        let row = object! {
+            name: &link.ssid,
+            quality: link.quality_ratio.map(|ratio| format!("{:.0}", ratio * 100.0)),
+            channel: link.channel,
+            encryption: &link.encryption,
+            address: &link.bssid,
+            signal: link.signal_dbm,
+        };
+        row.serialize(serializer)
     }
 }
 
 /// By interface: totals since it came up.
-struct Statistics<'a>(&'a Snapshot);
-
-#[derive(Serialize)]
-struct StatisticsRow {
-    mb_sent: f64,
-    mb_received: f64,
-    pk_sent: u64,
-    pk_received: u64,
-    error_in: u64,
-    error_out: u64,
-    dropout: Option<u64>,
-}
-
-impl Serialize for Statistics<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Some(interfaces) = &self.0.interfaces else { return serializer.serialize_none() };
-        serializer.collect_map(interfaces.iter().map(|interface| {
-            let Interface { name, received, sent, .. } = interface;
-            let row = StatisticsRow {
-                mb_sent: mebibytes(sent.bytes),
-                mb_received: mebibytes(received.bytes),
-                pk_sent: sent.packets,
-                pk_received: received.packets,
-                error_in: received.errors,
-                error_out: sent.errors,
-                dropout: sent.dropped,
-            };
-            (&**name, row)
-        }))
+fn statistics(snapshot: &Snapshot) -> Option<impl Serialize> {
+    fn row(interface: &Interface) -> (&str, impl Serialize) {
+        let Interface { name, received, sent, .. } = interface;
+        let row = object! {
+            mb_sent: mebibytes(sent.bytes),
+            mb_received: mebibytes(received.bytes),
+            pk_sent: sent.packets,
+            pk_received: received.packets,
+            error_in: received.errors,
+            error_out: sent.errors,
+            dropout: sent.dropped,
+        };
+        (name, row)
     }
+    let interfaces = snapshot.interfaces.as_deref()?;
+    Some(Entries(move || interfaces.iter().map(row)))
 }
 
 /// By interface: MiB a second over the last interval, 3 decimals.
-struct Averages<'a>(&'a Snapshot);
-
-#[derive(Serialize)]
-struct AveragesRow<'a> {
-    interface: &'a str,
-    r#in: Option<f64>,
-    out: Option<f64>,
-}
-
-impl Serialize for Averages<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Some(interfaces) = &self.0.interfaces else { return serializer.serialize_none() };
+fn averages(snapshot: &Snapshot) -> Option<impl Serialize> {
+    fn row(interface: &Interface) -> (&str, impl Serialize) {
         let rate = |traffic: &Traffic| traffic.bytes_per_second.map(|bytes| round(bytes / MEBIBYTE, 3));
-        serializer.collect_map(interfaces.iter().map(|interface| {
-            let row =
-                AveragesRow { interface: &interface.name, r#in: rate(&interface.received), out: rate(&interface.sent) };
-            (&*interface.name, row)
-        }))
+        let name = &*interface.name;
+        (name, object! { interface: name, r#in: rate(&interface.received), out: rate(&interface.sent) })
     }
+    let interfaces = snapshot.interfaces.as_deref()?;
+    Some(Entries(move || interfaces.iter().map(row)))
 }
 
 const MEBIBYTE: f64 = 1_048_576.0;

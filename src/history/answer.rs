@@ -1,6 +1,6 @@
 //! From points to the columns of an answer: steps, means over them, gaps. Pure.
 //!
-//! `History::query` makes [`Columns`], feeds them with what the tiers hold, and serializes the [`Answer`].
+//! [`super::answer_of`] makes [`Columns`] and feeds them with what the tiers hold; the [`Answer`] is serialized as it stands.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -39,8 +39,8 @@ const CLOSE_WAIT: Duration = Duration::from_secs(3);
 /// How long after a failed write the next one is tried.
 const RETRY: Duration = Duration::from_secs(60);
 
-/// What a kill may lose, with the second of a sync: samples come a little early or late, at one a second this is always the
-/// ninth, and the oldest that is not written yet is 8 s old.
+/// How much is written at once. At one sample a second, each a little early or late, it is always the ninth that ends a batch:
+/// with the second that a sync takes, a kill loses nine seconds.
 const BATCH: Duration = Duration::from_millis(8_500);
 
 /// The history. Shared between the sampler, which writes, and requests, which read.
@@ -85,13 +85,11 @@ impl History {
     }
 
     /// Most bytes that the history takes on disk. Fixed at the start; 0 without a data directory.
-    #[must_use]
     pub fn space_bytes(&self) -> u64 {
         self.store.space_bytes()
     }
 
     /// One line for the log at the start: what is kept, where, and how much space it may take.
-    #[must_use]
     pub fn describe(&self) -> String {
         match self.store.path() {
             None => {

@@ -18,7 +18,6 @@ pub struct Answer {
 
 impl Answer {
     /// A row.
-    #[must_use]
     pub const fn new(name: &'static str, needs: Subjects, encode: fn(&Snapshot) -> String) -> Self {
         Self { name, needs, encode }
     }

@@ -1,17 +1,14 @@
-//! Means of the last 5, 10 and 15 minutes, kept in a fixed ring of five-second buckets.
+//! Means of the last 5, 10 and 15 minutes.
 //!
 //! The sampler pushes one reading a tick and puts [`AverageRing::averages`] into the snapshot. No clock of its own: every
-//! moment is handed in, monotonic and counted from the start of the program. Never grows: about 6 KiB, taken at once.
+//! moment is handed in, monotonic and counted from the start of the program. Kept are sums since the start as they were at
+//! some moments, one a second at most and 15 minutes back: at most 40 KiB. What lies between two moments is the difference of
+//! their sums.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::Serialize;
-
-/// Length of a bucket, seconds.
-const BUCKET_SECONDS: u64 = 5;
-
-/// The longest window touches 180 whole buckets and the one that its beginning cuts.
-const BUCKETS: usize = 181;
 
 /// The windows, seconds, in the order of the fields of [`WindowAverages`].
 const WINDOWS: [f64; 3] = [300.0, 600.0, 900.0];
@@ -19,6 +16,9 @@ const WINDOWS: [f64; 3] = [300.0, 600.0, 900.0];
 /// The least that a reading weighs, seconds. The first reading has no interval before it; it counts while it is the only
 /// one, and is lost among the others later.
 const LEAST_SECONDS: f64 = 0.001;
+
+/// How far apart the moments are at least whose sums are kept, seconds; a pause that is shorter is none.
+const GRAIN_SECONDS: f64 = 1.0;
 
 /// Means over the last minutes. Over what there is, while the program is younger than the window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -67,24 +67,24 @@ struct Weighted {
 }
 
 impl Weighted {
-    fn add(&mut self, value: f64, seconds: f64) {
-        self.sum += value * seconds;
-        self.seconds += seconds;
+    /// With `value` for so many seconds more; unknown is no time.
+    fn and(self, value: Option<f64>, seconds: f64) -> Self {
+        value.map_or(self, |value| Self { sum: self.sum + value * seconds, seconds: self.seconds + seconds })
     }
 
-    fn add_share(&mut self, other: Self, share: f64) {
-        self.sum += other.sum * share;
-        self.seconds += other.seconds * share;
-    }
-
-    fn mean(self) -> Option<f64> {
-        (self.seconds > 0.0).then(|| self.sum / self.seconds)
+    /// What was added after `earlier`, the share that lies between that and `next` left out.
+    fn since(self, earlier: Self, next: Self, share: f64) -> Option<f64> {
+        let between = |from: f64, to: f64| from + (to - from) * share;
+        let seconds = self.seconds - between(earlier.seconds, next.seconds);
+        (seconds > 0.0).then(|| (self.sum - between(earlier.sum, next.sum)) / seconds)
     }
 }
 
-/// One bucket.
+/// All that was added up to a moment.
 #[derive(Clone, Copy, Debug, Default)]
-struct Bucket {
+struct Sums {
+    /// Seconds.
+    at: f64,
     cpu: Weighted,
     memory: Weighted,
 }
@@ -92,106 +92,75 @@ struct Bucket {
 /// The last 15 minutes of CPU and memory.
 #[derive(Clone, Debug)]
 pub struct AverageRing {
-    buckets: Box<[Bucket; BUCKETS]>,
-    /// Number of the newest bucket, counted from the start of the program. Older ones reach back from it.
-    newest: u64,
-    /// Memory: smallest, largest, and all of it weighted by its time.
-    ever: (f64, f64, Weighted),
+    /// Oldest first, never empty.
+    sums: VecDeque<Sums>,
+    /// Memory: smallest and largest.
+    extremes: (f64, f64),
 }
 
 impl Default for AverageRing {
     fn default() -> Self {
-        let ever = (f64::INFINITY, f64::NEG_INFINITY, Weighted::default());
-        Self { buckets: Box::new([Bucket::default(); BUCKETS]), newest: 0, ever }
+        Self { sums: [Sums::default()].into(), extremes: (f64::INFINITY, f64::NEG_INFINITY) }
     }
 }
 
 impl AverageRing {
+    fn newest(&self) -> Sums {
+        self.sums.back().copied().unwrap_or_default()
+    }
+
     /// Takes in what was read at `at` and holds for the `interval_seconds` before it. A value that is `None` leaves that
-    /// time unknown; it then weighs in no mean.
+    /// time unknown; it then weighs in no mean. One from before the last one is left out.
     pub fn push(&mut self, at: Duration, interval_seconds: f64, busy_ratio: Option<f64>, used_bytes: Option<u64>) {
-        let busy_ratio = busy_ratio.filter(|ratio| ratio.is_finite());
-        let span = if interval_seconds.is_finite() { interval_seconds } else { LEAST_SECONDS };
-        let end = at.as_secs_f64();
-        let start = end - span.clamp(LEAST_SECONDS, WINDOWS[2]);
-        if let Some(bytes) = used_bytes.map(|bytes| bytes as f64) {
-            let (min, max, all) = &mut self.ever;
-            (*min, *max) = (min.min(bytes), max.max(bytes));
-            all.add(bytes, end - start);
+        let (at, before) = (at.as_secs_f64(), self.newest());
+        if at < before.at {
+            return;
         }
-        let mut number = bucket_number(at);
-        self.advance(number);
-        let mut to = end;
-        while self.newest - number < BUCKETS as u64 {
-            // What lies before the start of the program belongs to the first bucket.
-            let from = if number == 0 { start } else { start.max(bucket_start(number)) };
-            let bucket = &mut self.buckets[slot(number)];
-            if let Some(ratio) = busy_ratio {
-                bucket.cpu.add(ratio, to - from);
-            }
-            if let Some(bytes) = used_bytes {
-                bucket.memory.add(bytes as f64, to - from);
-            }
-            if from <= start {
-                return;
-            }
-            to = from;
-            number -= 1;
+        let span = if interval_seconds.is_finite() { interval_seconds } else { LEAST_SECONDS };
+        let span = span.clamp(LEAST_SECONDS, WINDOWS[2]);
+        if at - span - before.at > GRAIN_SECONDS {
+            self.sums.push_back(Sums { at: at - span, ..before });
+        }
+        let busy_ratio = busy_ratio.filter(|ratio| ratio.is_finite());
+        let bytes = used_bytes.map(|bytes| bytes as f64);
+        let now = Sums { at, cpu: before.cpu.and(busy_ratio, span), memory: before.memory.and(bytes, span) };
+        let (min, max) = self.extremes;
+        self.extremes = bytes.map_or((min, max), |bytes| (min.min(bytes), max.max(bytes)));
+        // The newest stands for a moment that is not over yet.
+        if self.sums.iter().nth_back(1).is_some_and(|earlier| at - earlier.at <= GRAIN_SECONDS) {
+            self.sums.pop_back();
+        }
+        self.sums.push_back(now);
+        while self.sums.get(1).is_some_and(|second| second.at <= at - WINDOWS[2]) {
+            self.sums.pop_front();
         }
     }
 
     /// Means of the windows that end at `now`.
-    #[must_use]
     pub fn averages(&self, now: Duration) -> Averages {
-        let now = now.as_secs_f64();
-        let mut cpu = [Weighted::default(); WINDOWS.len()];
-        let mut memory = [Weighted::default(); WINDOWS.len()];
-        let oldest = (self.newest + 1).saturating_sub(BUCKETS as u64);
-        for number in oldest..=self.newest {
-            let bucket = &self.buckets[slot(number)];
-            let bucket_end = bucket_start(number + 1);
-            for (window, length) in WINDOWS.iter().enumerate() {
-                // The bucket that the window's beginning cuts counts by the part that lies inside.
-                let share = ((bucket_end - (now - length)) / BUCKET_SECONDS as f64).clamp(0.0, 1.0);
-                cpu[window].add_share(bucket.cpu, share);
-                memory[window].add_share(bucket.memory, share);
-            }
-        }
-        let means = |[five, ten, fifteen]: [Weighted; 3]| WindowAverages {
-            five: five.mean(),
-            ten: ten.mean(),
-            fifteen: fifteen.mean(),
+        let newest = self.newest();
+        let bounds = WINDOWS.map(|length| {
+            let begin = now.as_secs_f64() - length;
+            let after = self.sums.partition_point(|sums| sums.at <= begin);
+            let earlier = self.sums.get(after.saturating_sub(1)).copied().unwrap_or_default();
+            let next = self.sums.get(after).copied().unwrap_or(newest);
+            let share = (begin - earlier.at) / (next.at - earlier.at);
+            (earlier, next, if share.is_finite() { share.clamp(0.0, 1.0) } else { 1.0 })
+        });
+        let means = |pick: fn(&Sums) -> Weighted| {
+            let [five, ten, fifteen] =
+                bounds.each_ref().map(|(earlier, next, share)| pick(&newest).since(pick(earlier), pick(next), *share));
+            WindowAverages { five, ten, fifteen }
         };
-        let (min, max, all) = self.ever;
-        let memory_since_start = all.mean().map(|mean| Extremes { min, max, mean });
-        Averages { cpu: means(cpu), memory: means(memory), memory_since_start }
+        let ((min, max), none) = (self.extremes, Weighted::default());
+        let memory_since_start = newest.memory.since(none, none, 0.0).map(|mean| Extremes { min, max, mean });
+        Averages { cpu: means(|sums| sums.cpu), memory: means(|sums| sums.memory), memory_since_start }
     }
-
-    /// Makes room up to a bucket: those in between were without a reading and are empty.
-    fn advance(&mut self, number: u64) {
-        let passed = number.saturating_sub(self.newest).min(BUCKETS as u64);
-        for step in 0..passed {
-            self.buckets[slot(number - step)] = Bucket::default();
-        }
-        self.newest = self.newest.max(number);
-    }
-}
-
-fn bucket_number(at: Duration) -> u64 {
-    at.as_secs() / BUCKET_SECONDS
-}
-
-fn bucket_start(number: u64) -> f64 {
-    (number * BUCKET_SECONDS) as f64
-}
-
-fn slot(number: u64) -> usize {
-    (number % BUCKETS as u64) as usize
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{AverageRing, Averages, BUCKETS, Bucket, Extremes, LEAST_SECONDS};
+    use super::{AverageRing, Averages, Extremes, LEAST_SECONDS, Sums};
     use std::time::Duration;
 
     fn at(seconds: f64) -> Duration {
@@ -212,7 +181,11 @@ mod tests {
 
     #[test]
     fn it_is_small_and_stays_so() {
-        assert!(size_of::<[Bucket; BUCKETS]>() <= 6 * 1024);
+        let mut ring = AverageRing::default();
+        for n in 1..=20_000_u32 {
+            ring.push(at(f64::from(n) / 10.0), 0.1, Some(0.5), Some(1));
+        }
+        assert!(ring.sums.capacity() * size_of::<Sums>() <= 40 << 10, "{}", ring.sums.len());
     }
 
     #[test]

@@ -83,13 +83,11 @@ impl Exclusions {
     }
 
     /// Whether a mount is left out.
-    #[must_use]
     pub fn has_mount(&self, mount_point: &str, fs_type: &str) -> bool {
         self.fs_types.has(fs_type) || self.mount_points.has(mount_point)
     }
 
     /// Whether an interface is left out.
-    #[must_use]
     pub fn has_interface(&self, name: &str) -> bool {
         self.interfaces.has(name)
     }

@@ -7,18 +7,18 @@ use serde::Serialize;
 
 /// Temperatures and fans.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct RawSensors {
+pub struct Sensors {
     /// hwmon `tempN_*` and thermal zones.
-    pub temperatures: Vec<RawTemperature>,
+    pub temperatures: Vec<Temperature>,
     /// hwmon `fanN_*`.
-    pub fans: Vec<RawFan>,
+    pub fans: Vec<Fan>,
     /// Batteries that power this machine.
     pub batteries: Vec<Battery>,
 }
 
 /// One temperature. Documentation/hwmon/sysfs-interface.rst; milli-degrees there.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct RawTemperature {
+pub struct Temperature {
     /// Chip: `name` of the hwmon device, or `type` of the thermal zone.
     pub chip: String,
     /// `tempN_label`, or `tempN` where there is none.
@@ -33,7 +33,7 @@ pub struct RawTemperature {
 
 /// One fan.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct RawFan {
+pub struct Fan {
     /// Chip: `name` of the hwmon device.
     pub chip: String,
     /// `fanN_label`, or `fanN` where there is none.
@@ -52,15 +52,6 @@ pub struct Battery {
     /// `status`: `Charging`, `Discharging`, `Full`, ...
     pub status: Option<String>,
 }
-
-/// Temperatures, fans and batteries.
-pub type Sensors = RawSensors;
-
-/// One temperature.
-pub type Temperature = RawTemperature;
-
-/// One fan.
-pub type Fan = RawFan;
 
 /// One directory of `/sys/class/hwmon` (Documentation/hwmon/sysfs-interface.rst).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -207,11 +198,11 @@ pub(super) fn sensors(
         // The kernel made that chip from the zone, with `-` turned to `_`.
         let is_chip = names.iter().any(|chip| chip == kind || *chip == as_chip);
         let celsius = plausible(*thousandths as f64).filter(|_| !is_chip);
-        told.temperatures.extend(celsius.map(|celsius| RawTemperature {
+        told.temperatures.extend(celsius.map(|celsius| Temperature {
             chip: kind.clone(),
             label: format!("thermal_zone{number}"),
             celsius,
-            ..RawTemperature::default()
+            ..Temperature::default()
         }));
     }
     Some(told)
@@ -238,7 +229,7 @@ fn plausible(thousandths: f64) -> Option<f64> {
     Some(thousandths / 1000.0).filter(|celsius| PLAUSIBLE_CELSIUS.contains(celsius))
 }
 
-impl RawSensors {
+impl Sensors {
     fn add(&mut self, chip: &str, sensor: &HwmonSensor) {
         let element = |name: &str| sensor.elements.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
         let Some(input) = element("input") else { return };
@@ -247,21 +238,20 @@ impl RawSensors {
         // `tempN_fault` is 1 when the sensor is broken or not connected; `tempN_input` then reads nonsense.
         let is_whole = element("fault").is_none_or(|fault| fault == 0.0);
         match sensor.kind {
-            "temp" => self.temperatures.extend(plausible(input).filter(|_| is_whole).map(|celsius| RawTemperature {
+            "temp" => self.temperatures.extend(plausible(input).filter(|_| is_whole).map(|celsius| Temperature {
                 chip,
                 label,
                 celsius,
                 high_celsius: element("max").and_then(plausible),
                 critical_celsius: element("crit").and_then(plausible),
             })),
-            "fan" if input >= 0.0 => self.fans.push(RawFan { chip, label, rpm: input as u64 }),
+            "fan" if input >= 0.0 => self.fans.push(Fan { chip, label, rpm: input as u64 }),
             _ => {}
         }
     }
 }
 
 /// Lower case; what may not stand in a metric's name becomes an underscore, none at either end.
-#[must_use]
 pub fn clean_name(name: &str) -> String {
     let cleaned: String = name
         .to_lowercase()

@@ -9,7 +9,7 @@
 use super::cpu::{RawCpu, RawCpuTicks, SchedstatRow};
 use super::memory::{RawSwapIo, RawVmstat};
 use super::network::SoftnetRow;
-use super::pressure::{RawPressure, RawStall};
+use super::pressure::{Pressure, Stall};
 
 /// Time that falls by this many seconds or more was reset. `node_exporter` has the same bound, for idle.
 const RESET_SECONDS: u64 = 3;
@@ -74,9 +74,10 @@ fn hold_ticks(told: &RawCpuTicks, now: &mut RawCpuTicks, reset: u64) {
 }
 
 /// `/proc/pressure/*`, the totals.
-pub fn pressure(told: &RawPressure, now: &mut RawPressure) {
-    let hold = |told: &RawStall, now: &mut RawStall| {
-        now.total_microseconds = held(told.total_microseconds, now.total_microseconds, RESET_SECONDS * 1_000_000);
+pub fn pressure(told: &Pressure, now: &mut Pressure) {
+    let hold = |told: &Stall, now: &mut Stall| {
+        let (before, after) = (told.total_seconds, now.total_seconds);
+        now.total_seconds = if before - after < RESET_SECONDS as f64 { after.max(before) } else { after };
     };
     let pairs = [(&told.cpu, &mut now.cpu), (&told.memory, &mut now.memory), (&told.io, &mut now.io)];
     for (told, now) in pairs {
@@ -140,7 +141,7 @@ pub(super) fn row<T>(rows: &[T], at: usize, is_it: impl Fn(&T) -> bool) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::pressure::RawStalls;
+    use crate::model::pressure::Stalls;
 
     fn ticks(user: u64, idle: u64, iowait: u64) -> RawCpuTicks {
         RawCpuTicks { user, idle, iowait, ..RawCpuTicks::default() }
@@ -222,10 +223,10 @@ mod tests {
         cpu(&all, &mut now, 100);
         assert_eq!((now.context_switches, now.interrupts), (Some(1000), Some(9)));
 
-        let stall = |total_microseconds| RawStall { total_microseconds, ..RawStall::default() };
+        let stall = |microseconds: u32| Stall { total_seconds: f64::from(microseconds) / 1e6, ..Stall::default() };
         let of = |some, full| {
-            let stalls = RawStalls { some: Some(stall(some)), full: Some(stall(full)) };
-            RawPressure { io: Some(stalls), ..RawPressure::default() }
+            let stalls = Stalls { some: Some(stall(some)), full: Some(stall(full)) };
+            Pressure { io: Some(stalls), ..Pressure::default() }
         };
         let mut now = of(9_000_000, 6_999_999);
         pressure(&of(9_000_001, 10_000_000), &mut now);

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 /// `/proc/loadavg`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct RawLoad {
+pub struct Load {
     /// Mean number of runnable and uninterruptible tasks over 1 minute.
     pub one: f64,
     /// The same over 5 minutes.
@@ -16,6 +16,3 @@ pub struct RawLoad {
     /// Scheduling entities that exist.
     pub total: Option<u64>,
 }
-
-/// Load averages.
-pub type Load = RawLoad;

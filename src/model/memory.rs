@@ -7,40 +7,6 @@ use smol_str::SmolStr;
 
 use super::{Machine, Named, Pair, ratio};
 
-/// `/proc/meminfo` in bytes (the file says kB and means KiB). `None`: this kernel has no such
-/// line, or what it says cannot be true.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RawMemory {
-    /// `MemTotal`.
-    pub total_bytes: Option<u64>,
-    /// `MemFree`.
-    pub free_bytes: Option<u64>,
-    /// `MemAvailable`, since Linux 3.14; on an older kernel, and where it says 0, free + buffers + cached.
-    pub available_bytes: Option<u64>,
-    /// `Buffers`.
-    pub buffers_bytes: Option<u64>,
-    /// `Cached`.
-    pub cached_bytes: Option<u64>,
-    /// `Active`.
-    pub active_bytes: Option<u64>,
-    /// `Inactive`.
-    pub inactive_bytes: Option<u64>,
-    /// `Shmem`.
-    pub shared_bytes: Option<u64>,
-    /// `Slab`.
-    pub slab_bytes: Option<u64>,
-    /// `SReclaimable`.
-    pub slab_reclaimable_bytes: Option<u64>,
-    /// `Dirty`.
-    pub dirty_bytes: Option<u64>,
-    /// `SwapTotal`.
-    pub swap_total_bytes: Option<u64>,
-    /// `SwapFree`, never more than `SwapTotal`.
-    pub swap_free_bytes: Option<u64>,
-    /// `SwapCached`.
-    pub swap_cached_bytes: Option<u64>,
-}
-
 /// Pages swapped in and out since boot, `pswpin` and `pswpout` of `/proc/vmstat`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RawSwapIo {
@@ -62,10 +28,10 @@ pub struct MeminfoLine {
 }
 
 /// `/proc/meminfo`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RawMeminfo {
-    /// The lines that the model derives from.
-    pub memory: RawMemory,
+    /// The lines that the model derives from, and nothing that is derived.
+    pub memory: Memory,
     /// Every line, in the file's order.
     pub lines: Vec<MeminfoLine>,
 }
@@ -79,18 +45,19 @@ pub struct RawVmstat {
     pub swap: RawSwapIo,
 }
 
-/// Memory.
+/// Memory, from `/proc/meminfo` in bytes (the file says kB and means KiB). `None`: this kernel has no such line, or what it
+/// says cannot be true.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Memory {
     /// `MemTotal`.
     pub total_bytes: Option<u64>,
-    /// `MemAvailable`.
+    /// `MemAvailable`, since Linux 3.14; on an older kernel, and where it says 0, free + buffers + cached.
     pub available_bytes: Option<u64>,
-    /// `MemTotal` - `MemAvailable`.
+    /// `MemTotal` - `MemAvailable`; derived.
     pub used_bytes: Option<u64>,
     /// `MemFree`.
     pub free_bytes: Option<u64>,
-    /// used / total. `None` when the total is 0 or one of the two unknown.
+    /// used / total; derived. `None` when the total is 0 or one of the two unknown.
     pub used_ratio: Option<f64>,
     /// `Buffers`.
     pub buffers_bytes: Option<u64>,
@@ -108,6 +75,12 @@ pub struct Memory {
     pub slab_reclaimable_bytes: Option<u64>,
     /// `Dirty`.
     pub dirty_bytes: Option<u64>,
+    /// `SwapTotal`, told by [`Swap`].
+    #[serde(skip)]
+    pub swap_total_bytes: Option<u64>,
+    /// `SwapFree`, never more than `SwapTotal`, told by [`Swap`].
+    #[serde(skip)]
+    pub swap_free_bytes: Option<u64>,
 }
 
 /// Swap.
@@ -133,30 +106,16 @@ pub struct Swap {
 
 impl Memory {
     /// Page cache with the slab that can be given back, as `free` and psutil count it.
-    #[must_use]
     pub fn cached_with_slab_bytes(&self) -> Option<u64> {
         Some(self.cached_bytes?.saturating_add(self.slab_reclaimable_bytes.unwrap_or(0)))
     }
 }
 
 /// What is used and what is left.
-pub(super) fn derive(raw: &RawMemory) -> Memory {
+pub(super) fn derive(raw: &Memory) -> Memory {
     let used_bytes = difference(raw.total_bytes, raw.available_bytes);
-    Memory {
-        total_bytes: raw.total_bytes,
-        available_bytes: raw.available_bytes,
-        used_bytes,
-        free_bytes: raw.free_bytes,
-        used_ratio: used_bytes.zip(raw.total_bytes).and_then(|(used, total)| ratio(used, total)),
-        buffers_bytes: raw.buffers_bytes,
-        cached_bytes: raw.cached_bytes,
-        active_bytes: raw.active_bytes,
-        inactive_bytes: raw.inactive_bytes,
-        shared_bytes: raw.shared_bytes,
-        slab_bytes: raw.slab_bytes,
-        slab_reclaimable_bytes: raw.slab_reclaimable_bytes,
-        dirty_bytes: raw.dirty_bytes,
-    }
+    let used_ratio = used_bytes.zip(raw.total_bytes).and_then(|(used, total)| ratio(used, total));
+    Memory { used_bytes, used_ratio, ..*raw }
 }
 
 /// `whole - part`. `None` when one of them is unknown, and when the part is larger.
@@ -165,7 +124,7 @@ fn difference(whole: Option<u64>, part: Option<u64>) -> Option<u64> {
 }
 
 /// The swap of the same reading, with the pages that went in and out. `None`: the kernel tells of none.
-pub(super) fn derive_swap(raw: &RawMemory, io: Option<&Pair<'_, RawVmstat>>, machine: Machine) -> Option<Swap> {
+pub(super) fn derive_swap(raw: &Memory, io: Option<&Pair<'_, RawVmstat>>, machine: Machine) -> Option<Swap> {
     let (total_bytes, free_bytes) = (raw.swap_total_bytes, raw.swap_free_bytes);
     let is_told = io.is_some_and(|io| io.current.swap.pages_in.or(io.current.swap.pages_out).is_some());
     if total_bytes.or(free_bytes).is_none() && !is_told {
@@ -198,7 +157,7 @@ mod tests {
 
     #[test]
     fn used_is_what_is_not_available() {
-        let raw = RawMemory { total_bytes: Some(1_000), available_bytes: Some(250), ..RawMemory::default() };
+        let raw = Memory { total_bytes: Some(1_000), available_bytes: Some(250), ..Memory::default() };
         let memory = derive(&raw);
         assert_eq!((memory.used_bytes, memory.used_ratio, memory.free_bytes), (Some(750), Some(0.75), None));
     }
@@ -206,7 +165,7 @@ mod tests {
     #[test]
     fn what_depends_on_an_unknown_is_unknown() {
         let of = |total_bytes, available_bytes| {
-            let memory = derive(&RawMemory { total_bytes, available_bytes, ..RawMemory::default() });
+            let memory = derive(&Memory { total_bytes, available_bytes, ..Memory::default() });
             (memory.used_bytes, memory.used_ratio)
         };
         assert_eq!(of(None, Some(5)), (None, None));
@@ -220,7 +179,7 @@ mod tests {
     }
 
     fn swap(total: Option<u64>, free: Option<u64>, io: Option<(&RawVmstat, &RawVmstat)>) -> Option<Swap> {
-        let raw = RawMemory { swap_total_bytes: total, swap_free_bytes: free, ..RawMemory::default() };
+        let raw = Memory { swap_total_bytes: total, swap_free_bytes: free, ..Memory::default() };
         let pair = io.map(|(previous, current)| Pair { previous: Some(previous), current, seconds: Some(2.0) });
         derive_swap(&raw, pair.as_ref(), MACHINE)
     }
@@ -256,7 +215,7 @@ mod tests {
         assert_eq!(rates(&many, &few), (None, Some(2048.0)));
         assert_eq!(rates(&many, &unknown), (None, Some(2048.0)));
         assert_eq!(rates(&unknown, &many), (None, None));
-        let raw = RawMemory { swap_total_bytes: Some(1), ..RawMemory::default() };
+        let raw = Memory { swap_total_bytes: Some(1), ..Memory::default() };
         let first = Pair { previous: None, current: &many, seconds: None };
         assert_eq!(derive_swap(&raw, Some(&first), MACHINE).unwrap().in_bytes_per_second, None);
     }

@@ -40,14 +40,14 @@ use smol_str::SmolStr;
 use container::{Container, RawContainer};
 use cpu::{Cpu, RawClocks, RawCpu};
 use hardware::{HwmonChip, PowerSupply, Sensors, Thermal};
-use load::{Load, RawLoad};
+use load::Load;
 use memory::{Memory, RawMeminfo, RawVmstat, Swap};
-use network::{Interface, NetClass, RawAddresses, RawInterfaceCounters, RawWireless, Wireless};
-use pressure::{Pressure, RawPressure};
+use network::{Interface, NetClass, RawAddresses, RawInterfaceCounters, Wireless};
+use pressure::Pressure;
 use process::Processes;
 use socket::{RawSocketTables, RawSockets};
 use storage::{Disk, Filesystem, RawDisk, RawMount};
-use system::{HostFacts, RawHost, RawUptime};
+use system::{HostFacts, RawUptime};
 
 pub use answer::Answer;
 pub use average::{AverageRing, Averages};
@@ -134,14 +134,12 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// A source as it was read, if it was.
-    #[must_use]
     pub fn raw<T: Send + Sync + 'static>(&self) -> Option<&T> {
         self.readings.value().map(|value| &**value)
     }
 }
 
 /// What `sample` means.
-#[must_use]
 pub fn derive(sample: &Sample) -> Snapshot {
     let readings = &sample.readings;
     let cpu = readings.pair::<RawCpu>();
@@ -155,7 +153,7 @@ pub fn derive(sample: &Sample) -> Snapshot {
     let mut snapshot = Snapshot {
         time_unix_seconds: sample.unix_seconds,
         interval_seconds: cpu.as_ref().and_then(|pair| pair.seconds),
-        host: readings.value::<RawHost>().cloned(),
+        host: readings.value::<HostFacts>().cloned(),
         uptime_seconds: readings.value::<RawUptime>().map(|uptime| uptime.seconds),
         cpu: cpu.map(|pair| cpu::derive(&pair, &clocks, sample.machine)),
         cpu_frequency_mhz: cpu::mean_frequency(&clocks),
@@ -163,14 +161,14 @@ pub fn derive(sample: &Sample) -> Snapshot {
         memory: memory.map(memory::derive),
         swap: memory
             .and_then(|memory| memory::derive_swap(memory, readings.pair::<RawVmstat>().as_ref(), sample.machine)),
-        load: readings.value::<RawLoad>().map(|load| **load),
-        pressure: readings.value::<RawPressure>().map(|raw| pressure::derive(raw)),
+        load: readings.value::<Load>().map(|load| **load),
+        pressure: readings.value::<Pressure>().map(|pressure| **pressure),
         disks: readings.pair::<Vec<RawDisk>>().map(|pair| storage::disk::derive(&pair)),
         filesystems: readings
             .value::<Vec<RawMount>>()
             .map(|mounts| mounts.iter().filter_map(storage::filesystem::derive).collect()),
         interfaces: readings.pair::<Vec<RawInterfaceCounters>>().map(|pair| network::interface::derive(&pair, links)),
-        wireless: readings.value::<Vec<RawWireless>>().map(|list| list.iter().map(network::wireless::derive).collect()),
+        wireless: readings.value::<Vec<Wireless>>().map(|list| list.iter().map(network::wireless::derive).collect()),
         sensors,
         container: readings.value::<RawContainer>().map(|raw| container::derive(raw)),
         processes: process::derive(sample),

@@ -97,13 +97,11 @@ impl Faults {
     }
 
     /// Whether nothing is wrong.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
     /// The first of them.
-    #[must_use]
     pub fn into_first(self) -> Option<ReadError> {
         self.first
     }
@@ -159,25 +157,21 @@ impl Readings {
     }
 
     /// Whether there is none.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The reading whose value is a `T`.
-    #[must_use]
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<&Gathered<T>> {
         self.0.iter().find(|known| known.kind == TypeId::of::<T>())?.reading.downcast_ref()
     }
 
     /// The value of a good reading.
-    #[must_use]
     pub fn value<T: Send + Sync + 'static>(&self) -> Option<&Arc<T>> {
         self.get()?.value.as_ref().ok()
     }
 
     /// A good reading with the one before it.
-    #[must_use]
     pub fn pair<T: Send + Sync + 'static>(&self) -> Option<Pair<'_, T>> {
         Pair::of(self.get()?)
     }
@@ -229,7 +223,6 @@ pub struct Pair<'a, T> {
 
 impl<'a, T> Pair<'a, T> {
     /// The pair, if the reading is good. One before it that is not earlier counts for none.
-    #[must_use]
     pub fn of(reading: &'a Gathered<T>) -> Option<Self> {
         let current = reading.value.as_ref().ok()?;
         let earlier = reading.previous.as_ref().filter(|(at, _)| *at < reading.at);
@@ -241,14 +234,12 @@ impl<'a, T> Pair<'a, T> {
     }
 
     /// How much a counter grew a second; `None` without a reading before, and when it went backwards.
-    #[must_use]
     pub fn per_second(&self, previous: Option<u64>, current: u64) -> Option<f64> {
         Some(current.checked_sub(previous?)? as f64 / self.seconds?)
     }
 }
 
 /// `part / whole`, `None` when the whole is 0.
-#[must_use]
 pub fn ratio(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }

@@ -66,7 +66,6 @@ pub struct ReceivedFilesystem {
 
 impl ReceivedFilesystem {
     /// How full it is, as `df` reckons.
-    #[must_use]
     pub fn used_ratio(&self) -> Option<f64> {
         let (used, free) = (self.used_bytes?, self.free_bytes?);
         (used + free > 0.0).then(|| used / (used + free))

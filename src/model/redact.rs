@@ -55,7 +55,6 @@ const SHORTEST_TOKEN: usize = 20;
 /// is a whole command, as `sh -c` takes it.
 ///
 /// Of more than [`MOST_BYTES`] the rest is cut off; `…` then ends the last argument.
-#[must_use]
 pub fn redact(argv: &[String]) -> Vec<String> {
     let mut room = MOST_BYTES;
     let fits = |argument: &&String| {

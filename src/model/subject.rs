@@ -45,13 +45,11 @@ impl Subjects {
     }
 
     /// Whether every subject of `other` is in this set.
-    #[must_use]
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
     /// Whether any subject of `other` is in this set.
-    #[must_use]
     pub const fn intersects(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
@@ -74,7 +72,6 @@ impl Subjects {
     }
 
     /// The set with exactly the subject of one bit, as [`Self::bits`] yields it.
-    #[must_use]
     pub const fn from_bit(bit: usize) -> Self {
         Self(1 << bit)
     }

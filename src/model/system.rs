@@ -8,7 +8,7 @@ use super::cpu::RawCpuModel;
 
 /// Facts about the host.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct RawHost {
+pub struct HostFacts {
     /// `/proc/sys/kernel/hostname`.
     pub hostname: Option<String>,
     /// `PRETTY_NAME` of os-release(5).
@@ -48,9 +48,6 @@ pub struct RawUptime {
     /// Seconds since boot.
     pub seconds: f64,
 }
-
-/// Host facts.
-pub type HostFacts = RawHost;
 
 /// uname(2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,7 +91,6 @@ impl OsRelease {
     ];
 
     /// The value of one of the keys; empty for any other.
-    #[must_use]
     pub fn get(&self, key: &str) -> &str {
         Self::KEYS.iter().position(|k| *k == key).map_or("", |index| self.values[index].as_str())
     }
@@ -166,7 +162,6 @@ impl Timex {
     pub const STA_NANO: i64 = 0x2000;
 
     /// How many units of offset and jitter make a second.
-    #[must_use]
     pub const fn units_per_second(&self) -> f64 {
         if self.status & Self::STA_NANO == 0 { 1e6 } else { 1e9 }
     }

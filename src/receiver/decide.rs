@@ -63,7 +63,7 @@ impl Writer {
         }
         if let Some(forward) = self.forward.as_ref().filter(|_| !new.is_empty()) {
             // Before the commit: what is confirmed here is on its way there, too.
-            forward(&new).map_err(Failure::Refused)?;
+            forward(&new).map_err(Failure::refused)?;
         }
         Ok(decided)
     }

@@ -14,13 +14,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use redb::{Builder, Database, ReadableDatabase, ReadableTable, Table, TableDefinition, TableError, WriteTransaction};
+use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use super::report::Sample;
 use super::system::System;
-use crate::database::{Failure, guarded};
+use crate::database::{self, Failure, guarded};
 
-const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const SYSTEMS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("systems");
 const LAST: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("last");
 const MOMENTS: TableDefinition<'_, (u32, i64), &[u8]> = TableDefinition::new("moments");
@@ -28,7 +27,7 @@ const MOMENTS: TableDefinition<'_, (u32, i64), &[u8]> = TableDefinition::new("mo
 /// Version of the layout.
 const VERSION: u64 = 1;
 
-/// Memory that redb may use for pages. Its default is 1 GiB.
+/// Memory that redb may use for pages.
 const CACHE_BYTES: usize = 2 << 20;
 
 /// A system as it stands in the file.
@@ -43,24 +42,9 @@ pub(super) struct Kept {
 
 /// Opens or makes the file.
 pub(super) fn open(path: &Path) -> Result<Database, Failure> {
-    guarded(|| {
-        let database = Builder::new().set_cache_size(CACHE_BYTES).create(path)?;
-        let version = match database.begin_read()?.open_table(META) {
-            Ok(meta) => meta.get("version")?.map(|version| version.value()),
-            Err(TableError::TableDoesNotExist(_)) => None,
-            Err(error) => return Err(error.into()),
-        };
-        match version {
-            Some(VERSION) => {}
-            Some(other) => return Err(Failure::Damaged(format!("its layout has version {other}, not {VERSION}"))),
-            None => {
-                let write = database.begin_write()?;
-                write.open_table(META)?.insert("version", VERSION)?;
-                drop((write.open_table(SYSTEMS)?, write.open_table(LAST)?, write.open_table(MOMENTS)?));
-                write.commit()?;
-            }
-        }
-        Ok(database)
+    database::open(path, CACHE_BYTES, VERSION, |write| {
+        drop((write.open_table(SYSTEMS)?, write.open_table(LAST)?, write.open_table(MOMENTS)?));
+        Ok(())
     })
 }
 
@@ -135,7 +119,7 @@ impl Tables<'_> {
 
     /// What is known of a system.
     pub(super) fn put_system(&mut self, name: &str, system: &System) -> Result<(), Failure> {
-        let bytes = serde_json::to_vec(system).map_err(|error| Failure::Refused(error.to_string()))?;
+        let bytes = serde_json::to_vec(system).map_err(|error| Failure::refused(error.to_string()))?;
         self.systems.insert(name, bytes.as_slice())?;
         Ok(())
     }
@@ -159,7 +143,7 @@ impl Tables<'_> {
 
     /// A moment, with its numbers where history is to have them. False when it was there already.
     pub(super) fn put_moment(&mut self, number: u32, epoch: i64, sample: Option<&Sample>) -> Result<bool, Failure> {
-        let bytes = sample.map(serde_json::to_vec).transpose().map_err(|error| Failure::Refused(error.to_string()))?;
+        let bytes = sample.map(serde_json::to_vec).transpose().map_err(|error| Failure::refused(error.to_string()))?;
         let before = self.moments.insert((number, epoch), bytes.as_deref().unwrap_or_default())?;
         Ok(before.is_none())
     }

@@ -131,6 +131,12 @@ pub enum Refused {
          new systems may report"
     )]
     NotRegistered(String),
+    /// Who sends it may not report as this system.
+    #[error(
+        "the token that this came with does not report as {0:?}; the receiver's token file has the system behind it that it \
+         reports as"
+    )]
+    Anothers(String),
     /// It is older than what is still known of its system.
     #[error("this report is older than the {0} newest of its system, so nobody can tell whether it is a repeated one")]
     TooOld(u32),
@@ -249,7 +255,6 @@ impl Receiver {
     }
 
     /// One line for the log at the start.
-    #[must_use]
     pub fn describe(&self) -> String {
         let (settings, known) = (&self.shared.settings, self.shared.read(HashMap::len));
         let others = if settings.auto_register { "others may register themselves" } else { "no others may report" };
@@ -268,8 +273,13 @@ impl Receiver {
     }
 
     /// Does what a request asks for. `sent` is when it was sent by its sender's clock, unix seconds, where that is told.
-    /// Dropping this does not take a report back.
-    pub async fn take(&self, body: bytes::Bytes, sent: Option<f64>) -> Result<Taken, Refused> {
+    /// `may` says whether the sender may speak for a system. Dropping this does not take a report back.
+    pub async fn take(
+        &self,
+        body: bytes::Bytes,
+        sent: Option<f64>,
+        may: impl Fn(&str) -> bool,
+    ) -> Result<Taken, Refused> {
         let parsed = if body.len() > 256 << 10 {
             let body = body.clone();
             let parsed = tokio::task::spawn_blocking(move || report::parse(&body)).await;
@@ -279,6 +289,10 @@ impl Receiver {
         };
         let report = match parsed.map_err(Refused::Malformed)? {
             Request::CheckUrl => return Ok(Taken::UrlIsRight),
+            Request::CheckSystemId(name) if !may(&name) => return Err(Refused::Anothers(name)),
+            Request::SendStats(report) if !may(&report.system_id) => {
+                return Err(Refused::Anothers(report.system_id.to_string()));
+            }
             Request::CheckSystemId(name) => {
                 let is_known = self.shared.read(|systems| systems.contains_key(name.as_str()));
                 return Ok(if is_known { Taken::Known } else { Taken::Free });
@@ -325,7 +339,6 @@ impl Receiver {
     }
 
     /// Every system, by name.
-    #[must_use]
     pub fn list(&self) -> Vec<Listed> {
         let now = now();
         let listed = |(name, system): (&Arc<str>, &System)| Listed {
@@ -346,7 +359,6 @@ impl Receiver {
     }
 
     /// Every system as it is told on, by name.
-    #[must_use]
     pub fn systems(&self) -> Vec<ReceivedSystem> {
         let now = now();
         let mut all: Vec<_> =
@@ -356,7 +368,6 @@ impl Receiver {
     }
 
     /// Whether a system may report.
-    #[must_use]
     pub fn knows(&self, name: &str) -> bool {
         self.shared.read(|systems| systems.contains_key(name))
     }

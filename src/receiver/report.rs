@@ -74,7 +74,6 @@ struct Stats {
 }
 
 /// The action that a body names, if it is an object with one. For a route that other clients use too.
-#[must_use]
 pub fn action_of(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Named {
@@ -113,7 +112,6 @@ fn name(value: &Scalar) -> Result<&str, String> {
 }
 
 /// Whether a system may be called so. It stands in paths.
-#[must_use]
 pub fn is_name(name: &str) -> bool {
     (1..=MOST_NAME_BYTES).contains(&name.len())
         && name.trim() == name
@@ -198,7 +196,6 @@ pub struct Sample {
 
 impl Sample {
     /// What `vitals` say, `before` being those of the report before.
-    #[must_use]
     pub fn new(vitals: &Vitals, before: Option<&Vitals>) -> Self {
         let mut values = vec![
             ("cpu.busy".to_owned(), 0, vitals.cpu_busy_ratio),
@@ -230,7 +227,6 @@ impl Sample {
     }
 
     /// When the numbers of a report of `epoch` are drawn.
-    #[must_use]
     pub fn moment(&self, epoch: i64) -> i64 {
         self.at.unwrap_or(epoch)
     }

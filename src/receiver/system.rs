@@ -40,11 +40,13 @@ pub struct System {
     pub interval: Option<f64>,
     /// The moment of the newest report, by its own clock.
     pub newest: Option<i64>,
-    /// The same, or when it came where that was earlier: a clock that was ahead and is set right goes on from here.
+    /// The same moment, or when the report came by this machine's clock if that was earlier. A clock that was ahead and was set
+    /// right goes on from here.
     pub newest_here: i64,
-    /// The latest moment at which numbers were drawn, see [`drawn_at`], and whether those of the newest report were before it.
+    /// The latest moment at which numbers were drawn, see [`drawn_at`].
     #[serde(default)]
     pub drawn: Option<i64>,
+    /// Whether the numbers of the newest report were drawn before that moment.
     #[serde(skip)]
     pub was_behind: bool,
     /// Reports that were stored.
@@ -85,7 +87,6 @@ pub enum Place {
 /// When the numbers of a report are drawn, which was sent at `sent` by its sender's clock and came at `arrived` by ours: at
 /// its `epoch`, unless that clock is told to be wrong. Then it is when the report was made by our clock, and never in the
 /// future, where numbers would stand in the way of all that come once the clock is right.
-#[must_use]
 pub fn drawn_at(epoch: i64, sent: Option<f64>, arrived: f64) -> i64 {
     let offset = sent.map(|sent| sent - arrived).filter(|offset| offset.abs() > CLOCK_TOLERANCE).unwrap_or(0.0);
     let at = epoch as f64 - offset;
@@ -95,7 +96,6 @@ pub fn drawn_at(epoch: i64, sent: Option<f64>, arrived: f64) -> i64 {
 
 impl System {
     /// Where a report of `epoch` belongs that comes at `arrived`.
-    #[must_use]
     pub fn place(&self, epoch: i64, arrived: f64) -> Place {
         match self.newest {
             Some(newest) if epoch == newest => Place::Repeated,
@@ -150,20 +150,17 @@ impl System {
     }
 
     /// Whether it has missed its reports at `now`. One that was never heard of is, too.
-    #[must_use]
     pub fn is_late(&self, now: f64) -> bool {
         let period = self.interval.unwrap_or(USUAL_INTERVAL) + SAMPLING;
         self.last_seen.is_none_or(|last| now - last > MISSED * period)
     }
 
     /// Whether its clock is wrong. `None` while nothing is known of it.
-    #[must_use]
     pub fn is_clock_wrong(&self) -> Option<bool> {
         self.clock_offset.map(|offset| offset.abs() > CLOCK_TOLERANCE)
     }
 
     /// As it is told on at `now`.
-    #[must_use]
     pub fn told(&self, id: &Arc<str>, now: f64) -> ReceivedSystem {
         ReceivedSystem {
             id: Arc::clone(id),

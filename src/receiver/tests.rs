@@ -31,7 +31,7 @@ fn report(name: &str, epoch: i64, busy: f64) -> Bytes {
 }
 
 async fn send(receiver: &Receiver, name: &str, epoch: i64) -> Result<Taken, Refused> {
-    receiver.take(report(name, epoch, 50.0), None).await
+    receiver.take(report(name, epoch, 50.0), None, |_| true).await
 }
 
 fn listed(receiver: &Receiver, name: &str) -> Listed {
@@ -58,8 +58,8 @@ fn drawn(receiver: &Receiver, name: &str, from: i64, to: i64) -> Vec<i64> {
 async fn a_report_is_stored_once_and_told_as_it_came() {
     let folder = tempfile::tempdir().unwrap();
     let receiver = open(settings(folder.path()));
-    assert_eq!(receiver.take(r#"{"action": "check_url"}"#.into(), None).await, Ok(Taken::UrlIsRight));
-    let check = || receiver.take(r#"{"action": "check_system_id", "system_id": "a"}"#.into(), None);
+    assert_eq!(receiver.take(r#"{"action": "check_url"}"#.into(), None, |_| true).await, Ok(Taken::UrlIsRight));
+    let check = || receiver.take(r#"{"action": "check_system_id", "system_id": "a"}"#.into(), None, |_| true);
     assert_eq!(check().await, Ok(Taken::Free));
     for epoch in [1_000, 1_010, 1_020, 1_010, 1_020, 1_005, 1_005, 1_030] {
         assert_eq!(send(&receiver, "a", epoch).await, Ok(Taken::Stored));
@@ -70,7 +70,7 @@ async fn a_report_is_stored_once_and_told_as_it_came() {
     assert!(!one.late && one.clock_wrong == Some(true) && one.last_seen.is_some());
     assert_eq!(receiver.last("a").unwrap().unwrap(), report("a", 1_030, 50.0));
     assert_eq!(receiver.last("b"), Ok(None));
-    assert!(matches!(receiver.take("{}".into(), None).await, Err(Refused::Malformed(_))));
+    assert!(matches!(receiver.take("{}".into(), None, |_| true).await, Err(Refused::Malformed(_))));
 }
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn rate_and_room_are_bounded() {
         r#"{{"action": "send_stats", "system_id": "b", "epoch": 1, "stats": {{}}, "pad": "{}"}}"#,
         (0..200).map(|n| (n * 7_919).to_string()).collect::<String>()
     );
-    assert!(matches!(receiver.take(large.into(), None).await, Err(Refused::Full(_))));
+    assert!(matches!(receiver.take(large.into(), None, |_| true).await, Err(Refused::Full(_))));
     assert!(!receiver.knows("b"), "what could not be stored registers nobody");
 }
 
@@ -202,12 +202,12 @@ async fn moments_that_cannot_be_cost_no_true_report() {
             // Drawn now, and a quarter of an hour ago.
             let epoch = 253_402_300_000 + n * 20 + lie;
             let sent = (lie % 2 == 1).then_some(epoch as f64 + 900.0);
-            receiver.take(report("a", epoch, 50.0), sent).await.unwrap();
+            receiver.take(report("a", epoch, 50.0), sent, |_| true).await.unwrap();
         }
         assert_eq!(listed(&receiver, "a").clock_wrong, Some(true), "it shows");
         // A little ahead, so that each is later than the one before.
         let true_one = begin + 10 + n;
-        assert_eq!(receiver.take(report("a", true_one, 80.0), Some(now())).await, Ok(Taken::Stored));
+        assert_eq!(receiver.take(report("a", true_one, 80.0), Some(now()), |_| true).await, Ok(Taken::Stored));
         assert_eq!((listed(&receiver, "a").epoch, listed(&receiver, "a").clock_wrong), (Some(true_one), Some(false)));
         assert_eq!(send(&receiver, "a", 253_402_300_000).await, Ok(Taken::Stored), "known again");
         expected.push(true_one);
@@ -231,7 +231,7 @@ async fn a_clock_that_is_behind_is_drawn_when_it_was_true() {
     let begin = now() as i64;
     // A board without a battery: its clock begins with 1970. What it tells waited for a minute.
     for n in 0..3 {
-        receiver.take(report("a", 1_000 + n * 10, 80.0), Some(1_080.0)).await.unwrap();
+        receiver.take(report("a", 1_000 + n * 10, 80.0), Some(1_080.0), |_| true).await.unwrap();
     }
     let copy = killed(folder.path());
     for receiver in [&receiver, &open(settings(copy.path()))] {

@@ -104,7 +104,7 @@ impl Writer {
     /// last commit.
     fn database(&mut self) -> Result<Arc<Database>, Failure> {
         if self.retry_at.is_some_and(|at| Instant::now() < at) {
-            return Err(Failure::Refused("the disk does not take it".to_owned()));
+            return Err(Failure::refused("the disk does not take it"));
         }
         if let Some(database) = lock(&self.shared.database).clone() {
             return Ok(database);

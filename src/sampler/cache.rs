@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::demand::Wanted;
-use crate::collect::{Answer, Every, Source};
+use crate::collect::{Answer, Every, SHORTEST_SPAN, Source};
 use crate::model::{AnyReading, Faults, Machine, ReadError, Readings, Run, Sample, Subjects};
 
 /// Readings stay in the frames for three intervals and at least this long, should no newer one come.
@@ -86,7 +86,12 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    pub(super) fn new(factory: Factory, launch: Launch, epoch: Instant, interval: Duration) -> Self {
+    pub(super) fn new(make: Factory, launch: Launch, epoch: Instant, interval: Duration) -> Self {
+        let factory: Factory = Box::new(move || {
+            let mut sources = make();
+            sources.iter_mut().for_each(|source| source.shortest_span = SHORTEST_SPAN.min(interval / 2));
+            sources
+        });
         let slot = |source: Source| Slot {
             name: source.name,
             serves: source.serves,

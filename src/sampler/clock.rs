@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::cache::{Cache, Factory, Launch, Pass};
 use super::demand::Want;
 use super::{Frame, Observer, Shared};
-use crate::collect::{Judge, unix_seconds};
+use crate::collect::{Judge, SHORTEST_SPAN, unix_seconds};
 use crate::model::{AverageRing, Machine, derive};
 
 /// How long a pass waits for readers that may hang, so that in the usual case a frame holds values of one moment.
@@ -20,8 +20,8 @@ const GRACE: Duration = Duration::from_millis(20);
 /// How long a tick waits for the readers that it is made of, where the interval is shorter. Without them there is no tick.
 const TICK_LIMIT: Duration = Duration::from_secs(1);
 
-/// The second tick follows the first one this soon, so that rates are known before the first interval is over.
-const WARM_UP: Duration = Duration::from_millis(200);
+/// The second tick comes this soon after the first one is done, so that rates are known before the first interval is over.
+const WARM_UP: Duration = SHORTEST_SPAN;
 
 pub(super) struct Clock {
     shared: Arc<Shared>,
@@ -64,11 +64,11 @@ impl Clock {
 
     pub(super) async fn run(mut self) {
         let begin = Instant::now();
-        let warm_up = begin + WARM_UP.min(self.shared.interval);
+        self.tick(begin).await;
+        let warm_up = Instant::now() + WARM_UP.min(self.shared.interval);
         let mut ticker = tokio::time::interval_at(warm_up + self.shared.interval, self.shared.interval);
         // A late tick is skipped, not caught up.
         ticker.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        self.tick(begin).await;
         let warmed_up = tokio::time::sleep_until(warm_up);
         tokio::pin!(warmed_up);
         let mut is_warm = false;

@@ -9,7 +9,6 @@ mod http;
 pub mod machine;
 pub mod routes;
 mod serve;
-mod stopping;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -42,8 +41,7 @@ use http::{connection_list, listener};
 use machine::Machine;
 pub use routes::PushCounts;
 use routes::{HistoryQueries, ProcessReads, Psiod, Reports};
-use stopping::Stopping;
-use stream::Streams;
+use stream::{Events, Streams};
 
 /// How long requests on their way may take to end when the server stops. actix looks once a second.
 const STOP_SECONDS: u64 = 3;
@@ -63,7 +61,6 @@ pub struct Bound {
 pub struct Server {
     reloader: Reloader,
     files: Vec<SocketFile>,
-    stopping: watch::Sender<bool>,
     handle: ServerHandle,
     running: tokio::task::JoinHandle<std::io::Result<()>>,
     reaper: tokio::task::JoinHandle<()>,
@@ -74,6 +71,7 @@ pub struct Server {
 pub struct Reloader {
     shared: Shared,
     certificates: Option<Arc<Certificates>>,
+    events: Arc<watch::Sender<Events>>,
 }
 
 /// What the handlers share. Each part is there for itself: a handler names what it needs, and sees no more. One instance
@@ -150,7 +148,7 @@ impl Bound {
     ) -> Result<Server, StartupError> {
         let Self { auth, certificates, listeners, files } = self;
         let room = connection_list::limit_per_worker(&*machine, config.workers);
-        let (stopping, stopped) = Stopping::new();
+        let events = Arc::new(watch::Sender::new(Events::default()));
         let (auth, sampler) = (Data::new(auth), Data::new(sampler));
         let workers = Arc::new(Registry::new(config.limits.unclaimed_workers));
         let reaper = Arc::clone(&workers);
@@ -169,7 +167,8 @@ impl Bound {
             streams: Data::new(Streams {
                 gate: Arc::new(Gate::new(&config.limits)),
                 limits: config.limits,
-                stopping: stopped,
+                auth: auth.clone(),
+                events: events.subscribe(),
             }),
             psiod: Data::new(Psiod {
                 sampler: sampler.clone(),
@@ -188,9 +187,8 @@ impl Bound {
         };
         let server = serve::run(listeners, &shared, certificates.as_ref(), config.workers, room)?;
         Ok(Server {
-            reloader: Reloader { shared, certificates },
+            reloader: Reloader { shared, certificates, events },
             files,
-            stopping,
             handle: server.handle(),
             running: actix_rt::spawn(server),
             reaper: actix_rt::spawn(async move { reaper.keep_reaping().await }),
@@ -222,7 +220,7 @@ impl Server {
     pub async fn stop(self) {
         // First of all: whoever comes now finds nobody, rather than somebody who goes.
         drop(self.files);
-        self.stopping.send_replace(true);
+        self.reloader.events.send_modify(|events| events.is_stopping = true);
         self.handle.stop(true).await;
         let _ = tokio::time::timeout(END_TIME, self.running).await;
         self.reaper.abort();
@@ -231,8 +229,8 @@ impl Server {
 
 impl Reloader {
     /// Takes over what `config` says of such things, reads every file that it names again, and says in the log what came of
-    /// it. What is broken stays as it was, and no client notices more than that a token is worth nothing any more. Reads
-    /// files, so not for the async threads.
+    /// it. What is broken stays as it was, and no client notices more than that a token is worth nothing any more, and ends
+    /// what it opened. Reads files, so not for the async threads.
     pub fn reload(&self, config: &Config) {
         let shared = &self.shared;
         shared.doors.set_policy(Policy::new(config));
@@ -240,6 +238,8 @@ impl Reloader {
         shared.workers.set_limit(config.limits.unclaimed_workers);
         shared.psiod.allow_kill.store(config.allow_kill, Ordering::Relaxed);
         shared.auth.reload(&config.secrets);
+        // Streams that were opened with what counts no more end.
+        self.events.send_modify(|events| events.reloads += 1);
         if let Some(certificates) = &self.certificates {
             certificates.reload();
         }

@@ -155,10 +155,13 @@ fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
     let guard = from_fn(|request, next: Next<BoxBody>| guard::guard(request, next).boxed_local());
     let app = App::new().configure(|app| shared.install(app)).wrap(guard).configure(routes::configure);
     let app = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
-    let stopping = shared.streams.stopping.clone();
+    let events = shared.streams.events.clone();
     HttpService::build()
         // An answer that is on its way when the server stops is its connection's last one.
-        .graceful_shutdown_signal(move || stopping.wait())
+        .graceful_shutdown_signal(move || {
+            let mut events = events.clone();
+            async move { drop(events.wait_for(|events| events.is_stopping).await) }
+        })
         // Without actix's timer: it runs while the end of an answer waits for a slow client, too. The sweep knows better.
         .keep_alive(KeepAlive::Os)
         .client_request_timeout(shared.limits.request_time)

@@ -3,8 +3,8 @@
 use super::series::Series;
 use super::tier::{DISK, Row};
 
-/// Rows of 10 s that wait for a disk that takes nothing: an hour and a half, since the hour for which a clock is doubted comes
-/// at once and more may come while that is written.
+/// Rows of 10 s that wait for a disk that takes nothing: an hour and a half. An hour comes at once when a clock is believed
+/// that was doubted, and more may come while it is written.
 pub(super) const MOST_WAITING_ROWS: usize = 540;
 
 /// What happened since the last batch.

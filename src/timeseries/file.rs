@@ -9,22 +9,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use redb::{
-    Builder, Database, ReadOnlyTable, ReadableDatabase, ReadableTable, StorageError, Table, TableDefinition,
-    TableError, TableHandle, WriteTransaction,
+    Database, ReadOnlyTable, ReadableDatabase, ReadableTable, StorageError, Table, TableDefinition, TableHandle,
+    WriteTransaction,
 };
 
 use super::disk_budget::{ENTRY_BYTES, tier_bytes};
-use super::failure::{Failure, guarded};
 use super::file_reader::Reader;
 use super::layout::{
-    BLOCKS, INDEX, Key, META, ROWS, SERIES, VERSION, all_of, block_of, columns_of, name, points_bytes, rows_in,
+    BLOCKS, INDEX, Key, ROWS, SERIES, VERSION, all_of, block_of, columns_of, name, points_bytes, rows_in,
 };
 use super::pack::unpack;
 use super::ring::pack_rows;
 use super::series::Series;
 use super::tier::{BLOCK_SLOTS, DISK, Point, Row, SAMPLES, SeriesId, summary};
+use crate::database::{self, Failure, guarded, io_failure};
 
-/// Memory that redb may use for pages. Its default is 1 GiB.
+/// Memory that redb may use for pages.
 const CACHE_BYTES: usize = 256 << 10;
 
 /// What is known from the file when it is opened, by host.
@@ -47,38 +47,24 @@ pub(super) fn open(path: &Path) -> Result<(Database, Loaded), Failure> {
     if path.symlink_metadata().is_ok() {
         return open_at(path);
     }
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let new = Path::new(&name);
+    let new = &database::beside(path, "new");
     let opened = match open_at(new) {
         // Left by one that was killed: nobody has it open.
         Err(Failure::Damaged(_)) => {
-            std::fs::remove_file(new).map_err(refused)?;
+            std::fs::remove_file(new).map_err(io_failure)?;
             open_at(new)?
         }
         opened => opened?,
     };
-    std::fs::rename(new, path).map_err(refused)?;
+    std::fs::rename(new, path).map_err(io_failure)?;
     Ok(opened)
-}
-
-fn refused(error: std::io::Error) -> Failure {
-    Failure::Refused(error.kind(), error.to_string())
 }
 
 fn open_at(path: &Path) -> Result<(Database, Loaded), Failure> {
     let is_new = !path.metadata().is_ok_and(|file| file.len() > 0);
-    let opened = guarded(|| {
-        let database = Builder::new().set_cache_size(CACHE_BYTES).create(path)?;
-        if !is_made(&database)? {
-            let write = database.begin_write()?;
-            write.open_table(META)?.insert("version", VERSION)?;
-            Tables::open(&write, "")?;
-            write.commit()?;
-        }
-        let loaded = load(&database)?;
-        Ok((database, loaded))
-    });
+    let opened = database::open(path, CACHE_BYTES, VERSION, |write| Tables::open(write, "").map(drop))
+        .and_then(|database| guarded(|| Ok((load(&database)?, database))))
+        .map(|(loaded, database)| (database, loaded));
     if is_new && matches!(opened, Err(Failure::Refused(..))) {
         // Half a file, left by a full disk, would be taken for a damaged one next time.
         let _ = std::fs::remove_file(path);
@@ -91,20 +77,8 @@ fn open_at(path: &Path) -> Result<(Database, Loaded), Failure> {
 pub(super) fn check(database: &mut Database) -> Result<(), Failure> {
     guarded(|| match database.check_integrity()? {
         true => Ok(()),
-        false => Err(Failure::damaged("its pages do not fit together")),
+        false => Err(Failure::Damaged("its pages do not fit together".to_owned())),
     })
-}
-
-fn is_made(database: &Database) -> Result<bool, Failure> {
-    let read = database.begin_read()?;
-    match read.open_table(META) {
-        Ok(meta) => match meta.get("version")?.map(|version| version.value()) {
-            Some(VERSION) => Ok(true),
-            version => Err(Failure::Damaged(format!("its layout has version {version:?}, not {VERSION}"))),
-        },
-        Err(TableError::TableDoesNotExist(_)) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn load(database: &Database) -> Result<Loaded, Failure> {
@@ -118,7 +92,7 @@ fn load(database: &Database) -> Result<Loaded, Failure> {
         for entry in series.iter()? {
             let (id, bytes) = entry?;
             let series = Series::from_bytes(id.value(), bytes.value());
-            known.series.push(series.ok_or_else(|| Failure::damaged("a series cannot be read"))?);
+            known.series.push(series.ok_or_else(|| Failure::Damaged("a series cannot be read".to_owned()))?);
         }
         if let Some(reader) = Reader::of(&read, host)? {
             known.newest = reader.newest(0)?;
@@ -194,8 +168,7 @@ impl<'a> Tables<'a> {
         blocks.map(|entry| entry.map(|(key, value)| (key.value().1, value.value().0, value.value().1))).collect()
     }
 
-    /// Writes or replaces a row of the finest tier, whose slot is none before that of the row before. Blocks may take
-    /// `block_bytes`.
+    /// Writes or replaces a row of the finest tier. Slots never go back from row to row. Blocks may take `block_bytes`.
     pub(super) fn put_row(&mut self, row: &Row, block_bytes: u64) -> Result<(), Failure> {
         self.put_row_of(0, row, block_bytes)
     }
@@ -263,7 +236,7 @@ impl<'a> Tables<'a> {
                     let (key, bytes) = entry?;
                     let mut points = Vec::new();
                     unpack(bytes.value(), block * BLOCK_SLOTS, &mut points)
-                        .ok_or_else(|| Failure::damaged("a block cannot be read"))?;
+                        .ok_or_else(|| Failure::Damaged("a block cannot be read".to_owned()))?;
                     for (slot, point) in points.into_iter().filter(|(slot, _)| *slot <= last) {
                         kept.entry(slot).or_default().push((key.value().1, point));
                     }

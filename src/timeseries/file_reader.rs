@@ -6,11 +6,11 @@ use std::ops::Range;
 
 use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableDefinition, TableError};
 
-use super::failure::{Failure, guarded};
 use super::layout::{BLOCKS, INDEX, Key, ROWS, all_of, block_of, columns_of, name, points_from, rows_in};
 use super::pack::unpack;
 use super::ring::within;
 use super::tier::{BLOCK_SLOTS, Point, Row, SeriesId};
+use crate::database::{Failure, guarded};
 
 /// The tables of one host as they were at one moment, to be read.
 pub(super) struct Reader {
@@ -69,7 +69,8 @@ impl Reader {
             let mut points = Vec::with_capacity(BLOCK_SLOTS as usize);
             let mut column = |id: SeriesId, first: i64, bytes: &[u8]| {
                 points.clear();
-                unpack(bytes, first, &mut points).ok_or_else(|| Failure::damaged("a block cannot be read"))?;
+                unpack(bytes, first, &mut points)
+                    .ok_or_else(|| Failure::Damaged("a block cannot be read".to_owned()))?;
                 each(id, within(&points, &wanted));
                 Ok::<_, Failure>(())
             };

@@ -96,7 +96,7 @@ impl Host {
         }
     }
 
-    /// Gives back the memory of the last hour, and of the list of values. What was not written yet stays.
+    /// Gives back the memory of the last hour. What was not written yet stays.
     pub(super) fn rest(&mut self) {
         let timeline = self.doubted.as_mut().unwrap_or(&mut self.timeline);
         timeline.ring = Ring::new(SECONDS);

@@ -16,11 +16,10 @@
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
-use redb::{ReadableTable, StorageError, TableDefinition};
+use redb::{ReadableTable, StorageError};
 
 use super::tier::{BLOCK_SLOTS, Point, Row, SeriesId};
 
-pub(super) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 pub(super) const SERIES: &str = "series";
 pub(super) const ROWS: &str = "rows";
 pub(super) const INDEX: &str = "index";

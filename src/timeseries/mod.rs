@@ -20,13 +20,11 @@
 mod batch;
 mod clock;
 mod disk_budget;
-mod failure;
 mod file;
 mod file_reader;
 mod host;
 mod layout;
 mod pack;
-mod quarantine;
 mod ring;
 mod series;
 mod slot;
@@ -49,10 +47,11 @@ pub use tier::{BLOCK_SLOTS, DISK, Gauge, Point, SAMPLES, SeriesId, Tier};
 pub use view::View;
 
 use batch::Batch;
-use failure::Failure;
 use file::{Loaded, LoadedHost};
 use host::Host;
 use writer::{Disk, Message, Writer};
+
+use crate::database::{self, Failure};
 
 /// Name of the file in the directory.
 const FILE: &str = "history.redb";
@@ -138,8 +137,8 @@ impl Store {
         let path = directory.join(file);
         let unusable = |path: &Path, reason: String| StoreError::Unusable { path: path.to_owned(), reason };
         std::fs::create_dir_all(directory).map_err(|error| unusable(directory, error.to_string()))?;
-        let (database, loaded) = match open_file(&path) {
-            Ok((database, loaded)) => (Some(database), loaded),
+        let (database, loaded) = match database::open_or_set_aside("history", &path, || file::open(&path)) {
+            Ok(((database, loaded), _)) => (Some(database), loaded),
             Err(Failure::InUse) => return Err(StoreError::InUse { path }),
             Err(Failure::Refused(kind, reason)) if !is_temporary(kind) => return Err(unusable(&path, reason)),
             Err(failure) => {
@@ -199,7 +198,6 @@ impl Store {
     }
 
     /// A host's series as they are now; empty for a host that is not known. Reads the disk: not for an async thread.
-    #[must_use]
     pub fn view(&self, host: &str) -> View {
         let hosts = lock(&self.hosts);
         let state = hosts.get(host);
@@ -222,13 +220,11 @@ impl Store {
     }
 
     /// The file; `None` without a directory.
-    #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.disk.as_ref().map(|disk| disk.path())
     }
 
     /// Most bytes that the store takes on disk. Fixed at the start; 0 without a directory.
-    #[must_use]
     pub fn space_bytes(&self) -> u64 {
         let of_one = disk_budget::file_bytes(disk_budget::block_bytes(self.bounds.busy_series));
         if self.disk.is_some() { of_one.saturating_mul(self.bounds.hosts as u64) } else { 0 }
@@ -236,13 +232,11 @@ impl Store {
 
     /// The newest ten seconds of a host that are on the disk: their number (unix time / 10) and how many samples of them.
     /// `None` while there is nothing.
-    #[must_use]
     pub fn stored(&self, host: &str) -> Option<(i64, f32)> {
         self.disk.as_ref()?.stored(host)
     }
 
     /// Hosts that there are, this machine among them.
-    #[must_use]
     pub fn hosts(&self) -> Vec<Arc<str>> {
         lock(&self.hosts).keys().cloned().collect()
     }
@@ -310,18 +304,6 @@ impl Store {
             log::warn!("history: the disk did not answer in time; the last seconds may be missing");
         }
     }
-}
-
-/// Opens the file; one that is damaged is set aside for a new one.
-fn open_file(path: &Path) -> Result<(redb::Database, Loaded), Failure> {
-    let failure = match file::open(path) {
-        Err(failure @ Failure::Damaged(_)) => failure,
-        opened => return opened,
-    };
-    let aside =
-        quarantine::set_aside(path, "damaged").map_err(|error| Failure::Refused(error.kind(), error.to_string()))?;
-    log::error!("history: {} is unusable: {failure}; set aside as {}", path.display(), aside.display());
-    file::open(path)
 }
 
 /// Whether a refusal may pass without anybody changing the configuration.

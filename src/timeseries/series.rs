@@ -85,7 +85,7 @@ pub(super) struct SeriesList {
     next_id: SeriesId,
     /// How many of all are of things that come and go.
     dynamic: usize,
-    /// None can be forgotten before, unix seconds.
+    /// Before this moment, unix seconds, no series can be forgotten for a new one.
     full_until: i64,
     /// Whether the file has to be told, and when it was last.
     changed: bool,
@@ -188,7 +188,6 @@ pub struct Values<'a> {
 
 impl Values<'_> {
     /// Time of the sample, unix seconds.
-    #[must_use]
     pub fn now(&self) -> i64 {
         self.now
     }

@@ -90,13 +90,11 @@ impl Gauge {
     }
 
     /// How many samples it has seen.
-    #[must_use]
     pub fn weight(&self) -> f64 {
         self.weight
     }
 
     /// What it has seen; `None` while that is nothing.
-    #[must_use]
     pub fn point(&self) -> Option<Point> {
         let (min, max) = (self.min, self.max);
         // Rounding must not push a mean of equal samples out of its own bounds.

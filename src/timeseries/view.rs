@@ -5,12 +5,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::failure::Failure;
 use super::file_reader::Reader;
 use super::ring::Contents;
 use super::series::Series;
 use super::tier::{DISK, Point, Row, SECONDS, SeriesId, Tier};
 use super::writer::Disk;
+use crate::database::Failure;
 
 /// See the head of this file.
 pub struct View {
@@ -50,7 +50,6 @@ impl View {
     }
 
     /// The finest tier that reaches back to `from`, unix seconds.
-    #[must_use]
     pub fn tier_from(&self, from: i64) -> Tier {
         let mut oldest = vec![self.memory_oldest];
         if let Some(slots) = self.reader.as_ref().and_then(|reader| self.readable(reader.oldest())) {

@@ -15,11 +15,10 @@ use std::time::{Duration, Instant};
 use redb::Database;
 
 use super::batch::Batch;
-use super::failure::{Failure, guarded};
 use super::file::{self, Loaded, Tables};
-use super::quarantine::{copy_aside, set_aside};
 use super::series::Series;
 use super::tier::Row;
+use crate::database::{self, Failure, guarded};
 
 /// How long a query waits for the check at the start.
 const CHECK_WAIT: Duration = Duration::from_secs(2);
@@ -240,7 +239,7 @@ impl Writer {
     pub(super) fn commit(&mut self, database: &Database) -> Result<(), Failure> {
         let takes_out = self.hosts.values().any(|pending| pending.batch.take_out_after.is_some());
         if takes_out && !self.has_copy {
-            let copy = copy_aside(&self.disk.path, "ahead")?;
+            let copy = copy_ahead(&self.disk.path)?;
             self.has_copy = true;
             log::warn!(
                 "history: {} has points from the future; they are taken out, and stay in {}",
@@ -282,12 +281,12 @@ impl Writer {
         let path = self.disk.path.clone();
         self.disk.set(State::Closed);
         match failure {
-            Failure::Damaged(_) => match set_aside(&path, "damaged") {
+            Failure::Damaged(_) => match database::set_aside(&path) {
                 Ok(aside) => {
                     log::error!("history: {} is unusable: {failure}; set aside as {}", path.display(), aside.display());
                     self.begin_anew();
                 }
-                Err(error) if error.kind() == ErrorKind::NotFound => self.begin_anew(),
+                Err(Failure::Refused(ErrorKind::NotFound, _)) => self.begin_anew(),
                 Err(error) => {
                     log::error!("history: {} is unusable: {failure}; it cannot be moved: {error}", path.display());
                     self.failed_at = Some(Instant::now());
@@ -319,4 +318,28 @@ impl Writer {
             pending.batch.take_out_after = None;
         }
     }
+}
+
+/// Copies the file as it was last committed, for people to look at, and gives the copy's name once it is synced. It takes the
+/// place of an older one: they may not fill the disk.
+fn copy_ahead(path: &Path) -> Result<PathBuf, Failure> {
+    let (copy, new) = (database::beside(path, "ahead"), database::beside(path, "ahead.new"));
+    let made = || {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let room = rustix::fs::statvfs(folder)?;
+        // Nor does a copy fill the disk to its end, where it could not be finished anyway.
+        if room.f_bavail.saturating_mul(room.f_frsize) < std::fs::metadata(path)?.len() {
+            return Err(ErrorKind::StorageFull.into());
+        }
+        std::fs::copy(path, &new)?;
+        std::fs::File::open(&new)?.sync_all()?;
+        std::fs::rename(&new, &copy)?;
+        std::fs::File::open(folder)?.sync_all()
+    };
+    made().map_err(|error| {
+        let _ = std::fs::remove_file(&new);
+        let why = format!("it needs a copy before it is changed, and that fails: {error}");
+        Failure::Refused(error.kind(), why)
+    })?;
+    Ok(copy)
 }

@@ -62,6 +62,24 @@ test("each system has a card, one that fell silent is marked, a click opens its 
   await assertClean(tab, receiver.url);
 });
 
+test("what is full stands out on a card, and numbers of one that fell silent are not bright", LIMIT, async (t) => {
+  const receiver = await startServer({ args: ["--receive", "--data-dir", await folder(t)] });
+  t.after(() => receiver.stop());
+  const tab = await newPage(t, browser);
+  const { page } = tab;
+  const row = (system_id, late) => ({ system_id, late, last_seen: Date.now() / 1000, interval: 60 });
+  await page.route(/\/systems$/, (route) => route.fulfill({ json: { systems: [row("full", false), row("silent", true)] } }));
+  const stats = { cpu: { percent_used: 99 }, memory: { percent_used: 95, total: 2 ** 34 }, disks: { sda: { mount_point: "/", used: 98, free: 2 } }, processes: [] };
+  await page.route(/\/systems\/\w+$/, (route) => route.fulfill({ json: { stats } }));
+  await page.goto(`${receiver.url}?view=fleet`);
+  const tones = (system) => page.locator(".system", { hasText: system }).locator(".facts > div").evaluateAll((all) => all.map((one) => one.dataset.tone ?? null));
+  await eventually(async () => JSON.stringify(await tones("full")) === '[null,"warn","bad",null]', "memory and disk");
+  const colour = (system) => page.locator(".system", { hasText: system }).locator("dd").first().evaluate((one) => getComputedStyle(one).color);
+  assert.notEqual(await colour("silent"), await colour("full"));
+  assert.deepEqual(await axeViolations(page), []);
+  await assertClean(tab, receiver.url);
+});
+
 test("a receiver to which nobody has reported says so", LIMIT, async (t) => {
   const receiver = await startServer({ args: ["--receive", "--data-dir", await folder(t)] });
   t.after(() => receiver.stop());

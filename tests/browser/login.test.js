@@ -79,3 +79,43 @@ test("where there are both, the password's form is folded and works", LIMIT, asy
   await page.keyboard.press("Enter");
   await untilState(page, "live");
 });
+
+test("a login that has run out is asked for again, with the reason, and the view stays", LIMIT, async (t) => {
+  const server = await startServer({ args: await userArgs(t) });
+  t.after(() => server.stop());
+  const tab = await newPage(t, browser);
+  const { page } = tab;
+  // What the server says when the hour is over. The stream that is open goes on.
+  let isOver = false;
+  await page.route("**/api/v1/**", (route) => (isOver ? route.fulfill({ status: 401, json: { error: "this needs a login", ways: ["password"] } }) : route.continue()));
+  const logIn = async () => {
+    await page.fill("#login-name", "ann");
+    await page.fill("#login-password", "secret");
+    await page.keyboard.press("Enter");
+    await untilState(page, "live");
+  };
+  await page.goto(`${server.url}?view=charts&range=1h`);
+  await untilState(page, "locked");
+  await logIn();
+  await eventually(async () => (await page.locator("#view-charts .chart").count()) > 0, "charts");
+  isOver = true;
+  await page.click('.ranges button:text-is("24 h")');
+  await untilState(page, "locked");
+  assert.equal(await textOf(page, "token-note"), "The server did not accept the token: it is wrong, was taken back, or is a login that has run out.");
+  assert.equal(await focused(page), "login-name");
+  assert.equal(new URL(page.url()).search, "?view=charts&range=24h");
+  isOver = false;
+  await logIn();
+  assert.equal(new URL(page.url()).search, "?view=charts&range=24h");
+  await eventually(async () => /^The history begins|^$/.test(await page.locator("#view-charts > .note").textContent()), "the past is known again");
+  // A stream that is opened anew is refused as well.
+  isOver = true;
+  await page.click("#pause");
+  await untilState(page, "stopped");
+  await page.click("#pause");
+  await untilState(page, "locked");
+  isOver = false;
+  await logIn();
+  assert.equal(new URL(page.url()).search, "?view=charts&range=24h");
+  await assertClean(tab, server.url, { consoleErrors: false });
+});

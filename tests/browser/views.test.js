@@ -139,6 +139,16 @@ test("the test panel asks any route, and copies the request in three languages",
     await eventually(async () => (await logLines(page, "answer"))[0]?.includes(`GET ${path.slice(1)}: 200`), path);
     assert.match((await logLines(page, "answer"))[0], /\d.(B|KiB|MiB), GET .* ms/, "size and time");
   }
+  // Whatever a path has in braces is filled in by an example.
+  for (const path of routes) {
+    await page.selectOption("#route", { label: path });
+    assert.doesNotMatch(await page.inputValue("#route-path"), /[{}]/, path);
+  }
+  for (const [path, filled] of [["/api/{version}/{plugin}", "api/4/mem"], ["/api/{version}/{plugin}/{item}", "api/4/mem/percent"], ["/static/{name}", "static/style.css"]]) {
+    await page.selectOption("#route", { label: path });
+    await page.click("#ask-form button[type=submit]");
+    await eventually(async () => (await logLines(page, "answer"))[0]?.includes(`GET ${filled}: 200`), filled);
+  }
   await page.fill("#route-path", "api/v1/history?range=soon");
   await page.click("#ask-form button[type=submit]");
   await eventually(async () => (await logLines(page, "event"))[0]?.includes("400"), "the server's own words");

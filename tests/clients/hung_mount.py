@@ -1,7 +1,7 @@
 """A real mount that hangs: it costs its own numbers, one thread and one question, whoever asks and however often.
 
 Run by `tests/run mount`, and not with the other tests: a container seldom has /dev/fuse. The same is tested everywhere with a
-function in the place of statvfs(3), beside `src/collect/statvfs.rs`.
+function in the place of statvfs(3), beside `src/collect/linux/statvfs.rs`.
 """
 
 import os

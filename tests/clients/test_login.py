@@ -199,13 +199,24 @@ def test_reload_of_tokens_and_users(files, tmp_path, hashed):
     with running(*files) as server:
         ann = log_in(server).json()["token"]
         bob = log_in(server, "bob").json()["token"]
-        worker = requests.post(f"{server.url}/worker", headers=bearer(ann), timeout=20).json()["id"]
-        with server.connect(worker, query="&subscriber=ann") as stream:
-            assert stream.recv(timeout=20) == WELCOME
+
+        def stream_of(name, token):
+            worker = requests.post(f"{server.url}/worker", headers=bearer(token), timeout=20).json()["id"]
+            return server.connect(worker, query=f"&subscriber={name}")
+
+        def check_end(stream):
+            with pytest.raises(websockets.exceptions.ConnectionClosed) as closed:
+                for _ in range(20):
+                    stream.recv(timeout=20)
+            assert closed.value.rcvd.code == 1008
+
+        with stream_of("ann", ann) as of_ann, stream_of("bob", bob) as of_bob:
+            assert [stream.recv(timeout=20) for stream in (of_ann, of_bob)] == [WELCOME, WELCOME]
             new = "fedcba9876543210fedcba9876543210"
             write(tmp_path / "tokens", new)
             write(tmp_path / "users", f"ann:{hash_password('another')}\nbob:{hashed}\n")
             server.reload("--token-file", "--users-file")
+            check_end(of_ann)
             assert [status(server, token) for token in (TOKEN, new, ann, bob)] == [401, 200, 401, 200]
             assert log_in(server).status_code == 401
             assert log_in(server, password="another").status_code == 200
@@ -215,14 +226,14 @@ def test_reload_of_tokens_and_users(files, tmp_path, hashed):
             server.reload("the old tokens stay", "the old users stay")
             assert [status(server, token) for token in (new, bob)] == [200, 200]
             assert log_in(server, password="another").status_code == 200
+            for _ in range(2):
+                check_frame(of_bob.recv(timeout=20))
 
             (tmp_path / "tokens").unlink()
             write(tmp_path / "users", "")
             server.reload("the old tokens stay", "0 users")
             assert [status(server, token) for token in (new, bob)] == [200, 401]
-            # The stream that was open all the time.
-            for _ in range(2):
-                check_frame(stream.recv(timeout=20))
+            check_end(of_bob)
 
 
 def test_sighup_without_files(server):

@@ -31,6 +31,7 @@
 //! | `once`     | each source is read once a tick, whoever asks; one that hangs costs its own numbers                   |
 //! | `proxy`    | behind a proxy: the real client, the outer address, the path below which we stand                    |
 //! | `remote_write` | what is excluded is not sent, nothing twice after a restart, what ended meanwhile is marked         |
+//! | `revoked`  | streams end when the token or password that opened them is taken back, and no others do               |
 //! | `service`  | what systemd is told, sockets that it passes, UNIX sockets, the log for the journal                  |
 //! | `portable` | both collectors tell the same of this machine at the same moment                                 |
 //! | `push`     | reports that arrive whatever the receiver does, once and in order; nobody is dialled who is not named |
@@ -78,6 +79,7 @@ mod portable;
 mod proxy;
 mod push;
 mod remote_write;
+mod revoked;
 mod service;
 mod small_disk;
 mod socket;

@@ -1,6 +1,7 @@
 //! Every file of the fixture machine missing, empty and garbage, one at a time. Every route still answers 200, and every
-//! command of psiod is answered, with all keys. What changes is null, and `tests/golden/it-matrix.json` says for the main files what that is, field by field; a
-//! field that is not named there is as on the untouched machine. `UPDATE_GOLDEN=1` rewrites it.
+//! command of psiod is answered, with all keys. What changes is null, and `tests/golden/it-matrix.json` says for the main
+//! files what that is, field by field; a field that is not named there is as on the untouched machine. `UPDATE_GOLDEN=1`
+//! rewrites it.
 
 use std::collections::BTreeMap;
 use std::fs;

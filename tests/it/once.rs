@@ -63,7 +63,7 @@ fn every_source_is_read_once_a_tick_whoever_asks() {
             std::thread::sleep(Duration::from_secs(1).saturating_sub(begin.elapsed()));
         }
     };
-    let (before, after) = std::thread::scope(|scope| {
+    let (before, after, seconds) = std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut stream = Raw::psmonitor(&server);
             while !is_over.load(Ordering::SeqCst) {
@@ -84,11 +84,11 @@ fn every_source_is_read_once_a_tick_whoever_asks() {
         let _over = Over(&is_over);
         let begin = ticks(&server);
         wait_until("all is open", || ticks(&server) >= begin + 3);
-        let before = counts(folder.path());
+        let (before, since) = (counts(folder.path()), Instant::now());
         let begin = ticks(&server);
         wait_until("some ticks", || ticks(&server) >= begin + TICKS);
         let after = counts(folder.path());
-        (before, after)
+        (before, after, since.elapsed().as_secs() as usize)
     });
     let during = |path: &str| {
         let ((opened_after, read_after), (opened, read)) =
@@ -100,8 +100,10 @@ fn every_source_is_read_once_a_tick_whoever_asks() {
     for path in after.keys() {
         let (opened, read) = during(path);
         println!("{read:3} read {opened:3} opened in {ticks} ticks: {path}");
-        // The trace may be looked at in the middle of a tick at either end.
-        assert!(opened <= ticks + 1 && read <= ticks + 1, "{path}: {opened} opened, {read} read in {ticks} ticks");
+        // The trace may be looked at in the middle of a tick at either end. On a busy machine ticks are left out, and who asks
+        // meanwhile has the source read all the same.
+        let most = ticks.max(seconds) + 1;
+        assert!(opened <= most && read <= most, "{path}: {opened} opened, {read} read in {ticks} ticks, {seconds} s");
     }
     // Both were asked for all along; under strace an answer takes its time.
     for source in ["/proc/meminfo", "/proc/vmstat"] {

@@ -127,6 +127,43 @@ fn a_token_for_reports_opens_nothing_else() {
     assert!(ask(FULL, "POST", "/", b"").json()["id"].is_string());
 }
 
+/// Nor may it speak for the others.
+#[test]
+fn a_token_for_reports_of_one_system_reports_as_no_other() {
+    const BOUND: &str = "0123456789abcdef-bound";
+    const TWICE: &str = "0123456789abcdef-twice";
+    const ANY: &str = "0123456789abcdef-any";
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("tokens");
+    let lines = format!("report {BOUND} web 1\nreport {TWICE}\tdb1\nreport {TWICE} db2\nreport {ANY}\n");
+    std::fs::write(&file, lines).expect("written");
+    let server = receiver(folder.path(), &["--token-file", file.to_str().expect("a path")]);
+    let ask = |token: &str, path: &str, body: &[u8]| {
+        server.request("POST", path, &[("Authorization", &format!("Bearer {token}"))], body)
+    };
+    let asks = |name: &str| format!(r#"{{"action": "check_system_id", "system_id": "{name}"}}"#).into_bytes();
+    for path in ["/systems", "/"] {
+        for (token, own, others) in
+            [(BOUND, &["web 1"][..], &["web", "db1"][..]), (TWICE, &["db1", "db2"], &["web 1", "db"])]
+        {
+            assert_eq!(ask(token, path, br#"{"action": "check_url"}"#).status, 202);
+            for name in own {
+                assert_eq!(ask(token, path, &report(name, now())).status, 200, "{name}");
+                assert_eq!(ask(token, path, &asks(name)).status, 200, "{name}");
+            }
+            for name in others {
+                for body in [report(name, now()), asks(name)] {
+                    let refused = ask(token, path, &body);
+                    assert_eq!(refused.status, 403, "{name}: {}", refused.text());
+                    let error = refused.error();
+                    assert!(error.contains(name) && error.contains("token file"), "{error}");
+                }
+            }
+        }
+    }
+    assert_eq!(ask(ANY, "/systems", &report("another", now())).status, 200, "one without a name reports as any");
+}
+
 #[test]
 fn what_is_wrong_is_told() {
     let folder = tempfile::tempdir().expect("a folder");

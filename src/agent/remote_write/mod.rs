@@ -62,7 +62,6 @@ struct Gathered {
 
 impl Batcher {
     /// One that leaves out what `/metrics` leaves out, and goes on after one that left `series` behind.
-    #[must_use]
     pub fn new(selection: Selection, exclusions: Exclusions, series: Option<&[u8]>) -> Self {
         let known = series.and_then(|series| WriteRequest::decode(series).ok()).unwrap_or_default();
         let pair = |label: Label| (label.name, label.value);
@@ -154,7 +153,6 @@ impl Sink for Gathered {
 }
 
 /// Whether a name fits a pattern, in which `*` stands for anything.
-#[must_use]
 pub fn fits(pattern: &str, name: &str) -> bool {
     let Some((begin, rest)) = pattern.split_once('*') else { return pattern == name };
     let Some(name) = name.strip_prefix(begin) else { return false };

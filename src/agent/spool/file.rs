@@ -6,6 +6,7 @@
 //! notes    "note" -> what whoever fills it must know after a restart (snappy)
 //! ```
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition};
@@ -77,6 +78,16 @@ pub(super) fn put<'a>(
         }
         Ok(write.commit()?)
     })
+}
+
+/// Moves what is in the file together, and gives the rest of it back.
+pub(super) fn compact(database: &mut Database) -> Result<(), Failure> {
+    guarded(|| Ok(database.compact().map(drop)?))
+}
+
+/// What the file takes on the disk, holes left out; 0 where there is none.
+pub(super) fn bytes_on_disk(path: &Path) -> u64 {
+    path.metadata().map_or(0, |file| file.blocks() * 512)
 }
 
 /// The oldest entries from number `first` on that are `wanted`, at most `count`.

@@ -118,3 +118,52 @@ fn a_damaged_file_is_set_aside_and_stops_nobody() {
     let again = Spool::open(Some(&path), BOUNDS).unwrap();
     assert_eq!((bodies(&again), again.note()), (vec!["b".to_owned()], Some(b"note".to_vec())));
 }
+
+/// Bytes that nothing makes smaller.
+fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+    let next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
+
+#[test]
+fn the_file_takes_no_more_of_the_disk_than_may_wait() {
+    const MOST: u64 = 4 << 20;
+    // Of each size enough to fill it twice: one that just does not fit into a power of two, small ones, and all sizes mixed.
+    for name in ["33 KiB", "700 bytes", "mixed"] {
+        let size = |number: usize| match name {
+            "33 KiB" => 33 << 10,
+            "700 bytes" => 700,
+            _ => 100 + number * 7_919 % 60_000,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spool.redb");
+        let spool = Spool::open(Some(&path), Bounds { most_bytes: MOST, ..BOUNDS }).unwrap();
+        let (mut pushed, mut bytes, mut largest) = (0, 0, 0);
+        while bytes < 2 * MOST as usize {
+            let together = if name == "700 bytes" { 200 } else { 4 };
+            let bodies: Vec<Vec<u8>> = (pushed..pushed + together).map(|n| noise(n as u64, size(n))).collect();
+            spool.push(&bodies.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            pushed += together;
+            bytes += bodies.iter().map(Vec::len).sum::<usize>();
+            largest = largest.max(file::bytes_on_disk(&path));
+        }
+        let counts = spool.counts();
+        assert!(largest <= MOST, "{name}: {largest} bytes for {counts:?}");
+        assert_eq!(counts.entries + counts.dropped, pushed as u64, "{name}");
+        assert!(counts.bytes >= MOST / 4, "{name}: no more than is needed goes: {counts:?}");
+        let newest = spool.oldest(pushed).pop().unwrap();
+        assert!(newest.body == noise(pushed as u64 - 1, size(pushed - 1)), "{name}: the newest stays");
+        // Sent after all: the room is there again, without anything else going.
+        let numbers: Vec<u64> = spool.oldest(pushed).iter().map(|entry| entry.number).collect();
+        spool.done(&numbers);
+        for number in 0..20 {
+            spool.push(&[&noise(number, 30_000)]);
+        }
+        assert_eq!((spool.counts().entries, spool.counts().dropped), (20, counts.dropped), "{name}");
+        assert!(file::bytes_on_disk(&path) <= MOST, "{name}");
+    }
+}

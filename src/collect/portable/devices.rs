@@ -10,7 +10,7 @@ use sysinfo::{Components, Disk, DiskRefreshKind, Disks, Networks};
 
 use super::failed;
 use crate::model::hardware::{HwmonChip, HwmonSensor, clean_name};
-use crate::model::network::{NetClass, RawAddress, RawAddresses, RawInterfaceCounters};
+use crate::model::network::{Address, NetClass, RawAddresses, RawInterfaceCounters};
 use crate::model::storage::{RawDisk, RawFilesystemUsage, RawMount};
 use crate::model::{ReadError, Reading};
 
@@ -191,7 +191,7 @@ impl Network {
         let of = |(name, data): (String, &sysinfo::NetworkData)| {
             let mut all: Vec<(IpAddr, u8)> = data.ip_networks().iter().map(|net| (net.addr, net.prefix)).collect();
             all.sort_unstable();
-            all.into_iter().map(move |(ip, prefix_length)| (name.clone(), RawAddress { ip, prefix_length }))
+            all.into_iter().map(move |(ip, prefix_length)| (name.clone(), Address { ip, prefix_length }))
         };
         Ok(RawAddresses(self.list("address")?.into_iter().flat_map(of).collect()))
     }

@@ -7,10 +7,10 @@ use sysinfo::{CpuRefreshKind, MINIMUM_CPU_UPDATE_INTERVAL, MemoryRefreshKind, Pr
 use super::{Users, failed, told};
 use crate::model::cpu::{RawClocks, RawCpuModel};
 use crate::model::hardware::Dmi;
-use crate::model::load::RawLoad;
-use crate::model::memory::{MeminfoLine, RawMeminfo, RawMemory};
+use crate::model::load::Load;
+use crate::model::memory::{MeminfoLine, Memory, RawMeminfo};
 use crate::model::portable::CpuUse;
-use crate::model::system::{OsRelease, RawHost, RawUptime, Uname};
+use crate::model::system::{HostFacts, OsRelease, RawUptime, Uname};
 use crate::model::{ReadError, Reading};
 
 /// Use of the CPU between two readings. `sysinfo` counts it, from its second reading on, and renews it only when the last one
@@ -95,22 +95,22 @@ pub(super) fn memory() -> Reading<RawMeminfo> {
         ("SwapFree", system.free_swap()),
     ];
     let [total, free, available, swap_total, swap_free] = numbers.map(|(_, bytes)| Some(bytes));
-    let memory = RawMemory {
+    let memory = Memory {
         total_bytes: total,
         free_bytes: free,
         available_bytes: available,
         swap_total_bytes: swap_total,
         swap_free_bytes: swap_free,
-        ..RawMemory::default()
+        ..Memory::default()
     };
     let line = |(name, value): (&str, u64)| MeminfoLine { name: name.into(), value, is_bytes: true };
     Ok(RawMeminfo { memory, lines: numbers.map(line).into() })
 }
 
 /// Load averages.
-pub(super) fn load() -> Reading<RawLoad> {
+pub(super) fn load() -> Reading<Load> {
     let load = System::load_average().map_err(|error| failed("load", &error))?;
-    Ok(RawLoad { one: load.one, five: load.five, fifteen: load.fifteen, runnable: None, total: None })
+    Ok(Load { one: load.one, five: load.five, fifteen: load.fifteen, runnable: None, total: None })
 }
 
 /// Whole seconds since boot.
@@ -120,13 +120,13 @@ pub(super) fn uptime() -> Reading<RawUptime> {
 }
 
 /// Names and versions. Each fact stands alone.
-pub(super) fn host() -> Reading<RawHost> {
+pub(super) fn host() -> Reading<HostFacts> {
     let (name, version) = (System::name().ok().and_then(told), System::os_version().ok().and_then(told));
     let distribution = match (&name, &version) {
         (Some(name), Some(version)) => Some(format!("{name} {version}")),
         _ => name,
     };
-    Ok(RawHost {
+    Ok(HostFacts {
         hostname: System::host_name().ok().and_then(told),
         distribution,
         distribution_id: told(System::distribution_id()),
@@ -137,7 +137,7 @@ pub(super) fn host() -> Reading<RawHost> {
         product_uuid: Product::uuid().ok().and_then(told),
         own_user: Users::default().name(rustix::process::getuid().as_raw()).map(|name| name.to_string()),
         cpu_models: cpus("host", CpuRefreshKind::nothing().with_frequency()).unwrap_or_default(),
-        ..RawHost::default()
+        ..HostFacts::default()
     })
 }
 

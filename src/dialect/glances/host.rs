@@ -2,24 +2,17 @@
 //!
 //! Called by the table of plugins. Times are told in UTC, with the offset written out.
 
+use std::collections::HashSet;
+use std::iter::once;
+
 use serde::Serialize;
 
 use crate::dialect::number::whole;
 use crate::model::Snapshot;
 use crate::model::hardware::{Battery, Fan, Sensors, Temperature};
 
-#[derive(Serialize)]
-pub struct System<'a> {
-    os_name: &'static str,
-    hostname: Option<&'a str>,
-    platform: Option<&'static str>,
-    os_version: Option<&'a str>,
-    linux_distro: Option<&'a str>,
-    hr_name: Option<String>,
-}
-
 /// `system`.
-pub fn system(snapshot: &Snapshot) -> System<'_> {
+pub fn system(snapshot: &Snapshot) -> impl Serialize {
     let host = snapshot.host.as_deref();
     let platform = host.and_then(|host| host.architecture.as_deref()).map(width);
     // Glances has name and number; the pretty name is these and, as a rule, a code name in parentheses.
@@ -28,7 +21,7 @@ pub fn system(snapshot: &Snapshot) -> System<'_> {
     let os_version = host.and_then(|host| host.kernel.as_deref());
     let parts = [linux_distro, platform, Some("/ Linux"), os_version];
     let hr_name = host.map(|_| parts.into_iter().flatten().collect::<Vec<_>>().join(" "));
-    System {
+    object! {
         os_name: "Linux",
         hostname: host.and_then(|host| host.hostname.as_deref()),
         platform,
@@ -78,68 +71,42 @@ pub fn iso(moment: jiff::Timestamp) -> String {
     moment.strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string()
 }
 
-#[derive(Serialize)]
-pub struct SensorRow<'a> {
-    label: String,
-    unit: &'static str,
-    value: i64,
-    warning: Option<i64>,
-    critical: Option<i64>,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    key: &'static str,
-    /// Of a battery.
-    status: Option<&'a str>,
-}
-
 /// `sensors`: temperatures, fans, batteries. A label stands for one sensor only: clients find them by it.
-pub fn sensors(snapshot: &Snapshot) -> Vec<SensorRow<'_>> {
+pub fn sensors(snapshot: &Snapshot) -> Vec<impl Serialize> {
     let Some(Sensors { temperatures, fans, batteries }) = &snapshot.sensors else { return Vec::new() };
+    let mut taken = HashSet::new();
+    let mut row =
+        |label: String, kind: &'static str, unit: &'static str, value: i64, limits: [Option<f64>; 2], status| {
+            let others = (1..).map(|number| format!("{label} {number}"));
+            let [warning, critical] = limits.map(|celsius| celsius.map(|celsius| celsius as i64));
+            object! {
+                label: once(label.clone()).chain(others).find(|label| taken.insert(label.clone())),
+                unit,
+                value,
+                warning,
+                critical,
+                r#type: kind,
+                key: "label",
+                // Of a battery.
+                status,
+            }
+        };
     let mut rows = Vec::with_capacity(temperatures.len() + fans.len() + batteries.len());
-    let place = |chips: &mut dyn Iterator<Item = &str>, chip: &str| chips.filter(|other| *other == chip).count();
-    for (at, temperature) in temperatures.iter().enumerate() {
-        let Temperature { chip, label, celsius, high_celsius, critical_celsius } = temperature;
-        let earlier = place(&mut temperatures[..at].iter().map(|other| other.chip.as_str()), chip);
-        let limit = |celsius: &Option<f64>| celsius.map(|celsius| celsius as i64);
-        rows.push(SensorRow {
-            label: named(chip, label, earlier),
-            unit: "C",
-            value: *celsius as i64,
-            warning: limit(high_celsius),
-            critical: limit(critical_celsius),
-            kind: "temperature_core",
-            key: "label",
-            status: None,
-        });
+    for (at, Temperature { chip, label, celsius, high_celsius, critical_celsius }) in temperatures.iter().enumerate() {
+        let earlier = temperatures[..at].iter().filter(|other| other.chip == *chip).count();
+        let (label, limits) = (named(chip, label, earlier), [*high_celsius, *critical_celsius]);
+        rows.push(row(label, "temperature_core", "C", *celsius as i64, limits, None));
     }
     for (at, Fan { chip, label, rpm }) in fans.iter().enumerate() {
-        let earlier = place(&mut fans[..at].iter().map(|other| other.chip.as_str()), chip);
+        let earlier = fans[..at].iter().filter(|other| other.chip == *chip).count();
         let value = i64::try_from(*rpm).unwrap_or(i64::MAX);
-        rows.push(unlimited(named(chip, label, earlier), "R", value, "fan_speed", None));
+        rows.push(row(named(chip, label, earlier), "fan_speed", "R", value, [None; 2], None));
     }
     rows.extend(batteries.iter().map(|Battery { name, charge_ratio, status }| {
         let value = (charge_ratio * 100.0).round() as i64;
-        unlimited(format!("BAT {name}"), "%", value, "battery", status.as_deref())
+        row(format!("BAT {name}"), "battery", "%", value, [None; 2], status.as_deref())
     }));
-    let mut taken = std::collections::HashSet::new();
-    for row in &mut rows {
-        if !taken.insert(row.label.clone()) {
-            let free = (1..).map(|number| format!("{} {number}", row.label)).find(|label| !taken.contains(label));
-            row.label = free.unwrap_or_default();
-            taken.insert(row.label.clone());
-        }
-    }
     rows
-}
-
-fn unlimited<'a>(
-    label: String,
-    unit: &'static str,
-    value: i64,
-    kind: &'static str,
-    status: Option<&'a str>,
-) -> SensorRow<'a> {
-    SensorRow { label, unit, value, warning: None, critical: None, kind, key: "label", status }
 }
 
 /// The sensor's label; where the chip has none for it, the chip's name and how many of it stand before.
@@ -157,6 +124,8 @@ fn named(chip: &str, label: &str, earlier: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     #[test]
@@ -196,23 +165,25 @@ mod tests {
             batteries: vec![Battery { name: "BAT0".into(), charge_ratio: 0.57, status: Some("Charging".into()) }],
         };
         let snapshot = Snapshot { sensors: Some(sensors_of), ..Snapshot::default() };
-        let rows = sensors(&snapshot);
-        let told: Vec<_> = rows.iter().map(|row| (row.label.as_str(), row.value, row.unit, row.kind)).collect();
+        let rows = serde_json::to_value(sensors(&snapshot)).unwrap();
+        let rows = rows.as_array().unwrap();
+        let told = rows.iter().map(|row| json!([row["label"], row["value"], row["unit"], row["type"]]));
         let core = "temperature_core";
         assert_eq!(
-            told,
-            [
-                ("cpu_thermal 0", 47, "C", core),
-                ("Core 0", 47, "C", core),
-                ("Core 0 1", 47, "C", core),
-                ("acpitz 0", 47, "C", core),
-                ("cpu_thermal 1", 47, "C", core),
-                ("tempest", 47, "C", core),
-                ("thinkpad 0", 3_200, "R", "fan_speed"),
-                ("BAT BAT0", 57, "%", "battery"),
-            ]
+            Value::from_iter(told),
+            json!([
+                ["cpu_thermal 0", 47, "C", core],
+                ["Core 0", 47, "C", core],
+                ["Core 0 1", 47, "C", core],
+                ["acpitz 0", 47, "C", core],
+                ["cpu_thermal 1", 47, "C", core],
+                ["tempest", 47, "C", core],
+                ["thinkpad 0", 3_200, "R", "fan_speed"],
+                ["BAT BAT0", 57, "%", "battery"],
+            ])
         );
-        assert_eq!((rows[0].warning, rows[0].critical, rows[7].status), (Some(84), None, Some("Charging")));
+        let limits = json!([rows[0]["warning"], rows[0]["critical"], rows[7]["status"]]);
+        assert_eq!(limits, json!([84, null, "Charging"]));
     }
 
     #[test]

@@ -11,32 +11,15 @@ use crate::model::Snapshot;
 use crate::model::average::Extremes;
 use crate::model::memory::RawVmstat;
 
-#[derive(Serialize)]
-pub struct Mem {
-    total: Option<u64>,
-    available: Option<u64>,
-    percent: Option<f64>,
-    used: Option<u64>,
-    free: Option<u64>,
-    active: Option<u64>,
-    inactive: Option<u64>,
-    buffers: Option<u64>,
-    cached: Option<u64>,
-    shared: Option<u64>,
-    percent_min: Option<f64>,
-    percent_max: Option<f64>,
-    percent_mean: Option<f64>,
-}
-
 /// `mem`, in bytes. The last three are since this program started.
-pub fn mem(snapshot: &Snapshot) -> Mem {
+pub fn mem(snapshot: &Snapshot) -> impl Serialize {
     let memory = snapshot.memory.unwrap_or_default();
     let total = memory.total_bytes.filter(|total| *total > 0).map(|total| total as f64);
     let ever = |pick: fn(&Extremes) -> f64| {
         let bytes = snapshot.averages.memory_since_start.as_ref().map(pick)?;
         Some(percent_one_decimal(bytes / total?))
     };
-    Mem {
+    object! {
         total: memory.total_bytes,
         available: memory.available_bytes,
         percent: memory.used_ratio.map(percent_one_decimal),
@@ -53,14 +36,11 @@ pub fn mem(snapshot: &Snapshot) -> Mem {
     }
 }
 
-#[derive(Serialize)]
-pub struct MemSwap {
-    #[serde(flatten)]
-    swap: SwapUse,
-    time_since_update: Option<f64>,
-}
-
 /// `memswap`, in bytes.
-pub fn memswap(snapshot: &Snapshot) -> MemSwap {
-    MemSwap { swap: SwapUse::of(snapshot.swap), time_since_update: span::<RawVmstat>(snapshot) }
+pub fn memswap(snapshot: &Snapshot) -> impl Serialize {
+    object! {
+        #[serde(flatten)]
+        swap: SwapUse::of(snapshot.swap),
+        time_since_update: span::<RawVmstat>(snapshot),
+    }
 }

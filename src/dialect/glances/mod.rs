@@ -36,7 +36,6 @@ pub enum Version {
 
 impl Version {
     /// The version of a path.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "3" => Some(Self::Three),
@@ -56,13 +55,11 @@ pub struct Plugin {
 
 impl Plugin {
     /// The plugin of a name.
-    #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
         PLUGINS.iter().find(|plugin| plugin.name == name)
     }
 
     /// Its text, for those who may see command lines or may not.
-    #[must_use]
     pub fn answer(&'static self, version: Version, may_see: bool) -> &'static Answer {
         &self.answers[version as usize][usize::from(may_see)]
     }
@@ -75,7 +72,6 @@ static ALL: [[Answer; 2]; 2] = [
 ];
 
 /// Every plugin in one object, for those who may see command lines or may not.
-#[must_use]
 pub fn all(version: Version, may_see: bool) -> &'static Answer {
     &ALL[version as usize][usize::from(may_see)]
 }
@@ -96,13 +92,11 @@ fn every(snapshot: &Snapshot, version: Version, may_see: bool) -> String {
 }
 
 /// The names of all plugins, as `pluginslist` has them.
-#[must_use]
 pub fn plugins_list() -> String {
     json_text(&PLUGINS.iter().map(|plugin| plugin.name).collect::<Vec<_>>())
 }
 
 /// `{"version": ...}`, as `status` has it.
-#[must_use]
 pub fn status() -> String {
     json_text(&serde_json::json!({ "version": VERSION }))
 }

@@ -3,52 +3,18 @@
 //! Called by the table of plugins. What Glances hides unless told otherwise is hidden here too, since clients add up what
 //! they see: loopback, Docker's bridges, what is down or has no address.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use serde::Serialize;
 
 use super::{Version, delta, span, whole_rate};
 use crate::model::Snapshot;
-use crate::model::network::{Interface, Link, RawInterfaceCounters};
+use crate::model::network::{Address, Interface, Link, RawInterfaceCounters};
 
 /// `IFF_UP` and `IFF_LOOPBACK` of netdevice(7).
 const UP: u32 = 0x1;
 const LOOPBACK: u32 = 0x8;
 
-#[derive(Serialize)]
-pub struct InterfaceRow<'a> {
-    bytes_sent: u64,
-    bytes_recv: u64,
-    speed: u64,
-    key: &'static str,
-    interface_name: &'a str,
-    alias: Option<&'a str>,
-    bytes_all: u64,
-    time_since_update: f64,
-    bytes_recv_gauge: u64,
-    bytes_recv_rate_per_sec: f64,
-    bytes_sent_gauge: u64,
-    bytes_sent_rate_per_sec: f64,
-    bytes_all_gauge: u64,
-    bytes_all_rate_per_sec: f64,
-    is_up: bool,
-    #[serde(flatten)]
-    third: Option<ThirdVersion>,
-}
-
-/// The names of version 3 for the same.
-#[derive(Serialize)]
-struct ThirdVersion {
-    rx: u64,
-    tx: u64,
-    cx: u64,
-    cumulative_rx: u64,
-    cumulative_tx: u64,
-    cumulative_cx: u64,
-}
-
 /// `network`: what went over each interface since the reading before. `speed` in bits a second, 0 where it is not known.
-pub fn network(snapshot: &Snapshot, version: Version) -> Vec<InterfaceRow<'_>> {
+pub fn network(snapshot: &Snapshot, version: Version) -> Vec<impl Serialize> {
     let seconds = span::<Vec<RawInterfaceCounters>>(snapshot);
     shown(snapshot).filter_map(|interface| row(interface, seconds?, version)).collect()
 }
@@ -67,20 +33,20 @@ pub fn shown(snapshot: &Snapshot) -> impl Iterator<Item = &Interface> {
     })
 }
 
-fn row(interface: &Interface, seconds: f64, version: Version) -> Option<InterfaceRow<'_>> {
+fn row(interface: &Interface, seconds: f64, version: Version) -> Option<impl Serialize> {
     let (received, sent) = (&interface.received, &interface.sent);
     let (bytes_recv, bytes_sent) =
         (delta(received.bytes_per_second, Some(seconds))?, delta(sent.bytes_per_second, Some(seconds))?);
     let rate = |bytes: f64| whole_rate(Some(bytes));
     let bytes_all_gauge = received.bytes.saturating_add(sent.bytes);
     let bytes_all = bytes_recv.saturating_add(bytes_sent);
-    Some(InterfaceRow {
+    Some(object! {
         bytes_sent,
         bytes_recv,
         speed: interface.link.as_ref().and_then(|link| link.speed_bits_per_second).unwrap_or(0),
         key: "interface_name",
         interface_name: &interface.name,
-        alias: None,
+        alias: (),
         bytes_all,
         time_since_update: seconds,
         bytes_recv_gauge: received.bytes,
@@ -90,7 +56,9 @@ fn row(interface: &Interface, seconds: f64, version: Version) -> Option<Interfac
         bytes_all_gauge,
         bytes_all_rate_per_sec: rate(received.bytes_per_second? + sent.bytes_per_second?)?,
         is_up: true,
-        third: (version == Version::Three).then_some(ThirdVersion {
+        // The names of version 3 for the same.
+        #[serde(flatten)]
+        third: (version == Version::Three).then(|| object! {
             rx: bytes_recv,
             tx: bytes_sent,
             cx: bytes_all,
@@ -101,64 +69,30 @@ fn row(interface: &Interface, seconds: f64, version: Version) -> Option<Interfac
     })
 }
 
-#[derive(Serialize)]
-pub struct Ip {
-    address: Option<Ipv4Addr>,
-    mask: Option<Ipv4Addr>,
-    mask_cidr: Option<u8>,
-}
-
 /// `ip`: the first IPv4 address of an interface that is told of, and the mask of its network.
-pub fn ip(snapshot: &Snapshot) -> Ip {
+pub fn ip(snapshot: &Snapshot) -> impl Serialize {
     let addresses = shown(snapshot).filter_map(|interface| interface.link.as_ref()).filter_map(first_address);
     let first = addresses.into_iter().next();
-    Ip {
-        address: first.map(|(address, _)| address),
-        mask: first.map(|(_, length)| mask(length)),
-        mask_cidr: first.map(|(_, length)| length),
+    object! {
+        address: first.map(|address| address.ip),
+        mask: first.map(Address::netmask),
+        mask_cidr: first.map(|address| address.prefix_length),
     }
 }
 
-fn first_address(link: &Link) -> Option<(Ipv4Addr, u8)> {
-    link.addresses.iter().flatten().find_map(|address| match address.ip {
-        IpAddr::V4(ip) => Some((ip, address.prefix_length)),
-        IpAddr::V6(_) => None,
-    })
-}
-
-fn mask(length: u8) -> Ipv4Addr {
-    Ipv4Addr::from_bits(u32::MAX.checked_shl(32_u32.saturating_sub(length.into())).unwrap_or(0))
-}
-
-#[derive(Serialize)]
-pub struct WifiRow<'a> {
-    ssid: &'a str,
-    quality_link: Option<f64>,
-    quality_level: Option<i32>,
-    key: &'static str,
+fn first_address(link: &Link) -> Option<&Address> {
+    link.addresses.iter().flatten().find(|address| address.ip.is_ipv4())
 }
 
 /// `wifi`: quality in per cent, level in dBm.
-pub fn wifi(snapshot: &Snapshot) -> Vec<WifiRow<'_>> {
-    let rows = snapshot.wireless.iter().flatten().map(|link| WifiRow {
-        ssid: link.ssid.as_deref().unwrap_or(&link.interface),
-        quality_link: link.quality_ratio.map(|ratio| (ratio * 100.0).round()),
-        quality_level: link.signal_dbm,
-        key: "ssid",
+pub fn wifi(snapshot: &Snapshot) -> Vec<impl Serialize> {
+    let rows = snapshot.wireless.iter().flatten().map(|link| {
+        object! {
+            ssid: link.ssid.as_deref().unwrap_or(&link.interface),
+            quality_link: link.quality_ratio.map(|ratio| (ratio * 100.0).round()),
+            quality_level: link.signal_dbm,
+            key: "ssid",
+        }
     });
     rows.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::mask;
-
-    #[test]
-    fn masks_of_every_length() {
-        for (length, expected) in
-            [(0, "0.0.0.0"), (1, "128.0.0.0"), (20, "255.255.240.0"), (32, "255.255.255.255"), (99, "255.255.255.255")]
-        {
-            assert_eq!(mask(length).to_string(), expected);
-        }
-    }
 }

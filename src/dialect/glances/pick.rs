@@ -13,7 +13,6 @@ fn object(entries: impl IntoIterator<Item = (String, Value)>) -> String {
 }
 
 /// `/{plugin}/{item}`: `{item: value}`, of a list `{item: [value of each row]}`.
-#[must_use]
 pub fn item(text: &str, item: &str) -> Option<String> {
     let value = match parsed(text)? {
         Value::Object(mut keys) => keys.remove(item)?,
@@ -28,7 +27,6 @@ pub fn item(text: &str, item: &str) -> Option<String> {
 
 /// `/{plugin}/{item}/{key}`: the item of the row that is called so, `{item: value}`; where rows have `key` as that item, they
 /// stand beside it under `key`.
-#[must_use]
 pub fn of_key(text: &str, item: &str, key: &str) -> Option<String> {
     let Value::Array(rows) = parsed(text)? else { return None };
     let called = rows.iter().find(|row| {
@@ -46,7 +44,6 @@ pub fn of_key(text: &str, item: &str, key: &str) -> Option<String> {
 }
 
 /// `/{plugin}/{item}/value/{value}`: `{value: [the rows whose item is that]}`.
-#[must_use]
 pub fn of_value(text: &str, item: &str, value: &str) -> Option<String> {
     let Value::Array(rows) = parsed(text)? else { return None };
     if !rows.is_empty() && rows.iter().all(|row| row.get(item).is_none()) {
@@ -66,7 +63,6 @@ fn reads(value: &Value, text: &str) -> bool {
 }
 
 /// `/{plugin}/top/{n}`: the first `n` rows. What is no list comes whole.
-#[must_use]
 pub fn top(text: &str, count: usize) -> String {
     match parsed(text) {
         Some(Value::Array(mut rows)) => {

@@ -4,7 +4,7 @@
 
 use std::cmp::Reverse;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::Version;
 use crate::dialect::number::{percent, percent_one_decimal, whole};
@@ -12,89 +12,23 @@ use crate::dialect::user::User;
 use crate::model::Snapshot;
 use crate::model::process::{Process, ProcessIo, ProcessState, RawProcesses};
 
-#[derive(Serialize)]
-pub struct ProcessRow<'a> {
-    name: &'a str,
-    cpu_times: Either<CpuTimes>,
-    cpu_percent: f64,
-    nice: Option<i32>,
-    io_counters: [u64; 5],
-    gids: Either<Groups>,
-    num_threads: Option<u32>,
-    pid: u32,
-    status: &'static str,
-    memory_percent: Option<f64>,
-    memory_info: Either<MemoryInfo>,
-    key: &'static str,
-    time_since_update: Option<f64>,
-    cmdline: Option<&'a [String]>,
-    username: Option<User<'a>>,
-}
-
-#[derive(Serialize)]
-struct CpuTimes {
-    user: Option<f64>,
-    system: Option<f64>,
-    children_user: Option<f64>,
-    children_system: Option<f64>,
-    iowait: Option<f64>,
-}
-
-#[derive(Serialize)]
-struct Groups {
-    real: Option<u32>,
-    effective: Option<u32>,
-    saved: Option<u32>,
-}
-
-#[derive(Serialize)]
-struct MemoryInfo {
-    rss: Option<u64>,
-    vms: Option<u64>,
-    shared: Option<u64>,
-    text: Option<u64>,
-    lib: Option<u64>,
-    data: Option<u64>,
-    dirty: Option<u64>,
-}
-
 /// An object in version 4; in version 3 the list of its values.
-struct Either<T>(Version, T);
-
-/// The values of an object, in its order.
-trait Values {
-    fn values(&self) -> impl Serialize;
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Either<L, O> {
+    List(L),
+    Object(O),
 }
 
-impl Values for CpuTimes {
-    fn values(&self) -> impl Serialize {
-        [self.user, self.system, self.children_user, self.children_system, self.iowait]
-    }
-}
-
-impl Values for Groups {
-    fn values(&self) -> impl Serialize {
-        [self.real, self.effective, self.saved]
-    }
-}
-
-impl Values for MemoryInfo {
-    fn values(&self) -> impl Serialize {
-        [self.rss, self.vms, self.shared, self.text, self.lib, self.data, self.dirty]
-    }
-}
-
-impl<T: Values + Serialize> Serialize for Either<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Version::Three => self.1.values().serialize(serializer),
-            Version::Four => self.1.serialize(serializer),
-        }
+fn either<L, O>(version: Version, values: L, object: impl FnOnce(L) -> O) -> Either<L, O> {
+    match version {
+        Version::Three => Either::List(values),
+        Version::Four => Either::Object(object(values)),
     }
 }
 
 /// `processlist`: who uses the CPU most comes first, then who has most memory.
-pub fn list(snapshot: &Snapshot, version: Version, may_see: bool) -> Vec<ProcessRow<'_>> {
+pub fn list(snapshot: &Snapshot, version: Version, may_see: bool) -> Vec<impl Serialize> {
     let all = snapshot.processes.as_ref().and_then(|processes| processes.all()).unwrap_or_default();
     let mut sorted: Vec<&Process> = all.iter().collect();
     let memory = |process: &Process| Reverse(process.memory.map(|memory| memory.resident_bytes));
@@ -106,39 +40,41 @@ pub fn list(snapshot: &Snapshot, version: Version, may_see: bool) -> Vec<Process
     sorted.into_iter().map(|process| row(process, version, may_see, seconds)).collect()
 }
 
-fn row(process: &Process, version: Version, may_see: bool, seconds: Option<f64>) -> ProcessRow<'_> {
-    let [children_user, children_system] = process.children_seconds.map_or([None; 2], |both| both.map(Some));
-    let [real, effective, saved] = process.gids.map_or([None; 3], |gids| gids.map(Some));
+fn row(process: &Process, version: Version, may_see: bool, seconds: Option<f64>) -> impl Serialize {
+    let children = process.children_seconds.map_or([None; 2], |both| both.map(Some));
+    let times =
+        [process.cpu_user_seconds, process.cpu_system_seconds, children[0], children[1], process.waiting_seconds];
+    let cpu_times = either(version, times, |[user, system, children_user, children_system, iowait]| {
+        object! { user, system, children_user, children_system, iowait }
+    });
+    let gids = process.gids.map_or([None; 3], |gids| gids.map(Some));
+    let gids = either(version, gids, |[real, effective, saved]| object! { real, effective, saved });
     let memory = process.memory;
-    let times = CpuTimes {
-        user: process.cpu_user_seconds,
-        system: process.cpu_system_seconds,
-        children_user,
-        children_system,
-        iowait: process.waiting_seconds,
-    };
-    let info = MemoryInfo {
-        rss: memory.map(|memory| memory.resident_bytes),
-        vms: memory.map(|memory| memory.virtual_bytes),
-        shared: memory.and_then(|memory| memory.shared_bytes),
-        text: memory.and_then(|memory| memory.text_bytes),
-        lib: memory.and_then(|memory| memory.library_bytes),
-        data: memory.and_then(|memory| memory.data_bytes),
-        dirty: memory.and_then(|memory| memory.dirty_bytes),
-    };
-    ProcessRow {
+    let sizes = [
+        memory.map(|memory| memory.resident_bytes),
+        memory.map(|memory| memory.virtual_bytes),
+        memory.and_then(|memory| memory.shared_bytes),
+        memory.and_then(|memory| memory.text_bytes),
+        memory.and_then(|memory| memory.library_bytes),
+        memory.and_then(|memory| memory.data_bytes),
+        memory.and_then(|memory| memory.dirty_bytes),
+    ];
+    let memory_info = either(version, sizes, |[rss, vms, shared, text, lib, data, dirty]| {
+        object! { rss, vms, shared, text, lib, data, dirty }
+    });
+    object! {
         name: &process.name,
-        cpu_times: Either(version, times),
+        cpu_times,
         // Glances' own first answer, and what its clients draw, is 0.
         cpu_percent: process.cpu_ratio.map_or(0.0, percent_one_decimal),
         nice: process.nice,
         io_counters: io_counters(process.io.as_ref(), seconds),
-        gids: Either(version, Groups { real, effective, saved }),
+        gids,
         num_threads: process.threads,
         pid: process.pid,
         status: letter(process.state),
         memory_percent: process.memory_ratio.map(percent),
-        memory_info: Either(version, info),
+        memory_info,
         key: "pid",
         time_since_update: seconds,
         cmdline: process.arguments.as_deref().filter(|_| may_see),
@@ -174,20 +110,11 @@ fn letter(state: ProcessState) -> &'static str {
     }
 }
 
-#[derive(Serialize)]
-pub struct ProcessCount {
-    total: Option<usize>,
-    running: Option<u64>,
-    sleeping: Option<u64>,
-    thread: Option<u64>,
-    pid_max: Option<u64>,
-}
-
 /// `processcount`. `total` counts the idle and the stopped too.
-pub fn count(snapshot: &Snapshot) -> ProcessCount {
+pub fn count(snapshot: &Snapshot) -> impl Serialize {
     let processes = snapshot.processes.as_ref();
     let states = processes.and_then(|processes| processes.states);
-    ProcessCount {
+    object! {
         total: processes.map(|processes| processes.count),
         running: states.map(|states| states.running),
         sleeping: states.map(|states| states.sleeping),
@@ -228,9 +155,10 @@ mod tests {
         processes.list[0].io = Some(io);
         let pid = processes.list[0].pid;
         snapshot.processes = Some(processes);
-        let rows = list(&snapshot, Version::Four, false);
-        let row = rows.iter().find(|row| row.pid == pid).unwrap();
-        let [read, _, earlier, _, is_known] = row.io_counters;
-        assert_eq!(((read - earlier) as f64 / row.time_since_update.unwrap(), is_known), (4_096.0, 1));
+        let rows = serde_json::to_value(list(&snapshot, Version::Four, false)).unwrap();
+        let row = rows.as_array().unwrap().iter().find(|row| row["pid"] == pid).unwrap();
+        let [read, earlier, is_known] = [0, 2, 4].map(|place| row["io_counters"][place].as_u64().unwrap());
+        let seconds = row["time_since_update"].as_f64().unwrap();
+        assert_eq!(((read - earlier) as f64 / seconds, is_known), (4_096.0, 1));
     }
 }

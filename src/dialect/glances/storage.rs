@@ -10,22 +10,9 @@ use crate::dialect::number::{milliseconds, percent_one_decimal};
 use crate::model::Snapshot;
 use crate::model::storage::{Disk, Filesystem, RawDisk};
 
-#[derive(Serialize)]
-pub struct FsRow<'a> {
-    device_name: &'a str,
-    fs_type: &'a str,
-    mnt_point: &'a str,
-    options: &'a str,
-    size: u64,
-    used: u64,
-    free: u64,
-    percent: f64,
-    key: &'static str,
-}
-
 /// `fs`: one row for each place where a device is mounted, and whatever is mounted at `/`. One that does not answer has none.
-pub fn fs(snapshot: &Snapshot) -> Vec<FsRow<'_>> {
-    shown_filesystems(snapshot).flat_map(rows).filter(|row| is_shown(row.mnt_point)).collect()
+pub fn fs(snapshot: &Snapshot) -> Vec<impl Serialize> {
+    shown_filesystems(snapshot).flat_map(rows).collect()
 }
 
 fn shown_filesystems(snapshot: &Snapshot) -> impl Iterator<Item = &Filesystem> {
@@ -41,55 +28,29 @@ fn is_shown(mount_point: &str) -> bool {
     !mount_point.starts_with("/boot") && !mount_point.contains("/snap")
 }
 
-fn rows(mount: &Filesystem) -> impl Iterator<Item = FsRow<'_>> {
-    let also = mount.also_at.iter().map(|place| (&place.mount_point, &place.options));
-    let places = std::iter::once((&mount.mount_point, &mount.options)).chain(also);
+fn rows(mount: &Filesystem) -> impl Iterator<Item = impl Serialize> {
+    let places = mount.places().filter(|(place, _)| is_shown(place));
     let usage = mount.usage.and_then(|usage| Some((usage, usage.used_ratio?)));
     usage.into_iter().flat_map(move |(usage, ratio)| {
-        places.clone().map(move |(mnt_point, options)| FsRow {
-            device_name: &mount.device,
-            fs_type: &mount.kind,
-            mnt_point,
-            options,
-            size: usage.total_bytes,
-            used: usage.used_bytes,
-            free: usage.available_bytes,
-            percent: percent_one_decimal(ratio),
-            key: "mnt_point",
+        places.clone().map(move |(mnt_point, options)| {
+            object! {
+                device_name: &mount.device,
+                fs_type: &mount.kind,
+                mnt_point,
+                options,
+                size: usage.total_bytes,
+                used: usage.used_bytes,
+                free: usage.available_bytes,
+                percent: percent_one_decimal(ratio),
+                key: "mnt_point",
+            }
         })
     })
 }
 
-#[derive(Serialize)]
-pub struct DiskRow<'a> {
-    read_count: u64,
-    write_count: u64,
-    read_bytes: u64,
-    write_bytes: u64,
-    read_time: u64,
-    write_time: u64,
-    key: &'static str,
-    disk_name: &'a str,
-    time_since_update: f64,
-    read_count_gauge: u64,
-    read_count_rate_per_sec: f64,
-    write_count_gauge: u64,
-    write_count_rate_per_sec: f64,
-    read_bytes_gauge: u64,
-    read_bytes_rate_per_sec: f64,
-    write_bytes_gauge: u64,
-    write_bytes_rate_per_sec: f64,
-    read_time_gauge: Option<u64>,
-    read_time_rate_per_sec: f64,
-    write_time_gauge: Option<u64>,
-    write_time_rate_per_sec: f64,
-    read_latency: u64,
-    write_latency: u64,
-}
-
 /// `diskio`: what went over each device, partitions included, since the reading before. Times in milliseconds; latencies
 /// are those of one read or write.
-pub fn diskio(snapshot: &Snapshot) -> Vec<DiskRow<'_>> {
+pub fn diskio(snapshot: &Snapshot) -> Vec<impl Serialize> {
     let seconds = span::<Vec<RawDisk>>(snapshot);
     shown_disks(snapshot).filter_map(|disk| disk_row(disk, seconds?)).collect()
 }
@@ -100,7 +61,7 @@ pub fn shown_disks(snapshot: &Snapshot) -> impl Iterator<Item = &Disk> {
     snapshot.disks.iter().flatten().filter(is_shown)
 }
 
-fn disk_row(disk: &Disk, seconds: f64) -> Option<DiskRow<'_>> {
+fn disk_row(disk: &Disk, seconds: f64) -> Option<impl Serialize> {
     let (reads, writes) = (disk.reads_per_second, disk.writes_per_second);
     let (read, written) = (disk.read_bytes_per_second, disk.written_bytes_per_second);
     let reading = disk.read_time_ratio.map(|ratio| ratio * 1000.0);
@@ -108,7 +69,7 @@ fn disk_row(disk: &Disk, seconds: f64) -> Option<DiskRow<'_>> {
     let counted = |rate| delta(rate, Some(seconds));
     let (read_count, write_count) = (counted(reads)?, counted(writes)?);
     let (read_time, write_time) = (counted(reading)?, counted(writing)?);
-    Some(DiskRow {
+    Some(object! {
         read_count,
         write_count,
         read_bytes: counted(read)?,

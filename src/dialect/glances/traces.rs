@@ -21,7 +21,6 @@ pub struct Trace {
 }
 
 /// What is remembered of a plugin; nothing of most.
-#[must_use]
 pub fn traces(plugin: &str, version: Version, snapshot: &Snapshot) -> Vec<Trace> {
     const PERCENT: f64 = 100.0;
     let trace =
@@ -82,7 +81,6 @@ pub fn traces(plugin: &str, version: Version, snapshot: &Snapshot) -> Vec<Trace>
 }
 
 /// The answer: of each item its points, unix seconds and value, oldest first.
-#[must_use]
 pub fn history_text<'a>(items: impl Iterator<Item = (&'a Trace, Vec<(i64, f32)>)>) -> String {
     let rows = |trace: &Trace, points: Vec<(i64, f32)>| {
         let row = |(seconds, value): (i64, f32)| {

@@ -9,36 +9,18 @@ use crate::dialect::rows::Entries;
 use crate::model::Snapshot;
 use crate::model::storage::{Disk, Filesystem, by_device};
 
-#[derive(Serialize)]
-struct DiskAnswer<'a> {
-    disk_usage: Option<Vec<Partition<'a>>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Partition<'a> {
-    path: &'a str,
-    fstype: &'a str,
-    total: Option<u64>,
-    free: Option<u64>,
-    used: Option<u64>,
-    used_percent: Option<f64>,
-    inodes_total: Option<u64>,
-    inodes_used: Option<u64>,
-    inodes_free: Option<u64>,
-    inodes_used_percent: Option<f64>,
-}
-
 /// `/api/disk`: one row a mounted device. `free` is what an unprivileged user may fill, as `df` prints it.
 pub fn disk(snapshot: &Snapshot) -> impl Serialize + '_ {
-    DiskAnswer {
-        disk_usage: snapshot.filesystems.as_deref().map(|list| by_device(list).iter().map(partition).collect()),
+    object! {
+        disk_usage: snapshot.filesystems.as_deref().map(|list| {
+            by_device(list).into_iter().map(partition).collect::<Vec<_>>()
+        }),
     }
 }
 
-fn partition<'a>(mount: &&'a Filesystem) -> Partition<'a> {
+fn partition(mount: &Filesystem) -> impl Serialize {
     let usage = mount.usage.as_ref();
-    Partition {
+    object!(#[serde(rename_all = "camelCase")] {
         path: &mount.mount_point,
         fstype: &mount.kind,
         total: usage.map(|usage| usage.total_bytes),
@@ -49,27 +31,7 @@ fn partition<'a>(mount: &&'a Filesystem) -> Partition<'a> {
         inodes_used: usage.and_then(|usage| usage.inodes_used),
         inodes_free: usage.and_then(|usage| usage.inodes_free),
         inodes_used_percent: usage.and_then(|usage| usage.inodes_used_ratio).map(percent),
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Counters<'a> {
-    read_count: Option<u64>,
-    merged_read_count: Option<u64>,
-    write_count: Option<u64>,
-    merged_write_count: Option<u64>,
-    read_bytes: u64,
-    write_bytes: u64,
-    read_time: Option<u64>,
-    write_time: Option<u64>,
-    iops_in_progress: Option<u64>,
-    io_time: Option<u64>,
-    #[serde(rename = "weightedIO")]
-    weighted_io: Option<u64>,
-    name: &'a str,
-    serial_number: &'a str,
-    label: &'a str,
+    })
 }
 
 /// `/api/diskio`: an object by device name; times in milliseconds.
@@ -78,8 +40,8 @@ pub fn diskio(snapshot: &Snapshot) -> impl Serialize + '_ {
     Entries(move || disks.iter().map(|disk| (&*disk.name, counters(disk))))
 }
 
-fn counters(disk: &Disk) -> Counters<'_> {
-    Counters {
+fn counters(disk: &Disk) -> impl Serialize {
+    object!(#[serde(rename_all = "camelCase")] {
         read_count: disk.reads,
         merged_read_count: disk.reads_merged,
         write_count: disk.writes,
@@ -90,11 +52,12 @@ fn counters(disk: &Disk) -> Counters<'_> {
         write_time: disk.write_seconds.and_then(milliseconds),
         iops_in_progress: disk.in_progress,
         io_time: disk.busy_seconds.and_then(milliseconds),
+        #[serde(rename = "weightedIO")]
         weighted_io: disk.weighted_seconds.and_then(milliseconds),
         name: &disk.name,
         serial_number: disk.serial.as_deref().unwrap_or_default(),
         label: disk.label.as_deref().unwrap_or_default(),
-    }
+    })
 }
 
 #[cfg(test)]

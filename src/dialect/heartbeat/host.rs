@@ -11,43 +11,19 @@ use crate::model::Snapshot;
 use crate::model::cpu::RawCpuModel;
 use crate::model::system::HostFacts;
 
-#[derive(Serialize)]
-struct UptimeAnswer {
-    uptime: Option<u64>,
-    boot_time: Option<u64>,
-}
-
 /// `/api/uptime`: whole seconds since boot, and the wall clock of the boot.
 pub fn uptime(snapshot: &Snapshot) -> impl Serialize + use<> {
-    UptimeAnswer { uptime: snapshot.uptime_seconds.and_then(whole), boot_time: boot_time(snapshot) }
+    object! { uptime: snapshot.uptime_seconds.and_then(whole), boot_time: boot_time(snapshot) }
 }
 
 fn boot_time(snapshot: &Snapshot) -> Option<u64> {
     snapshot.cpu.as_ref()?.boot_time_unix_seconds
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct PlatformAnswer<'a> {
-    hostname: Option<&'a str>,
-    uptime: Option<u64>,
-    boot_time: Option<u64>,
-    procs: Option<usize>,
-    os: &'static str,
-    platform: Option<&'a str>,
-    platform_family: Option<&'a str>,
-    platform_version: Option<&'a str>,
-    kernel_version: Option<&'a str>,
-    kernel_arch: Option<&'a str>,
-    virtualization_system: Option<&'a str>,
-    virtualization_role: Option<&'a str>,
-    hostid: Option<String>,
-}
-
 /// `/api/platform`. Where nothing tells of a virtual machine or container the two keys of it are empty texts.
 pub fn platform(snapshot: &Snapshot) -> impl Serialize + '_ {
     let host = snapshot.host.as_deref();
-    PlatformAnswer {
+    object!(#[serde(rename_all = "camelCase")] {
         hostname: host.and_then(|host| host.hostname.as_deref()),
         uptime: snapshot.uptime_seconds.and_then(whole),
         boot_time: boot_time(snapshot),
@@ -61,7 +37,7 @@ pub fn platform(snapshot: &Snapshot) -> impl Serialize + '_ {
         virtualization_system: host.map(|host| host.virtualization.as_deref().unwrap_or_default()),
         virtualization_role: host.map(|host| host.virtualization_role.as_deref().unwrap_or_default()),
         hostid: host.and_then(host_id),
-    }
+    })
 }
 
 /// The family of a distribution: its own where it is known, else that of the first relative it names, else itself.
@@ -102,38 +78,15 @@ fn host_id(host: &HostFacts) -> Option<String> {
 /// The system as Go calls it, whose names the original passes on.
 const SYSTEM: &str = if cfg!(target_os = "macos") { "darwin" } else { std::env::consts::OS };
 
-#[derive(Serialize)]
-struct CpuModelAnswer<T> {
-    cpu_model: Option<T>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Model<'a> {
-    cpu: u32,
-    vendor_id: &'a str,
-    family: &'a str,
-    model: &'a str,
-    stepping: Option<i32>,
-    physical_id: &'a str,
-    core_id: &'a str,
-    cores: u32,
-    model_name: &'a str,
-    mhz: Option<f64>,
-    cache_size: Option<u64>,
-    flags: &'a [String],
-    microcode: &'a str,
-}
-
 /// `/api/cpumodel`: one row a logical core. `cacheSize` in KiB; `cores` is 1, a row being one core.
 pub fn cpumodel(snapshot: &Snapshot) -> impl Serialize + '_ {
     // No machine is without a processor: an empty list is one that could not be read.
     let models = snapshot.host.as_deref().map(|host| host.cpu_models.as_slice()).filter(|models| !models.is_empty());
-    CpuModelAnswer { cpu_model: models.map(|models| Rows(move || models.iter().map(model))) }
+    object! { cpu_model: models.map(|models| Rows(move || models.iter().map(model))) }
 }
 
-fn model(raw: &RawCpuModel) -> Model<'_> {
-    Model {
+fn model(raw: &RawCpuModel) -> impl Serialize {
+    object!(#[serde(rename_all = "camelCase")] {
         cpu: raw.core,
         vendor_id: &raw.vendor,
         family: &raw.family,
@@ -147,7 +100,7 @@ fn model(raw: &RawCpuModel) -> Model<'_> {
         cache_size: raw.cache_kibibytes,
         flags: &raw.flags,
         microcode: &raw.microcode,
-    }
+    })
 }
 
 #[cfg(test)]

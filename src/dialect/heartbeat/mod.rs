@@ -46,18 +46,10 @@ pub static PLATFORM: Answer =
 /// `GET /api/cpumodel`.
 pub static CPUMODEL: Answer = Answer::new("/api/cpumodel", Subjects::VITALS, |snapshot| json_text(&cpumodel(snapshot)));
 
-#[derive(Serialize)]
-struct Usage<T> {
-    current_usage: Option<T>,
-    avg_5min: Option<T>,
-    avg_10min: Option<T>,
-    avg_15min: Option<T>,
-}
-
 /// `/api/cpu`: per cent of all cores together.
 fn cpu(snapshot: &Snapshot) -> impl Serialize + use<> {
     let averages = snapshot.averages.cpu;
-    Usage {
+    object! {
         current_usage: snapshot.cpu.as_ref().and_then(Cpu::busy_ratio).map(percent),
         avg_5min: averages.five.map(percent),
         avg_10min: averages.ten.map(percent),
@@ -65,33 +57,13 @@ fn cpu(snapshot: &Snapshot) -> impl Serialize + use<> {
     }
 }
 
-#[derive(Serialize)]
-struct MemoryAnswer {
-    memory_usage: MemoryUsage,
-    averages: Usage<u64>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct MemoryUsage {
-    total: Option<u64>,
-    available: Option<u64>,
-    used: Option<u64>,
-    used_percent: Option<f64>,
-    free: Option<u64>,
-    active: Option<u64>,
-    inactive: Option<u64>,
-    /// Memory that macOS never pages out. The original says 0 on Linux; elsewhere it is unknown.
-    wired: Option<u64>,
-}
-
 /// `/api/memory`: bytes now, and used bytes over the last minutes. Bytes stay whole numbers, as clients parse them.
 fn memory(snapshot: &Snapshot) -> impl Serialize + use<> {
     let now = snapshot.memory.unwrap_or_default();
     let averages = snapshot.averages.memory;
     let bytes = |mean: f64| whole(mean.round());
-    MemoryAnswer {
-        memory_usage: MemoryUsage {
+    object! {
+        memory_usage: object!(#[serde(rename_all = "camelCase")] {
             total: now.total_bytes,
             available: now.available_bytes,
             used: now.used_bytes,
@@ -99,9 +71,10 @@ fn memory(snapshot: &Snapshot) -> impl Serialize + use<> {
             free: now.free_bytes,
             active: now.active_bytes,
             inactive: now.inactive_bytes,
+            // Memory that macOS never pages out. The original says 0 on Linux; elsewhere it is unknown.
             wired: cfg!(target_os = "linux").then_some(0),
-        },
-        averages: Usage {
+        }),
+        averages: object! {
             current_usage: now.used_bytes,
             avg_5min: averages.five.and_then(bytes),
             avg_10min: averages.ten.and_then(bytes),
@@ -110,15 +83,8 @@ fn memory(snapshot: &Snapshot) -> impl Serialize + use<> {
     }
 }
 
-#[derive(Serialize)]
-struct ProcessAnswer<'a> {
-    cmdline: Option<&'a str>,
-    name: Option<&'a str>,
-    pid: u32,
-}
-
 /// `/api/process`. Who may see the command line, and what in it is a secret, is settled before; `None` is what may not be
 /// seen or could not be read.
 pub fn process<'a>(pid: u32, name: Option<&'a str>, cmdline: Option<&'a str>) -> impl Serialize + use<'a> {
-    ProcessAnswer { cmdline, name, pid }
+    object! { cmdline, name, pid }
 }

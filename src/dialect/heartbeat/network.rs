@@ -8,22 +8,15 @@ use serde::Serialize;
 
 use crate::dialect::rows::Rows;
 use crate::model::Snapshot;
-use crate::model::network::Interface;
+use crate::model::network::{Address, Interface};
 use crate::model::socket::{HolderUsers, RawSocket, SocketEnd, SocketKind};
-
-#[derive(Serialize)]
-struct NetworkAnswer<C, I, S> {
-    io_usage: Option<C>,
-    interfaces: Option<I>,
-    connections: Option<S>,
-}
 
 /// `/api/network`. `connections` holds TCP and UDP sockets, a row for each process that holds one, and a row for each type
 /// of UNIX sockets: the original's page draws a card and sends a request for each row. All of them stand in our own API.
 pub fn network(snapshot: &Snapshot) -> impl Serialize + '_ {
     let interfaces = snapshot.interfaces.as_deref();
     let sockets = snapshot.sockets.as_deref();
-    NetworkAnswer {
+    object! {
         io_usage: interfaces.map(|list| Rows(move || list.iter().map(counters))),
         interfaces: interfaces.map(|list| Rows(move || list.iter().map(interface))),
         connections: sockets.map(|all| {
@@ -32,25 +25,9 @@ pub fn network(snapshot: &Snapshot) -> impl Serialize + '_ {
     }
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Counters<'a> {
-    name: &'a str,
-    bytes_sent: u64,
-    bytes_recv: u64,
-    packets_sent: u64,
-    packets_recv: u64,
-    errin: u64,
-    errout: u64,
-    dropin: Option<u64>,
-    dropout: Option<u64>,
-    fifoin: Option<u64>,
-    fifoout: Option<u64>,
-}
-
-fn counters(interface: &Interface) -> Counters<'_> {
+fn counters(interface: &Interface) -> impl Serialize {
     let (received, sent) = (&interface.received, &interface.sent);
-    Counters {
+    object!(#[serde(rename_all = "camelCase")] {
         name: &interface.name,
         bytes_sent: sent.bytes,
         bytes_recv: received.bytes,
@@ -62,31 +39,23 @@ fn counters(interface: &Interface) -> Counters<'_> {
         dropout: sent.dropped,
         fifoin: received.fifo,
         fifoout: sent.fifo,
-    }
-}
-
-#[derive(Serialize)]
-struct InterfaceRow<'a> {
-    index: Option<u32>,
-    mtu: Option<u32>,
-    name: &'a str,
-    hardwareaddr: Option<&'a str>,
-    flags: Option<Vec<&'static str>>,
-    addrs: Option<Vec<AddressRow>>,
+    })
 }
 
 /// An interface without a MAC has an empty `hardwareaddr`; one whose properties were not read has `null`.
-fn interface(interface: &Interface) -> InterfaceRow<'_> {
+fn interface(interface: &Interface) -> impl Serialize {
     let link = interface.link.as_ref();
-    InterfaceRow {
+    object! {
         index: link.map(|link| link.index),
         mtu: link.and_then(|link| link.mtu_bytes),
         name: &interface.name,
         hardwareaddr: link.map(|link| link.mac.as_deref().unwrap_or_default()),
         flags: link.and_then(|link| link.flags).map(flag_words),
-        addrs: link
-            .and_then(|link| link.addresses.as_ref())
-            .map(|list| list.iter().map(|a| AddressRow { addr: format!("{}/{}", a.ip, a.prefix_length) }).collect()),
+        // `10.0.0.2/24`.
+        addrs: link.and_then(|link| link.addresses.as_ref()).map(|list| {
+            let address = |a: &Address| object! { addr: format!("{}/{}", a.ip, a.prefix_length) };
+            list.iter().map(address).collect::<Vec<_>>()
+        }),
     }
 }
 
@@ -96,32 +65,6 @@ const FLAG_WORDS: [(u32, &str); 5] =
 
 fn flag_words(flags: u32) -> Vec<&'static str> {
     FLAG_WORDS.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, word)| *word).collect()
-}
-
-#[derive(Serialize)]
-struct AddressRow {
-    /// `10.0.0.2/24`.
-    addr: String,
-}
-
-#[derive(Serialize)]
-struct Connection<'a> {
-    fd: u32,
-    family: u16,
-    #[serde(rename = "type")]
-    kind: u16,
-    localaddr: End<'a>,
-    remoteaddr: End<'a>,
-    status: Option<&'static str>,
-    /// The holder's real, effective, saved and file system user; empty when they are not known.
-    uids: &'a [u32],
-    pid: u32,
-}
-
-#[derive(Serialize)]
-struct End<'a> {
-    ip: Host<'a>,
-    port: u16,
 }
 
 #[derive(Serialize)]
@@ -146,19 +89,20 @@ fn listed(all: &[RawSocket]) -> impl Iterator<Item = (&RawSocket, usize)> {
 }
 
 /// One row for each holder; one with `pid` and `fd` 0 and no `uids` where none may be seen.
-fn connections<'a>(socket: &'a RawSocket, users: &'a HolderUsers) -> impl Iterator<Item = Connection<'a>> + use<'a> {
+fn connections<'a>(socket: &'a RawSocket, users: &'a HolderUsers) -> impl Iterator<Item = impl Serialize> + use<'a> {
     let unseen: &[Option<(u32, u32)>] = if socket.holders.is_empty() { &[None] } else { &[] };
     socket.holders.iter().copied().map(Some).chain(unseen.iter().copied()).map(move |holder| {
         let (pid, fd) = holder.unwrap_or_default();
         let uids = holder.and_then(|(pid, _)| users.get(&pid)).map_or(&[][..], |uids| uids);
         let (family, kind) = numbers(socket.kind);
-        Connection {
+        object! {
             fd,
             family,
-            kind,
+            r#type: kind,
             localaddr: end(&socket.local),
             remoteaddr: end(&socket.remote),
             status: status(socket),
+            // The holder's real, effective, saved and file system user; empty when they are not known.
             uids,
             pid,
         }
@@ -177,11 +121,12 @@ fn numbers(kind: SocketKind) -> (u16, u16) {
 }
 
 /// An IPv4 address inside an IPv6 one is written as the IPv4 address, as Go does.
-fn end(end: &SocketEnd) -> End<'_> {
-    match end {
-        SocketEnd::Inet(ip, port) => End { ip: Host::Ip(ip.to_canonical()), port: *port },
-        SocketEnd::Path(path) => End { ip: Host::Path(path), port: 0 },
-    }
+fn end(end: &SocketEnd) -> impl Serialize {
+    let (ip, port) = match end {
+        SocketEnd::Inet(ip, port) => (Host::Ip(ip.to_canonical()), *port),
+        SocketEnd::Path(path) => (Host::Path(path), 0),
+    };
+    object! { ip, port }
 }
 
 /// The word for a TCP state (`include/net/tcp_states.h`). The others have no state.

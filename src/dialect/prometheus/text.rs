@@ -18,7 +18,6 @@ pub enum Format {
 
 impl Format {
     /// The value of the `Content-Type` header.
-    #[must_use]
     pub const fn content_type(self) -> &'static str {
         match self {
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",
@@ -27,7 +26,6 @@ impl Format {
     }
 
     /// The format that an `Accept` header asks for: OpenMetrics only where it is named, and the text format not preferred.
-    #[must_use]
     pub fn from_accept(accept: &str) -> Self {
         let weight = |kinds: &[&str]| {
             let weights = accept.split(',').filter_map(|range| {
@@ -55,13 +53,11 @@ pub struct Page {
 
 impl Page {
     /// An empty page, which leaves out what `exclusions` say.
-    #[must_use]
     pub fn new(format: Format, exclusions: &Exclusions) -> Self {
         Self { out: Vec::with_capacity(64 << 10), format, exclusions: exclusions.clone() }
     }
 
     /// The finished page.
-    #[must_use]
     pub fn finish(mut self) -> Vec<u8> {
         if self.format == Format::OpenMetrics {
             self.put("# EOF\n");

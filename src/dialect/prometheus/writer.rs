@@ -1,5 +1,5 @@
-//! What collectors write: families of samples with labels and values, into whatever takes them. The text page is one such
-//! [`Sink`]; one that sends them elsewhere would be another.
+//! What collectors write: families of samples with labels and values, into whatever takes them: the text page is one such
+//! [`Sink`], what remote write gathers is another.
 //!
 //! A family is told to the sink with its first sample, so a family without samples leaves nothing behind. All samples of a
 //! family come together, as every format demands.

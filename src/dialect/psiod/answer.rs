@@ -2,14 +2,15 @@
 //!
 //! Called through [`super`].
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::request::{Command, Refusal};
 use crate::dialect::json_text;
 use crate::dialect::memory::SwapUse;
 use crate::dialect::number::percent_one_decimal;
+use crate::dialect::rows::Rows;
 use crate::dialect::user::User;
-use crate::model::cpu::Cpu;
+use crate::model::cpu::{Core, Cpu};
 use crate::model::memory::Memory;
 use crate::model::process::{Process, ProcessState};
 use crate::model::storage::Filesystem;
@@ -19,59 +20,36 @@ use crate::model::{Answer, Snapshot, Subjects};
 pub static ANSWERS: [Answer; 7] = [
     Answer::new("process.getall", Subjects::ALL_PROCESSES, |snapshot| {
         let all = snapshot.processes.as_ref().and_then(|processes| processes.all());
-        response(Data::Processes(all.map(ProcessRows)))
+        // Rows made while they are written.
+        response(all.map(|all| Rows(move || all.iter().map(process_row))))
     }),
     Answer::new("cpu.getall", Subjects::VITALS, |snapshot| {
         let usage = |ratio: Option<f64>| ratio.map(percent_one_decimal);
         let rows = |cpu: &Cpu| {
-            cpu.cores.iter().map(|core| CoreRow { num: core.core, usage: usage(core.time.busy_ratio) }).collect()
+            let row = |core: &Core| object! { num: core.core, usage: usage(core.time.busy_ratio) };
+            cpu.cores.iter().map(row).collect::<Vec<_>>()
         };
-        response(Data::Cores(snapshot.cpu.as_ref().map(rows)))
+        response(snapshot.cpu.as_ref().map(rows))
     }),
     Answer::new("memory.getall", Subjects::VITALS, |snapshot| {
         let (memory, swap) = (virtual_memory(snapshot.memory), SwapUse::of(snapshot.swap));
-        let data = Data::Memory(MemoryUse { memory, swap });
-        json_text(&Response { kind: "response", data, memory: Some(memory), swap: Some(swap) })
+        let data = object! { r#virtual: &memory, swap: &swap };
+        // The document shows the two parts of the memory beside `type`, the original sends them inside `data`.
+        json_text(&object! { r#type: "response", data, r#virtual: &memory, swap: &swap })
     }),
-    Answer::new("disk.getall", Subjects::FILESYSTEMS, |snapshot| response(Data::Disks(disks(snapshot)))),
-    Answer::new("disk.root.getstats", Subjects::FILESYSTEMS, |snapshot| response(Data::Root(root(snapshot)))),
-    Answer::new("network.getstats", Subjects::VITALS, |snapshot| response(Data::Traffic(traffic(snapshot)))),
+    Answer::new("disk.getall", Subjects::FILESYSTEMS, |snapshot| response(disks(snapshot))),
+    Answer::new("disk.root.getstats", Subjects::FILESYSTEMS, |snapshot| response(root(snapshot))),
+    Answer::new("network.getstats", Subjects::VITALS, |snapshot| response(traffic(snapshot))),
     Answer::new("host.getstats", Subjects::VITALS, |snapshot| {
-        response(Data::Host { hostname: snapshot.host.as_deref().and_then(|host| host.hostname.as_deref()) })
+        response(object! { hostname: snapshot.host.as_deref().and_then(|host| host.hostname.as_deref()) })
     }),
 ];
 
 /// What a snapshot must hold for `process.get`.
 pub const PROCESS_NEEDS: Subjects = Subjects::ALL_PROCESSES;
 
-/// An answer, ready to be serialized.
-#[derive(Serialize)]
-struct Response<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    data: Data<'a>,
-    // The document shows the two parts of the memory beside `type`, the original sends them inside `data`.
-    #[serde(rename = "virtual", skip_serializing_if = "Option::is_none")]
-    memory: Option<Virtual>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    swap: Option<SwapUse>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Data<'a> {
-    Processes(Option<ProcessRows<'a>>),
-    Process(Option<ProcessRow<'a>>),
-    Cores(Option<Vec<CoreRow>>),
-    Memory(MemoryUse),
-    Disks(Option<Vec<DiskRow<'a>>>),
-    Root(Root),
-    Traffic(Traffic),
-    Host { hostname: Option<&'a str> },
-}
-
-fn response(data: Data<'_>) -> String {
-    json_text(&Response { kind: "response", data, memory: None, swap: None })
+fn response(data: impl Serialize) -> String {
+    json_text(&object! { r#type: "response", data })
 }
 
 /// The answer to `process.get`.
@@ -79,35 +57,10 @@ fn response(data: Data<'_>) -> String {
 /// # Errors
 /// A refusal, for a process that does not exist.
 pub fn process(pid: i64, snapshot: &Snapshot) -> Result<String, Refusal> {
-    Ok(response(Data::Process(one_process(pid, snapshot)?)))
+    Ok(response(one_process(pid, snapshot)?))
 }
 
-/// Rows made while they are written.
-struct ProcessRows<'a>(&'a [Process]);
-
-impl Serialize for ProcessRows<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(process_row))
-    }
-}
-
-#[derive(Serialize)]
-struct ProcessRow<'a> {
-    pid: u32,
-    name: &'a str,
-    username: Option<User<'a>>,
-    nice: Option<i32>,
-    status: Option<&'static str>,
-    num_threads: Option<u32>,
-    cpu_percent: f64,
-    cpu_times: [Option<f64>; 2],
-    memory_info: [Option<u64>; 2],
-    memory_percent: Option<f64>,
-    memory_rss: Option<u64>,
-    memory_vms: Option<u64>,
-}
-
-fn one_process(pid: i64, snapshot: &Snapshot) -> Result<Option<ProcessRow<'_>>, Refusal> {
+fn one_process(pid: i64, snapshot: &Snapshot) -> Result<Option<impl Serialize>, Refusal> {
     let Some(processes) = &snapshot.processes else { return Ok(None) };
     match u32::try_from(pid).ok().and_then(|pid| processes.find(pid)) {
         Some(process) => Ok(Some(process_row(process))),
@@ -117,10 +70,10 @@ fn one_process(pid: i64, snapshot: &Snapshot) -> Result<Option<ProcessRow<'_>>, 
     }
 }
 
-fn process_row(process: &Process) -> ProcessRow<'_> {
+fn process_row(process: &Process) -> impl Serialize {
     let resident = process.memory.map(|memory| memory.resident_bytes);
     let address_space = process.memory.map(|memory| memory.virtual_bytes);
-    ProcessRow {
+    object! {
         pid: process.pid,
         name: &process.name,
         username: User::of(process),
@@ -151,39 +104,9 @@ fn status(state: ProcessState) -> Option<&'static str> {
     }
 }
 
-#[derive(Serialize)]
-struct CoreRow {
-    num: u32,
-    usage: Option<f64>,
-}
-
-#[derive(Clone, Copy, Serialize)]
-struct MemoryUse {
-    #[serde(rename = "virtual")]
-    memory: Virtual,
-    swap: SwapUse,
-}
-
-#[derive(Clone, Copy, Serialize)]
-struct Virtual {
-    total: Option<u64>,
-    available: Option<u64>,
-    percent: Option<f64>,
-    used: Option<u64>,
-    free: Option<u64>,
-    active: Option<u64>,
-    inactive: Option<u64>,
-    /// Linux has no such memory, and psiod says 0; elsewhere it is unknown.
-    wired: Option<u64>,
-    buffers: Option<u64>,
-    cached: Option<u64>,
-    shared: Option<u64>,
-    slab: Option<u64>,
-}
-
-fn virtual_memory(memory: Option<Memory>) -> Virtual {
+fn virtual_memory(memory: Option<Memory>) -> impl Serialize {
     let memory = memory.unwrap_or_default();
-    Virtual {
+    object! {
         total: memory.total_bytes,
         available: memory.available_bytes,
         percent: memory.used_ratio.map(percent_one_decimal),
@@ -191,6 +114,7 @@ fn virtual_memory(memory: Option<Memory>) -> Virtual {
         free: memory.free_bytes,
         active: memory.active_bytes,
         inactive: memory.inactive_bytes,
+        // Linux has no such memory, and psiod says 0; elsewhere it is unknown.
         wired: cfg!(target_os = "linux").then_some(0),
         buffers: memory.buffers_bytes,
         cached: memory.cached_with_slab_bytes(),
@@ -199,39 +123,21 @@ fn virtual_memory(memory: Option<Memory>) -> Virtual {
     }
 }
 
-#[derive(Serialize)]
-struct DiskRow<'a> {
-    device: &'a str,
-    mountpoint: &'a str,
-    fstype: &'a str,
-    opts: &'a str,
-}
-
-fn disks(snapshot: &Snapshot) -> Option<Vec<DiskRow<'_>>> {
+fn disks(snapshot: &Snapshot) -> Option<Vec<impl Serialize>> {
     let mounts = snapshot.filesystems.as_deref()?.iter();
     Some(mounts.filter(|mount| mount.device_backed).flat_map(disk_rows).collect())
 }
 
 /// One row for each place where the device is mounted.
-fn disk_rows(mount: &Filesystem) -> impl Iterator<Item = DiskRow<'_>> {
-    let also = mount.also_at.iter().map(|place| (&place.mount_point, &place.options));
-    let places = std::iter::once((&mount.mount_point, &mount.options)).chain(also);
-    places.map(|(mountpoint, opts)| DiskRow { device: &mount.device, mountpoint, fstype: &mount.kind, opts })
+fn disk_rows(mount: &Filesystem) -> impl Iterator<Item = impl Serialize> {
+    mount.places().map(|(mountpoint, opts)| object! { device: &mount.device, mountpoint, fstype: &mount.kind, opts })
 }
 
-#[derive(Serialize)]
-struct Root {
-    total: Option<u64>,
-    used: Option<u64>,
-    free: Option<u64>,
-    percent: Option<f64>,
-}
-
-fn root(snapshot: &Snapshot) -> Root {
+fn root(snapshot: &Snapshot) -> impl Serialize {
     // Of several mounts at `/` the last one covers the others.
     let mount = snapshot.filesystems.iter().flatten().rfind(|mount| mount.mount_point == "/");
     let usage = mount.and_then(|mount| mount.usage);
-    Root {
+    object! {
         total: usage.map(|usage| usage.total_bytes),
         used: usage.map(|usage| usage.used_bytes),
         free: usage.map(|usage| usage.available_bytes),
@@ -239,17 +145,11 @@ fn root(snapshot: &Snapshot) -> Root {
     }
 }
 
-#[derive(Serialize)]
-struct Traffic {
-    bytes_sent: Option<u64>,
-    bytes_received: Option<u64>,
-}
-
-fn traffic(snapshot: &Snapshot) -> Traffic {
+fn traffic(snapshot: &Snapshot) -> impl Serialize {
     let sum = |pick: fn(&crate::model::network::Interface) -> u64| {
         snapshot.interfaces.as_ref().map(|list| list.iter().map(pick).fold(0, u64::saturating_add))
     };
-    Traffic {
+    object! {
         bytes_sent: sum(|interface| interface.sent.bytes),
         bytes_received: sum(|interface| interface.received.bytes),
     }

@@ -3,7 +3,6 @@
 //! Called through [`super`]. The text comes from anybody: it is bounded in length by the server and in depth by the JSON
 //! parser, and nothing in it is trusted.
 
-use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -62,7 +61,6 @@ impl Signal {
         [Self::Hup, Self::Int, Self::Quit, Self::Kill, Self::Usr1, Self::Usr2, Self::Term, Self::Cont, Self::Stop];
 
     /// Its name without SIG.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Hup => "HUP",
@@ -90,7 +88,6 @@ impl Signal {
 
 impl Command {
     /// The name on the wire.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Shared(answer) => answer.name,
@@ -111,7 +108,6 @@ pub struct Refusal {
 
 impl Refusal {
     /// A refusal of a command that was understood.
-    #[must_use]
     pub fn of(command: Command, message: impl Into<String>) -> Self {
         Self { message: message.into(), name: Some(command.name().to_owned()) }
     }
@@ -123,15 +119,8 @@ impl Refusal {
 
 impl Serialize for Refusal {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Data<'a> {
-            message: &'a str,
-            name: Option<&'a str>,
-        }
-        let mut answer = serializer.serialize_struct("Refusal", 2)?;
-        answer.serialize_field("type", "error")?;
-        answer.serialize_field("data", &Data { message: &self.message, name: self.name.as_deref() })?;
-        answer.end()
+        let Self { message, name } = self;
+        object! { r#type: "error", data: object! { message, name } }.serialize(serializer)
     }
 }
 

@@ -6,7 +6,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -15,7 +14,7 @@ use super::json_text;
 use super::number::{percent_one_decimal, whole};
 use super::rows::{Entries, Rows};
 use super::user::User;
-use crate::model::network::Interface;
+use crate::model::network::{Address, Interface};
 use crate::model::process::Process;
 use crate::model::storage::{Filesystem, by_device};
 use crate::model::{Answer, Snapshot, Subjects};
@@ -53,15 +52,14 @@ pub struct Sender<'a> {
 
 /// The body of `send_stats`. Its `epoch` is the moment of the snapshot, so that a report that had to wait tells when its
 /// numbers were true.
-#[must_use]
 pub fn report(sender: &Sender<'_>, snapshot: &Snapshot) -> String {
-    json_text(&Report {
+    json_text(&object! {
         action: "send_stats",
         system_id: sender.system_id,
         url: sender.url,
         interval: Seconds(sender.interval),
         epoch: whole(snapshot.time_unix_seconds),
-        stats: Stats {
+        stats: object! {
             cpu: cpu(snapshot),
             memory: memory(snapshot),
             disks: disks(snapshot),
@@ -69,26 +67,6 @@ pub fn report(sender: &Sender<'_>, snapshot: &Snapshot) -> String {
             network: network(snapshot),
         },
     })
-}
-
-/// A report, keys in the order of the original.
-#[derive(Serialize)]
-struct Report<'a, S> {
-    action: &'static str,
-    system_id: &'a str,
-    url: &'a str,
-    interval: Seconds,
-    epoch: Option<u64>,
-    stats: S,
-}
-
-#[derive(Serialize)]
-struct Stats<D, P, N> {
-    cpu: Cpu,
-    memory: Memory,
-    disks: D,
-    processes: P,
-    network: N,
 }
 
 /// A whole number where it is one, as the original's configuration has it.
@@ -104,36 +82,20 @@ impl Serialize for Seconds {
     }
 }
 
-#[derive(Serialize)]
-struct Cpu {
-    count: Option<usize>,
-    percent_used: Option<f64>,
-    /// MHz, mean of the cores. A decimal number, though the document says otherwise.
-    frequency: Option<f64>,
-}
-
-fn cpu(snapshot: &Snapshot) -> Cpu {
+fn cpu(snapshot: &Snapshot) -> impl Serialize {
     let cpu = snapshot.cpu.as_ref();
-    Cpu {
+    object! {
         // The reader knows the cores by their lines; where it knows none it knows nothing of them.
         count: cpu.map(|cpu| cpu.cores.len()).filter(|count| *count > 0),
         percent_used: cpu.and_then(crate::model::cpu::Cpu::busy_ratio).map(percent_one_decimal),
+        // MHz, mean of the cores. A decimal number, though the document says otherwise.
         frequency: snapshot.cpu_frequency_mhz.map(|mhz| (mhz * 1000.0).round() / 1000.0),
     }
 }
 
-#[derive(Serialize)]
-struct Memory {
-    total: Option<u64>,
-    available: Option<u64>,
-    percent_used: Option<f64>,
-    used: Option<u64>,
-    free: Option<u64>,
-}
-
-fn memory(snapshot: &Snapshot) -> Memory {
+fn memory(snapshot: &Snapshot) -> impl Serialize {
     let memory = snapshot.memory.unwrap_or_default();
-    Memory {
+    object! {
         total: memory.total_bytes,
         available: memory.available_bytes,
         percent_used: memory.used_ratio.map(percent_one_decimal),
@@ -142,23 +104,14 @@ fn memory(snapshot: &Snapshot) -> Memory {
     }
 }
 
-#[derive(Serialize)]
-struct Disk<'a> {
-    total: Option<u64>,
-    used: Option<u64>,
-    free: Option<u64>,
-    file_system: &'a str,
-    mount_point: &'a str,
-}
-
 /// By device. Of several mounts of one the original tells the last; here it is the one that `df` shows.
 fn disks(snapshot: &Snapshot) -> Option<impl Serialize> {
     let mounts = by_device(snapshot.filesystems.as_deref()?);
     Some(Entries(move || mounts.clone().into_iter().map(disk)))
 }
 
-fn disk(mount: &Filesystem) -> (&str, Disk<'_>) {
-    let row = Disk {
+fn disk(mount: &Filesystem) -> (&str, impl Serialize) {
+    let row = object! {
         total: mount.usage.map(|usage| usage.total_bytes),
         used: mount.usage.map(|usage| usage.used_bytes),
         free: mount.usage.map(|usage| usage.available_bytes),
@@ -168,29 +121,14 @@ fn disk(mount: &Filesystem) -> (&str, Disk<'_>) {
     (&mount.device, row)
 }
 
-#[derive(Serialize)]
-struct ProcessRow<'a> {
-    pid: u32,
-    username: Option<User<'a>>,
-    name: &'a str,
-}
-
 /// All processes by PID. `null` while not all were gathered.
 fn processes(snapshot: &Snapshot) -> Option<impl Serialize> {
     let all = snapshot.processes.as_ref()?.all()?;
     Some(Rows(move || all.iter().map(process)))
 }
 
-fn process(process: &Process) -> ProcessRow<'_> {
-    ProcessRow { pid: process.pid, username: User::of(process), name: &process.name }
-}
-
-#[derive(Serialize)]
-struct InterfaceRow {
-    ip: Option<Ipv4Addr>,
-    netmask: Option<Ipv4Addr>,
-    bytes_sent: u64,
-    bytes_recv: u64,
+fn process(process: &Process) -> impl Serialize {
+    object! { pid: process.pid, username: User::of(process), name: &process.name }
 }
 
 /// By name: the interfaces that have an IPv4 address, with the last of them, and those whose addresses are not known. Where
@@ -205,27 +143,17 @@ fn network(snapshot: &Snapshot) -> Option<impl Serialize> {
     Some(Entries(move || interfaces.iter().filter(is_told).map(interface)))
 }
 
-fn interface(interface: &Interface) -> (&str, InterfaceRow) {
+fn interface(interface: &Interface) -> (&str, impl Serialize) {
     let address = last_ipv4(interface);
-    let row = InterfaceRow {
-        ip: address.map(|(ip, _)| ip),
-        netmask: address.map(|(_, prefix_length)| netmask(prefix_length)),
+    let row = object! {
+        ip: address.map(|address| address.ip),
+        netmask: address.map(Address::netmask),
         bytes_sent: interface.sent.bytes,
         bytes_recv: interface.received.bytes,
     };
     (&interface.name, row)
 }
 
-fn last_ipv4(interface: &Interface) -> Option<(Ipv4Addr, u8)> {
-    let addresses = interface.link.as_ref()?.addresses.as_ref()?;
-    addresses.iter().rev().find_map(|address| match address.ip {
-        IpAddr::V4(ip) => Some((ip, address.prefix_length)),
-        IpAddr::V6(_) => None,
-    })
-}
-
-/// `24` is `255.255.255.0`.
-fn netmask(prefix_length: u8) -> Ipv4Addr {
-    let host_bits = 32_u32.saturating_sub(prefix_length.into());
-    Ipv4Addr::from(u32::MAX.checked_shl(host_bits).unwrap_or(0))
+fn last_ipv4(interface: &Interface) -> Option<&Address> {
+    interface.link.as_ref()?.addresses.as_ref()?.iter().rfind(|address| address.ip.is_ipv4())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{CPU, DISKS, MEMORY, NETWORK, PROCESSES, REPORT_NEEDS, Sender, netmask, report};
+use super::{CPU, DISKS, MEMORY, NETWORK, PROCESSES, REPORT_NEEDS, Sender, report};
 use crate::dialect::testing::{assert_finite, assert_golden, assert_has_keys, assert_has_shape, snapshot};
 use crate::model::cpu::Cpu;
 use crate::model::network::{Address, Interface, Link};
@@ -90,13 +90,4 @@ fn interfaces_without_an_ipv4_address_are_left_out_and_unknown_ones_told() {
     assert_eq!(found(&interfaces), json!({"two": two, "unread": unknown, "gone": unknown}));
     let only_six = found(&interfaces[1..]);
     assert_eq!(only_six["six"], unknown, "where not even the loopback has one, they are not known");
-}
-
-#[test]
-fn a_prefix_is_a_netmask() {
-    let expected =
-        [(0, "0.0.0.0"), (1, "128.0.0.0"), (24, "255.255.255.0"), (32, "255.255.255.255"), (99, "255.255.255.255")];
-    for (length, mask) in expected {
-        assert_eq!(netmask(length).to_string(), mask);
-    }
 }

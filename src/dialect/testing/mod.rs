@@ -130,6 +130,7 @@ fn memory() -> Memory {
         slab_bytes: Some(90 * MIB),
         slab_reclaimable_bytes: Some(60 * MIB),
         dirty_bytes: Some(4096),
+        ..Memory::default()
     }
 }
 

@@ -144,7 +144,6 @@ pub struct Cpu {
 
 impl Cpu {
     /// Share of all cores together that was busy over the last interval.
-    #[must_use]
     pub fn busy_ratio(&self) -> Option<f64> {
         self.total.as_ref()?.busy_ratio
     }

@@ -58,7 +58,6 @@ pub struct FrequencyLimits {
 
 impl FrequencyLimits {
     /// Its clock now: what the driver wants, else, where that is not told, what the hardware says.
-    #[must_use]
     pub fn current_khz(&self) -> Option<u64> {
         self.scaling_current_khz.or(self.hardware_current_khz)
     }

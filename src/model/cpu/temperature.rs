@@ -4,7 +4,7 @@
 //! zone or label that speaks of a package, a CPU, a core or a whole `SoC`, and of nothing else. It must not guess: a machine
 //! of which nothing says that it is the CPU has no such temperature.
 
-use crate::model::hardware::RawTemperature;
+use crate::model::hardware::Temperature;
 
 /// Drivers that measure nothing but a processor of Intel or AMD.
 const CPU_DRIVERS: [&str; 5] = ["coretemp", "k10temp", "zenpower", "k8temp", "fam15h_power"];
@@ -85,13 +85,13 @@ enum Kind {
 }
 
 /// Temperature of the CPU as a whole: the hottest of the best thermometers that there are.
-pub(in crate::model) fn temperature(all: &[RawTemperature]) -> Option<f64> {
+pub(in crate::model) fn temperature(all: &[Temperature]) -> Option<f64> {
     let known = || all.iter().filter_map(|one| Some((kind(one)?, one.celsius)));
     let best = known().map(|(kind, _)| kind).min()?;
     known().filter(|(kind, _)| *kind == best).map(|(_, celsius)| celsius).max_by(f64::total_cmp)
 }
 
-fn kind(one: &RawTemperature) -> Option<Kind> {
+fn kind(one: &Temperature) -> Option<Kind> {
     let (chip, label) = (one.chip.to_ascii_lowercase(), one.label.to_ascii_lowercase());
     if CPU_DRIVERS.contains(&chip.as_str()) {
         return Some(match &label {
@@ -320,13 +320,13 @@ mod tests {
     fn each_board_tells_the_temperature_of_its_cpu_and_of_nothing_else() {
         for (board, sensors, expected) in BOARDS {
             for reversed in [false, true] {
-                let mut all: Vec<RawTemperature> = sensors
+                let mut all: Vec<Temperature> = sensors
                     .iter()
-                    .map(|(chip, label, celsius)| RawTemperature {
+                    .map(|(chip, label, celsius)| Temperature {
                         chip: (*chip).to_owned(),
                         label: (*label).to_owned(),
                         celsius: *celsius,
-                        ..RawTemperature::default()
+                        ..Temperature::default()
                     })
                     .collect();
                 if reversed {

@@ -1,7 +1,7 @@
 //! Network interfaces: raw from `/proc/net/dev`, `/sys/class/net` and the kernel's list of addresses, derived with rates.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -25,20 +25,27 @@ pub struct RawInterfaceCounters {
 
 /// One address of an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct RawAddress {
+pub struct Address {
     /// The address.
     pub ip: IpAddr,
     /// Length of the network prefix in bits.
     pub prefix_length: u8,
 }
 
+impl Address {
+    /// The prefix of an IPv4 address as a mask: `24` is `255.255.255.0`.
+    pub fn netmask(&self) -> Ipv4Addr {
+        let host_bits = 32_u32.saturating_sub(self.prefix_length.into());
+        Ipv4Addr::from_bits(u32::MAX.checked_shl(host_bits).unwrap_or(0))
+    }
+}
+
 /// Addresses with the name of their interface, in the order in which the kernel lists them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RawAddresses(pub Vec<(String, RawAddress)>);
+pub struct RawAddresses(pub Vec<(String, Address)>);
 
 impl RawAddresses {
     /// Those of each interface. A host of containers has thousands, so nothing goes through all of them for each.
-    #[must_use]
     pub fn by_name(&self) -> HashMap<&str, Vec<Address>> {
         let mut all: HashMap<&str, Vec<Address>> = HashMap::new();
         for (name, address) in &self.0 {
@@ -161,9 +168,6 @@ pub struct Link {
     pub addresses: Option<Vec<Address>>,
 }
 
-/// An address of an interface.
-pub type Address = RawAddress;
-
 /// The interfaces with their rates, and with their properties where those were gathered.
 pub(in crate::model) fn derive(
     pair: &Pair<'_, Vec<RawInterfaceCounters>>,
@@ -208,7 +212,6 @@ pub(in crate::model) fn derive(
 impl Link {
     /// The properties of one interface. What the driver does not know is `None`; so is the whole where there is no index: the
     /// interface has gone.
-    #[must_use]
     pub fn of(class: &NetClass, addresses: Option<Vec<Address>>) -> Option<Self> {
         let word = |text: &str| Some(text.trim().to_owned()).filter(|word| !word.is_empty());
         // -1, or the same without its sign: the driver does not know.
@@ -234,6 +237,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_prefix_is_a_netmask() {
+        for (prefix_length, mask) in
+            [(0, "0.0.0.0"), (1, "128.0.0.0"), (20, "255.255.240.0"), (32, "255.255.255.255"), (99, "255.255.255.255")]
+        {
+            assert_eq!(Address { ip: Ipv4Addr::LOCALHOST.into(), prefix_length }.netmask().to_string(), mask);
+        }
+    }
+
+    #[test]
     fn a_link_of_what_is_known() {
         let class = NetClass {
             name: "x0".into(),
@@ -245,7 +257,7 @@ mod tests {
         };
         assert_eq!(Link::of(&class, None), Some(Link { index: 7, ..Link::default() }));
         assert_eq!(Link::of(&NetClass { index: None, ..class.clone() }, None), None, "it has gone");
-        let address = |ip: &str| RawAddress { ip: ip.parse().unwrap(), prefix_length: 24 };
+        let address = |ip: &str| Address { ip: ip.parse().unwrap(), prefix_length: 24 };
         let list = [("x0", "10.0.0.1"), ("x1", "10.0.0.2"), ("x0", "10.0.0.3")];
         let list = RawAddresses(list.map(|(name, ip)| (name.to_owned(), address(ip))).into());
         let full = NetClass {

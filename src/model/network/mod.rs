@@ -6,6 +6,6 @@ pub(super) mod interface;
 mod protocol;
 pub(super) mod wireless;
 
-pub use interface::{Address, Interface, Link, NetClass, RawAddress, RawAddresses, RawInterfaceCounters, Traffic};
+pub use interface::{Address, Interface, Link, NetClass, RawAddresses, RawInterfaceCounters, Traffic};
 pub use protocol::{ArpEntries, Conntrack, NetstatField, SockstatField, SoftnetRow, UdpQueue};
-pub use wireless::{RawWireless, Wireless};
+pub use wireless::Wireless;

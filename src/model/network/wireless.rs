@@ -2,41 +2,24 @@
 
 use serde::Serialize;
 
-/// One Wi-Fi link as nl80211 tells it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RawWireless {
-    /// Name of the interface.
+/// One Wi-Fi link, as nl80211 tells it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Wireless {
+    /// Interface.
     pub interface: String,
     /// Name of the network (SSID).
     pub ssid: Option<String>,
     /// MAC address of the access point.
     pub bssid: Option<String>,
-    /// Channel frequency, MHz.
-    pub frequency_mhz: Option<u32>,
-    /// Signal, dBm.
-    pub signal_dbm: Option<i32>,
-    /// `WPA2`, `WPA3`, `open`, ... as far as the link tells.
-    pub encryption: Option<String>,
-}
-
-/// One Wi-Fi link.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Wireless {
-    /// Interface.
-    pub interface: String,
-    /// Name of the network.
-    pub ssid: Option<String>,
-    /// Access point.
-    pub bssid: Option<String>,
-    /// Channel number.
+    /// Channel number; derived.
     pub channel: Option<u32>,
     /// Channel frequency, MHz.
     pub frequency_mhz: Option<u32>,
     /// Signal, dBm.
     pub signal_dbm: Option<i32>,
-    /// 0 at -110 dBm to 1 at -40 dBm, the scale of the kernel's own `link/70`.
+    /// Derived: 0 at -110 dBm to 1 at -40 dBm, the scale of the kernel's own `link/70`.
     pub quality_ratio: Option<f64>,
-    /// Encryption.
+    /// `WPA2`, `WPA3`, `open`, ... as far as the link tells.
     pub encryption: Option<String>,
 }
 
@@ -46,18 +29,9 @@ const WORST_DBM: f64 = -110.0;
 const BEST_DBM: f64 = -40.0;
 
 /// One link with its channel and quality.
-pub(in crate::model) fn derive(raw: &RawWireless) -> Wireless {
+pub(in crate::model) fn derive(raw: &Wireless) -> Wireless {
     let quality = |dbm: i32| ((f64::from(dbm) - WORST_DBM) / (BEST_DBM - WORST_DBM)).clamp(0.0, 1.0);
-    Wireless {
-        interface: raw.interface.clone(),
-        ssid: raw.ssid.clone(),
-        bssid: raw.bssid.clone(),
-        channel: raw.frequency_mhz.and_then(channel),
-        frequency_mhz: raw.frequency_mhz,
-        signal_dbm: raw.signal_dbm,
-        quality_ratio: raw.signal_dbm.map(quality),
-        encryption: raw.encryption.clone(),
-    }
+    Wireless { channel: raw.frequency_mhz.and_then(channel), quality_ratio: raw.signal_dbm.map(quality), ..raw.clone() }
 }
 
 /// Channel number of a Wi-Fi frequency (IEEE 802.11, annex E).
@@ -90,7 +64,7 @@ mod tests {
 
     #[test]
     fn the_quality_ends_at_both_ends_and_is_unknown_without_a_signal() {
-        let quality = |signal_dbm| derive(&RawWireless { signal_dbm, ..RawWireless::default() }).quality_ratio;
+        let quality = |signal_dbm| derive(&Wireless { signal_dbm, ..Wireless::default() }).quality_ratio;
         assert_eq!(
             [Some(-200), Some(-110), Some(-75), Some(-40), Some(0)].map(quality),
             [0.0, 0.0, 0.5, 1.0, 1.0].map(Some)

@@ -179,7 +179,7 @@ fn state_of(letter: char) -> ProcessState {
 mod tests {
     use super::super::RawProcessDetail;
     use super::*;
-    use crate::model::memory::RawMemory;
+    use crate::model::memory::Memory;
     use crate::model::{Gathered, Machine, Readings};
 
     fn process(pid: u32, start_ticks: u64, user_ticks: u64, system_ticks: u64) -> RawProcess {
@@ -208,7 +208,7 @@ mod tests {
         let at = Duration::ZERO;
         let cpu = RawCpu { boot_time_unix_seconds: Some(boot), ..RawCpu::default() };
         readings.put(Gathered { at, value: Ok(Arc::new(cpu)), previous: None });
-        let memory = RawMemory { total_bytes: memory, ..RawMemory::default() };
+        let memory = Memory { total_bytes: memory, ..Memory::default() };
         let meminfo = RawMeminfo { memory, ..RawMeminfo::default() };
         readings.put(Gathered { at, value: Ok(Arc::new(meminfo)), previous: None });
         let machine = Machine { page_bytes: 4096, ticks_per_second: 100 };

@@ -146,13 +146,11 @@ impl ProcessStates {
 
 impl Processes {
     /// All processes by PID; `None` when only the largest were gathered.
-    #[must_use]
     pub fn all(&self) -> Option<&[Process]> {
         self.complete.then_some(self.list.as_slice())
     }
 
     /// The process of a PID, if it is in the list.
-    #[must_use]
     pub fn find(&self, pid: u32) -> Option<&Process> {
         if self.complete {
             self.list.binary_search_by_key(&pid, |process| process.pid).ok().map(|index| &self.list[index])
@@ -162,7 +160,6 @@ impl Processes {
     }
 
     /// The ten largest by resident memory, largest first; equal sizes by PID.
-    #[must_use]
     pub fn largest(&self) -> Vec<&Process> {
         let mut all: Vec<&Process> = self.list.iter().collect();
         let order = |p: &&Process| (std::cmp::Reverse(p.memory.map_or(0, |m| m.resident_bytes)), p.pid);
@@ -175,7 +172,6 @@ impl Processes {
     }
 
     /// The ten largest, largest first, and after them the ten that use most CPU, busiest first, that are not among those.
-    #[must_use]
     pub fn foremost(&self) -> Self {
         let mut list = self.largest();
         let mut busiest: Vec<&Process> = self.list.iter().filter(|process| process.cpu_ratio > Some(0.0)).collect();

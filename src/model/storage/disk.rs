@@ -49,7 +49,6 @@ pub struct UdevDevice {
 
 impl UdevDevice {
     /// The value of a key, if udev has it.
-    #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
         self.properties.iter().find(|(name, _)| &**name == key).map(|(_, value)| value.as_str())
     }

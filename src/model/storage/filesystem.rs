@@ -58,7 +58,6 @@ pub struct RawMount {
 
 impl RawMount {
     /// Mounted read-only here.
-    #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.options.split(',').any(|option| option == "ro")
     }
@@ -88,6 +87,14 @@ pub struct Filesystem {
     pub stuck: bool,
     /// Numbers of statvfs(3).
     pub usage: Option<FilesystemUsage>,
+}
+
+impl Filesystem {
+    /// Mount point and options of each place where it is mounted.
+    pub fn places(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        let also = self.also_at.iter().map(|place| (&*place.mount_point, &*place.options));
+        std::iter::once((&*self.mount_point, &*self.options)).chain(also)
+    }
 }
 
 /// What a file system holds.
@@ -157,7 +164,6 @@ impl From<RawFilesystemUsage> for FilesystemUsage {
 
 /// The file systems with a device behind them, each device once. Of several mounts of one device (bind mounts) the one
 /// with the shortest path stands for it, as in `df`.
-#[must_use]
 pub fn by_device(list: &[Filesystem]) -> Vec<&Filesystem> {
     let mut devices: Vec<&Filesystem> = Vec::new();
     let mut places: HashMap<&str, usize> = HashMap::new();

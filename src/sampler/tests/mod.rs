@@ -184,7 +184,7 @@ fn a_slow_reader_delays_a_tick_by_the_grace_and_no_more() {
         script.takes("slow", Duration::from_millis(300));
         next(&mut watch).await;
         let frame = next(&mut watch).await;
-        assert_eq!((slow(&frame), begin.elapsed().as_millis()), (Some(2), 1220), "the one before, its own comes late");
+        assert_eq!((slow(&frame), begin.elapsed().as_millis()), (Some(2), 1235), "the one before, its own comes late");
         // A request waits for it.
         tokio::time::sleep(3 * SECOND).await;
         drop(watch);
@@ -310,5 +310,32 @@ fn what_a_frame_has_is_of_the_reading_and_the_one_before_it() {
     assert_eq!(read(2.0), (Some((Some(5), 5, Some(1.0))), false), "held");
     assert_eq!(read(3.0), (None, true));
     assert_eq!(read(4.0), (Some((Some(5), 9, Some(2.0))), false), "the last good one");
-    assert_eq!(read(4.01), (Some((Some(5), 10, Some(2.01))), false), "9 was a moment ago: no rate comes of that");
+    assert_eq!(read(4.15), (Some((Some(5), 10, Some(2.15))), false), "9 was a moment ago: no rate comes of that");
+}
+
+/// As when one client asks for a part and another one for all of it right after: the machine's own counting shows then.
+#[test]
+fn a_rate_spans_a_fifth_of_a_second_or_half_an_interval() {
+    let spans = |shortest: Option<Duration>, moments: &[u64]| {
+        let mut source = Source::counters("count", Subjects::VITALS, |_, _| {}, |_, _| Ok(1_u64));
+        shortest.into_iter().for_each(|shortest| source.shortest_span = shortest);
+        let told = moments.iter().map(|moment| {
+            let Answer { reading, .. } = source.read(Duration::from_millis(*moment), Subjects::VITALS);
+            let mut readings = crate::model::Readings::default();
+            readings.put(reading);
+            readings.pair::<u64>().unwrap().seconds.map(|seconds| (seconds * 1_000.0).round() as u64)
+        });
+        told.collect::<Vec<_>>()
+    };
+    let some = |spans: &[u64]| spans.iter().map(|span| Some(*span).filter(|span| *span > 0)).collect::<Vec<_>>();
+    assert_eq!(spans(None, &[0, 60, 199, 200, 260, 1_200, 1_260, 2_200]), some(&[0, 0, 0, 200, 200, 940, 1_000, 940]));
+    // However many come, those that were first are counted from in time.
+    let often: Vec<u64> = (0..100).map(|number| number * 10).collect();
+    let told = spans(None, &often);
+    assert!(told[20..].iter().all(|span| (200..400).contains(&span.unwrap())), "{told:?}");
+    assert_eq!(
+        spans(Some(SECOND / 20), &[0, 100, 200, 300]),
+        some(&[0, 100, 100, 100]),
+        "ticks of a tenth of a second"
+    );
 }

@@ -154,3 +154,24 @@ fn nobody_is_told_anything_before_the_first_tick() {
         assert_eq!((vital(&frame), slow(&frame).is_some()), (Some(1), true));
     });
 }
+
+/// The first one's needs are read at the tick; what the second one needs besides is read right after.
+#[test]
+fn who_asks_for_more_right_after_another_gets_rates_over_a_whole_interval() {
+    on_paused_clock(async {
+        let script = Script::default();
+        let sampler = script.start(SECOND);
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        let span = |frame: &Frame| frame.snapshot().readings.pair::<Processes>().unwrap().seconds;
+        for round in 0..5 {
+            let narrow = sampler.latest(Subjects::TOP_PROCESSES).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            let wide = sampler.latest(Subjects::ALL_PROCESSES).await.unwrap();
+            for frame in [&narrow, &wide] {
+                assert!(span(frame).is_none_or(|seconds| seconds >= 0.2), "round {round}: {:?}", span(frame));
+            }
+            assert!(round == 0 || span(&wide) >= Some(0.9), "round {round}: {:?}", span(&wide));
+            tokio::time::sleep(4 * SECOND).await;
+        }
+    });
+}

@@ -1,6 +1,6 @@
 //! Who has to leave when places are short: the oldest idle connection of the address with the most of them.
 //!
-//! Asked by [`super::connection`] for the connections of one worker thread. Knows no socket.
+//! Asked by [`super::connection_list`] for the connections of one worker thread. Knows no socket.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};

@@ -20,11 +20,11 @@ use super::answering::{Answering, AnsweringBody};
 use super::client::Client;
 use super::connection::Connection;
 use super::{base_path, basic, bearer, host_of, is_upgrade};
-use crate::auth::Auth;
+use crate::auth::{Auth, Reporting};
 use crate::config::{AllowOrigins, Config, TrustedProxy};
 use crate::origin::{self, Origin};
 use crate::server::error::ApiError;
-use crate::worker::Registry;
+use crate::worker::{Registry, Worker};
 
 /// Methods that a foreign page may use.
 const CORS_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
@@ -69,8 +69,8 @@ pub enum Access {
     Worker,
 }
 
-/// Stands in the extensions of a request whose token hands in reports.
-pub struct Reporter;
+/// Stands in the extensions of a request whose token hands in reports, and says of whom.
+pub struct Reporter(pub Reporting);
 
 /// What the guard asks. One instance for all worker threads.
 pub struct Doors {
@@ -291,7 +291,14 @@ async fn authorize(req: &ServiceRequest) -> Result<(), ApiError> {
         Access::Open | Access::Worker => true,
         // A preflight carries no token by design and is answered with nothing but permissions.
         _ if req.method() == Method::OPTIONS => true,
-        Access::Stream => ticket(req.query_string()).is_some_and(|id| doors.workers.claim(&id).is_some()),
+        Access::Stream => {
+            let worker = ticket(req.query_string()).and_then(|id| doors.workers.claim(&id));
+            let is_admitted = worker.is_some();
+            if let Some(Worker { opener: Some(opener), .. }) = worker {
+                req.extensions_mut().insert(opener);
+            }
+            is_admitted
+        }
         Access::Token | Access::Report => false,
     };
     if is_admitted {
@@ -299,14 +306,16 @@ async fn authorize(req: &ServiceRequest) -> Result<(), ApiError> {
     }
     let basic = basic(req.headers());
     let token = bearer(req.headers()).or(basic.as_ref().map(|(_, password)| password.as_str()));
-    if token.is_some_and(|token| doors.auth.may_report(token)) {
-        req.extensions_mut().insert(Reporter);
+    if let Some(reporting) = token.and_then(|token| doors.auth.may_report(token)) {
+        req.extensions_mut().insert(Reporter(reporting));
         return if access == Access::Report { Ok(()) } else { Err(ApiError::Forbidden(REPORTS_ONLY.to_owned())) };
     }
     if let Some((name, password)) = basic {
         let address = Client::of_request(req.request()).address;
+        let opener = doors.auth.opener(&name, &password);
         let identity = doors.auth.identify_basic(&name, &password, address).await?;
         req.extensions_mut().insert(identity);
+        req.extensions_mut().insert(opener);
         return Ok(());
     }
     Err(ApiError::Stranger(doors.auth.ways()))

@@ -17,11 +17,12 @@ pub mod tls;
 pub mod transport;
 
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytestring::ByteString;
 
+use crate::auth::{Identity, Opener};
 use crate::server::error::ApiError;
 
 /// Header of a JSON answer.
@@ -55,6 +56,16 @@ pub fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     let encoded = Some(encoded.trim()).filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
     let text = String::from_utf8(BASE64.decode(encoded).ok()?).ok()?;
     text.split_once(':').map(|(name, password)| (name.to_owned(), password.to_owned()))
+}
+
+/// What a stream is opened with by a request that went through the guard. `None` where nothing was asked.
+#[must_use]
+pub fn opener(req: &HttpRequest) -> Option<Opener> {
+    let extensions = req.extensions();
+    // The guard leaves what does not stand in the header as it is: a ticket's, a password's.
+    let left = || extensions.get::<Opener>().cloned();
+    let sent = || extensions.get::<Identity>().and_then(|_| bearer(req.headers())).map(Opener::token);
+    left().or_else(sent)
 }
 
 /// The raw `Host`, exactly one. What a proxy forwards is [`client`]'s business.

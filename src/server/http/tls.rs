@@ -1,6 +1,6 @@
 //! TLS: reads the certificate and its key, and hands the one that is good now to every handshake.
 //!
-//! Made by `server::start`, read again by its reloader. Knows nothing of what is carried.
+//! Made by [`crate::server::bind`], read again by the server's reloader. Knows nothing of what is carried.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

@@ -12,6 +12,7 @@ use crate::server::error::ApiError;
 use crate::server::http::body;
 use crate::server::http::client::{self, Client};
 use crate::server::http::guard::Doors;
+use crate::server::http::opener;
 use crate::worker::{LIFETIME, Registry};
 
 /// Body of `POST /authenticate`.
@@ -52,7 +53,7 @@ pub async fn worker(
     };
     let subscriber = owner.as_deref().map(|name| format!("&subscriber={name}")).unwrap_or_default();
     let id = workers
-        .create(owner)
+        .create(owner, opener(&req))
         .map_err(|full| ApiError::Unavailable { message: full.to_string(), retry_after: full.retry_after })?;
     let client = Client::of_request(&req);
     let scheme = if client.is_secure { "wss" } else { "ws" };

@@ -15,7 +15,7 @@ use crate::sampler::{Sampler, Stride};
 use crate::server::error::ApiError;
 use crate::server::http::client::Client;
 use crate::server::http::guard::{Doors, REPORTS_ONLY, Reporter};
-use crate::server::http::{body, is_upgrade};
+use crate::server::http::{body, is_upgrade, opener};
 use crate::server::routes::systems::{self, Reports};
 use crate::server::stream::stream_limits::{Kind, Pass};
 use crate::server::stream::websocket::{self, Event, Gone, Socket};
@@ -48,7 +48,7 @@ pub async fn create(
     if req.extensions().get::<Reporter>().is_some() {
         return Err(ApiError::Forbidden(REPORTS_ONLY.to_owned()));
     }
-    Ok(match workers.create(None) {
+    Ok(match workers.create(None, opener(&req)) {
         Ok(id) => HttpResponse::Ok().json(json!({
             "id": id.to_string(),
             "status": null,
@@ -102,7 +102,8 @@ pub async fn connect(
             (_, Err(reason)) => {
                 socket.close_with(CloseCode::Policy, reason);
             }
-            (Ok(pass), Ok(_)) => {
+            (Ok(pass), Ok(worker)) => {
+                socket.was_opened_with(&streams, worker.opener);
                 let _ = stream(&mut socket, &sampler, interval, pass).await;
             }
         }

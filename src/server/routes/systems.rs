@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix_web::http::header::{ACCEPT_ENCODING, HeaderName};
 use actix_web::web::{self, Bytes, Data};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -16,6 +16,7 @@ use crate::limits::Limits;
 use crate::model::own::Pushed;
 use crate::receiver::{MOST_REPORT_BYTES, Receiver, Refused, Taken, report};
 use crate::server::error::ApiError;
+use crate::server::http::guard::Reporter;
 use crate::server::http::{body, json_response};
 
 /// When our own agents sent a report, unix seconds by their clock. Another's sends what it has just made.
@@ -89,7 +90,7 @@ impl From<Refused> for ApiError {
         let later = |seconds| Self::Unavailable { message: message.clone(), retry_after: Duration::from_secs(seconds) };
         match refused {
             Refused::Malformed(_) => Self::BadRequest(message),
-            Refused::NotRegistered(_) => Self::Forbidden(message),
+            Refused::NotRegistered(_) | Refused::Anothers(_) => Self::Forbidden(message),
             Refused::TooOld(_) => Self::Conflict(message),
             Refused::TooMany(_) => Self::TooMany { message, retry_after: Duration::from_secs(1) },
             Refused::Full(_) => later(60),
@@ -156,7 +157,9 @@ async fn read(
 
 async fn answer(req: &HttpRequest, receiver: &Receiver, body: Bytes) -> Result<HttpResponse, ApiError> {
     let sent = req.headers().get(SENT).and_then(|sent| sent.to_str().ok()?.parse::<f64>().ok());
-    let taken = receiver.take(body, sent.filter(|sent| sent.is_finite())).await?;
+    let reporting = req.extensions().get::<Reporter>().map(|reporter| reporter.0.clone());
+    let may = |name: &str| reporting.as_ref().is_none_or(|reporting| reporting.allows(name));
+    let taken = receiver.take(body, sent.filter(|sent| sent.is_finite()), may).await?;
     let mut response = match taken {
         Taken::UrlIsRight => HttpResponse::Accepted(),
         Taken::Known | Taken::Stored => HttpResponse::Ok(),

@@ -11,16 +11,17 @@ use actix_web::http::Method;
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
-use futures_util::future::{FutureExt, LocalBoxFuture};
+use futures_util::future::LocalBoxFuture;
 use futures_util::stream;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
-use super::Streams;
 use super::stream_limits::{Kind, Pass};
+use super::{End, Streams};
 use crate::model::{Answer, Subjects};
 use crate::sampler::{Frame, Sampler, StandsStill, Stride, Watch};
 use crate::server::error::ApiError;
 use crate::server::http::client::Client;
+use crate::server::http::opener;
 
 /// A comment goes out this often, so that proxies keep the connection open however rare the events are.
 const COMMENT_EVERY: Duration = Duration::from_secs(12);
@@ -68,7 +69,8 @@ struct Stream {
     streams: Arc<Streams>,
     sampler: Sampler,
     source: Source,
-    stopping: LocalBoxFuture<'static, ()>,
+    /// Done when it must end. Kept for the stream's whole life, as what it waits for is registered once.
+    end: LocalBoxFuture<'static, End>,
     /// When there was a comment, or the stream began.
     commented: Instant,
     _pass: Pass,
@@ -103,7 +105,7 @@ pub fn respond(
         streams: Arc::clone(streams),
         sampler: sampler.clone(),
         source,
-        stopping: streams.stopping.wait().boxed_local(),
+        end: streams.end(opener(req)),
         commented: Instant::now(),
         _pass: pass,
     };
@@ -153,11 +155,11 @@ impl Source {
 }
 
 impl Stream {
-    /// The next piece: an event or a comment, whichever is due. `None` when the server stops.
+    /// The next piece: an event or a comment, whichever is due. `None` when it must end.
     async fn next(&mut self) -> Option<Bytes> {
         let comment_at = self.commented + COMMENT_EVERY;
         let piece = tokio::select! {
-            () = &mut self.stopping => return None,
+            _ = &mut self.end => return None,
             frame = self.source.next(&self.sampler, self.events.event.needs) => match frame {
                 Ok(frame) => {
                     self.streams.gate.sent.fetch_add(1, Ordering::Relaxed);

@@ -17,14 +17,16 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, dev};
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, Closed, ProtocolError, Session};
 use bytestring::ByteString;
 use futures_util::StreamExt;
-use futures_util::future::{FutureExt, LocalBoxFuture, poll_immediate};
+use futures_util::future::{LocalBoxFuture, poll_immediate};
 use tokio::time::{Instant, Sleep, timeout};
 
-use super::Streams;
 use super::frame_guard::{FrameGuard, Verdict};
 use super::stream_limits::Gate;
+use super::{End, Streams};
+use crate::auth::Opener;
 use crate::server::error::ApiError;
 use crate::server::http::connection::Connection;
+use crate::server::http::opener;
 
 /// Time between two pings. They are bytes that a client that is gone does not take: with the stalled time of 10 s, it is cut
 /// within 15 s on a stream that says nothing.
@@ -66,9 +68,9 @@ pub struct Socket {
     verdict: Verdict,
     connection: Option<Rc<Connection>>,
     gate: Arc<Gate>,
-    /// Done when the server stops. Kept, like the timer, for the socket's whole life: registering both anew for every
+    /// Done when it must end. Kept, like the timer, for the socket's whole life: registering both anew for every
     /// frame costs more than the rest of what happens here.
-    stopping: LocalBoxFuture<'static, ()>,
+    end: LocalBoxFuture<'static, End>,
     /// Goes off at the deadline. Set anew only when that changes.
     timer: Pin<Box<Sleep>>,
     stalled_time: Duration,
@@ -107,7 +109,7 @@ pub fn accept(
         verdict,
         connection,
         gate: Arc::clone(&streams.gate),
-        stopping: streams.stopping.wait().boxed_local(),
+        end: streams.end(opener(req)),
         timer: Box::pin(tokio::time::sleep_until(now)),
         stalled_time: streams.limits.stalled_time,
         next_ping: now,
@@ -135,7 +137,7 @@ impl Socket {
             }
             let happened = tokio::select! {
                 message = link.messages.next() => Happened::Received(message),
-                () = &mut self.stopping => Happened::Stopping,
+                end = &mut self.end => Happened::Ended(end),
                 () = &mut self.timer => Happened::Deadline,
             };
             match happened {
@@ -157,10 +159,7 @@ impl Socket {
                     self.link = None;
                     return Err(Gone);
                 }
-                Happened::Stopping => {
-                    self.close_with(CloseCode::Away, "the server is stopping");
-                    return Err(Gone);
-                }
+                Happened::Ended(end) => return self.close_at(end),
                 Happened::Deadline => self.deadline().await?,
             }
         }
@@ -240,10 +239,7 @@ impl Socket {
         self.say(text).await?;
         tokio::select! {
             is_taken = connection.taken() => if is_taken { Ok(()) } else { self.cut() },
-            () = &mut self.stopping => {
-                self.close_with(CloseCode::Away, "the server is stopping");
-                Err(Gone)
-            }
+            end = &mut self.end => self.close_at(end),
         }
     }
 
@@ -259,6 +255,17 @@ impl Socket {
             self.deadline().await?;
         }
         self.say(frame).await
+    }
+
+    /// It was opened with this, and not by the request that it came with.
+    pub fn was_opened_with(&mut self, streams: &Streams, opener: Option<Opener>) {
+        self.end = streams.end(opener);
+    }
+
+    fn close_at<T>(&mut self, end: End) -> Result<T, Gone> {
+        let code = if end == End::Stopping { CloseCode::Away } else { CloseCode::Policy };
+        self.close_with(code, end.reason());
+        Err(Gone)
     }
 
     /// Says why and closes.
@@ -338,6 +345,6 @@ async fn in_time(
 /// Why [`Socket::next`] woke up.
 enum Happened {
     Received(Option<Result<AggregatedMessage, ProtocolError>>),
-    Stopping,
+    Ended(End),
     Deadline,
 }

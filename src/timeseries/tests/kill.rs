@@ -111,38 +111,65 @@ fn limit_files(bytes: Option<u64>) {
     setrlimit(Resource::Fsize, rustix::process::Rlimit { current: bytes, maximum: limit.maximum }).unwrap();
 }
 
-fn run_out_of_room(directory: &Path, begin: u32) {
-    limit_files((begin > 0).then_some(u64::from(begin)));
-    let store = Store::open(Some(directory), bounds(1)).unwrap();
-    if begin == 0 {
-        for second in 0..600 {
-            record_values(&store, THIS_MACHINE, START + f64::from(second), sample(second));
+/// [`sample`], and in all other series that there is room for, noise: what no packing makes small.
+fn noisy_sample(second: u32) -> impl Fn(&mut Values<'_>) {
+    move |values| {
+        sample(second)(values);
+        for number in 50..MOST_DYNAMIC_SERIES as u32 {
+            let noise = (second * 1_000 + number).wrapping_mul(2_654_435_761);
+            let noise = (noise ^ noise >> 15).wrapping_mul(2_246_822_519) >> 16 & 63;
+            values.put_dynamic(
+                &["noise", &number.to_string()],
+                Unit::BytesPerSecond,
+                Some(2_f64.powi(noise.cast_signed())),
+            );
         }
+    }
+}
+
+/// A sample every ten seconds: 600 s that are on the disk, then noise that does not fit into the room that there is, then
+/// all the room that is wanted. `limit` is the room from the start; 0 leaves what the first 600 s take.
+fn run_out_of_room(directory: &Path, limit: u32) {
+    limit_files((limit > 0).then_some(u64::from(limit)));
+    let bounds = Bounds { batch: Duration::from_secs(120), retry: Duration::from_millis(200), ..bounds(1) };
+    let store = Store::open(Some(directory), bounds).unwrap();
+    let record = |second: u32, fill: &dyn Fn(&mut Values<'_>)| {
+        record_values(&store, THIS_MACHINE, START + f64::from(second), fill);
+    };
+    let newest = || store.stored(THIS_MACHINE).map_or(-1, |(slot, _)| slot - START as i64 / 10);
+    let give = || {
+        patiently(|| {
+            store.flush();
+            lock(&store.hosts)[THIS_MACHINE].is_sent().then_some(())
+        });
+    };
+    if limit == 0 {
+        (0..600).step_by(10).for_each(|second| record(second, &sample(second)));
+        // The room is measured once nothing is being written any more.
+        give();
+        patiently(|| (newest() == 59).then_some(()));
         limit_files(Some(std::fs::metadata(directory.join(FILE)).unwrap().len()));
     }
-    for second in 600..20_000 {
-        record_values(&store, THIS_MACHINE, START + f64::from(second), sample(second));
-    }
-    let seconds = means(&store, 19_700, 20_000);
-    assert_eq!(seconds.len(), 300, "memory goes on");
+    (600..20_000).step_by(10).for_each(|second| record(second, &noisy_sample(second)));
+    assert_eq!(means(&store, 19_700, 20_000).len(), 30, "memory goes on");
+    // What waits is no more than an hour and a half: what came first is lost for good.
+    assert!(newest() < 1_400, "there was room for {} slots", newest());
     limit_files(None);
-    std::thread::sleep(bounds(1).retry * 2);
-    for second in 20_000..21_000 {
-        record_values(&store, THIS_MACHINE, START + f64::from(second), sample(second));
-    }
+    (20_000..21_000).step_by(10).for_each(|second| record(second, &sample(second)));
+    // By the next try, not by what the end writes.
+    patiently(|| {
+        give();
+        (newest() == 2_099).then_some(())
+    });
     store.close();
-    assert!(
-        !std::fs::read_dir(directory).unwrap().any(|entry| entry.unwrap().file_name() != FILE),
-        "nothing set aside"
-    );
+    assert!(set_aside(directory).is_empty(), "nothing set aside");
 }
 
 /// Plays [`run_out_of_room`] in a process that survives the signal for files that grow too large, and gives the slots
 /// that are on disk afterwards.
-fn slots_after_a_full_disk(limit_at_open: u32) -> Vec<i64> {
+fn slots_after_a_full_disk(limit: u32) -> Vec<i64> {
     let directory = tempfile::tempdir().unwrap();
-    let mut child =
-        again("a_full_disk_stops_the_writing_and_nothing_else", directory.path(), limit_at_open, "trap '' XFSZ;");
+    let mut child = again("a_full_disk_stops_the_writing_and_nothing_else", directory.path(), limit, "trap '' XFSZ;");
     let mut output = String::new();
     std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut output).unwrap();
     assert!(child.wait().unwrap().success(), "{output}");
@@ -151,8 +178,8 @@ fn slots_after_a_full_disk(limit_at_open: u32) -> Vec<i64> {
 
 #[test]
 fn a_full_disk_stops_the_writing_and_nothing_else() {
-    if let Some((directory, begin)) = part() {
-        return run_out_of_room(&directory, begin);
+    if let Some((directory, limit)) = part() {
+        return run_out_of_room(&directory, limit);
     }
     let slots = slots_after_a_full_disk(0);
     assert!((0..50).all(|slot| slots.contains(&slot)), "what was there before is still there: {slots:?}");
