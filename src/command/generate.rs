@@ -33,7 +33,10 @@ const SECTIONS: [(&str, &[(&str, &str)]); 4] = [
     (
         "SIGNALS",
         &[
-            ("SIGHUP", "Reads configuration, tokens, users and the certificate again; clients whose token or password counts no more are dropped."),
+            (
+                "SIGHUP",
+                "Reads configuration, tokens, users and the certificate again; clients whose token or password counts no more are dropped.",
+            ),
             ("SIGTERM, SIGINT", "Ends every stream and stops, within five seconds."),
         ],
     ),
