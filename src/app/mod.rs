@@ -74,12 +74,14 @@ pub async fn run(typed: &Typed, config: &Config) -> Result<(), StartupError> {
             notify::ready();
         }
     });
-    actix_rt::spawn(notify::keep_telling(app.sampler.clone(), app.server.gate()));
+    let telling = actix_rt::spawn(notify::keep_telling(app.sampler.clone(), app.server.gate()));
     tokio::select! {
         () = signals.stop() => {}
         () = trim::keep_trimming() => {}
     }
     log::info!("stopping");
+    // The watchdog counts no more once we stop, and a service manager that does not listen any more must not hold us up.
+    telling.abort();
     notify::stopping();
     tokio::select! {
         () = app.stop() => {}

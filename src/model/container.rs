@@ -1,6 +1,6 @@
 //! What a container may use: the limits of its control group, beside the numbers of the machine that it shares with others.
 //!
-//! Raw values are filled by [`crate::collect::linux::cgroup`]; [`derive()`] is called by [`super::derive()`].
+//! Raw values are filled by [`crate::collect`]; [`derive()`] is called by [`super::derive()`].
 
 use serde::Serialize;
 

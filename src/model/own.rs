@@ -1,4 +1,4 @@
-//! What this program knows about itself: filled by the server ([`OwnStats`]) and by [`crate::collect::linux::own`]
+//! What this program knows about itself: filled by the server ([`OwnStats`]) and by [`crate::collect`]
 //! ([`OwnProcess`]), worded by [`crate::dialect::prometheus`].
 
 use super::received::ReceivedSystem;

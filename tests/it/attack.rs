@@ -13,7 +13,7 @@ use crate::pings::shrink;
 use crate::support::{self, PATIENCE, Response, Server, connect, program_at};
 use crate::wire::{self, Raw, connections, frame, header, raise_own_limit, resident_kib, text, wait_until};
 
-/// Within this time every connection ends that nobody uses as it is meant. The longest limit of the server is 14 s.
+/// Within this time every connection ends that nobody uses as it is meant. The longest limit of the server is 16 s.
 const LINGER_LIMIT: Duration = Duration::from_secs(30);
 
 #[test]

@@ -14,6 +14,7 @@ use std::time::Instant;
 use rustix::process::Signal;
 
 use crate::support::{self, PATIENCE, Server, parse_response};
+use crate::wire::wait_until;
 
 /// What systemd would hear.
 struct Manager {
@@ -65,6 +66,8 @@ fn systemd_is_told_what_happens() {
     manager.wait_for("READY=1");
     // As long as nothing is fed, systemd counts: nothing may come out of a server that does nothing.
     server.signal(Signal::STOP);
+    let stat = format!("/proc/{}/stat", server.pid());
+    wait_until("it stands still", || std::fs::read_to_string(&stat).expect("its state").contains(") T "));
     manager.socket.set_nonblocking(true).expect("no waiting");
     while manager.socket.recv(&mut [0; 4096]).is_ok() {}
     std::thread::sleep(std::time::Duration::from_millis(400));
