@@ -9,7 +9,8 @@ use std::time::Duration;
 /// How often the program looks at its heap. What is left behind stays for this long at most.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// Trimming costs a walk over the heap; it is done only when so many bytes more are free than after the last time.
+/// Trimming costs a walk over the heap; it is done only when so many bytes more are free, or resident, than after the last
+/// time.
 const WORTH_BYTES: usize = 2 << 20;
 
 /// What is larger goes back to the system as soon as it is freed. No usual answer is; the 19 MiB of a password's check are,
@@ -33,34 +34,78 @@ pub(super) fn give_back_large_at_once() {}
 
 /// Looks and trims, for ever.
 pub(super) async fn keep_trimming() {
-    let mut free_after = 0;
+    let mut after = Heap::default();
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        let trimmed = tokio::task::spawn_blocking(move || trim_if_worth(free_after)).await;
-        free_after = trimmed.unwrap_or(free_after);
+        let trimmed = tokio::task::spawn_blocking(move || trim_if_worth(after)).await;
+        after = trimmed.unwrap_or(after);
     }
 }
 
-/// Gives whole pages that no allocation uses back to the system, where the heap has more of them than last time. Comes back
-/// with the bytes that are free now: pages that were given back still count, they are the heap's to use.
+/// What a look finds, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Heap {
+    /// Free. Pages that were given back still count, they are the heap's to use.
+    free: usize,
+    /// Resident, with whatever else the process has. Tells of pages that were given back, used and freed between two looks.
+    resident: usize,
+}
+
+/// Of `/proc/self/statm`; 0 where that cannot be read, and then what is free decides alone.
+#[cfg(target_env = "gnu")]
+fn resident_bytes() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: usize = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    pages.saturating_mul(rustix::param::page_size())
+}
+
+/// Gives whole pages that no allocation uses back to the system, where there are more of them than last time. Comes back with
+/// what is to be compared with the next time.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "mallinfo2 and malloc_trim have no safe wrapper")]
-fn trim_if_worth(free_after: usize) -> usize {
+fn trim_if_worth(after: Heap) -> Heap {
     // SAFETY: mallinfo2 takes the allocator's own locks and changes nothing; it may be called on any thread (mallinfo(3)).
     let free = unsafe { libc::mallinfo2() }.fordblks;
-    if free < free_after.saturating_add(WORTH_BYTES) {
-        return free.min(free_after);
+    let resident = resident_bytes();
+    if free < after.free.saturating_add(WORTH_BYTES) && resident < after.resident.saturating_add(WORTH_BYTES) {
+        return Heap { free: free.min(after.free), resident: resident.min(after.resident) };
     }
     // SAFETY: malloc_trim takes the allocator's own locks and frees nothing that is in use; it may be called at any time, on
     // any thread (malloc_trim(3)).
     unsafe {
         libc::malloc_trim(0);
     }
-    free
+    Heap { free, resident: resident_bytes() }
 }
 
 /// Other libraries' allocators have no such calls.
 #[cfg(not(target_env = "gnu"))]
-fn trim_if_worth(_: usize) -> usize {
-    0
+fn trim_if_worth(after: Heap) -> Heap {
+    after
+}
+
+#[cfg(all(test, target_env = "gnu"))]
+mod tests {
+    use super::*;
+
+    /// So many bytes in small blocks, every second one, so that what lies between them keeps its place when they go.
+    fn blocks(bytes: usize) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+        (0..bytes / 16_384).map(|_| (vec![1; 16_384], vec![1; 64])).unzip()
+    }
+
+    #[test]
+    fn what_was_given_back_used_and_freed_again_is_given_back_again() {
+        const MUCH: usize = 128 << 20;
+        let mut after = trim_if_worth(Heap::default());
+        let before = after.resident;
+        for round in 0..3 {
+            let (large, between) = blocks(MUCH);
+            assert!(resident_bytes() > before + MUCH / 2, "round {round}: they are there");
+            drop(large);
+            after = trim_if_worth(after);
+            let left = resident_bytes().saturating_sub(before);
+            assert!(left < MUCH / 2, "round {round}: {left} bytes are left");
+            drop(between);
+        }
+    }
 }
