@@ -51,12 +51,13 @@ struct Heap {
     resident: usize,
 }
 
-/// Of `/proc/self/statm`; 0 where that cannot be read, and then what is free decides alone.
+/// Of `/proc/self/status`, which no reader reads at every tick; 0 where that cannot be read, and then what is free decides
+/// alone.
 #[cfg(target_env = "gnu")]
 fn resident_bytes() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: usize = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
-    pages.saturating_mul(rustix::param::page_size())
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+    line.and_then(|kib| kib.trim().parse::<usize>().ok()).unwrap_or(0).saturating_mul(1024)
 }
 
 /// Gives whole pages that no allocation uses back to the system, where there are more of them than last time. Comes back with
