@@ -9,8 +9,9 @@ use std::time::Duration;
 /// How often the program looks at its heap. What is left behind stays for this long at most.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// Trimming costs a walk over the heap; it is done only when so many bytes more are free, or resident, than after the last
-/// time.
+/// Trimming costs a walk over what is free: 5 ms where a crowd left 128 MiB in pieces of 16 KiB, less where there is less.
+/// It is done where so many bytes are free. Whether they were given back before is not known: the allocator does not tell, and
+/// between two looks they may have been used and freed again.
 const WORTH_BYTES: usize = 2 << 20;
 
 /// What is larger goes back to the system as soon as it is freed. No usual answer is; the 19 MiB of a password's check are,
@@ -34,56 +35,32 @@ pub(super) fn give_back_large_at_once() {}
 
 /// Looks and trims, for ever.
 pub(super) async fn keep_trimming() {
-    let mut after = Heap::default();
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        let trimmed = tokio::task::spawn_blocking(move || trim_if_worth(after)).await;
-        after = trimmed.unwrap_or(after);
+        if let Err(error) = tokio::task::spawn_blocking(trim).await {
+            log::debug!("the heap was not trimmed: {error}");
+        }
     }
 }
 
-/// What a look finds, in bytes.
-#[derive(Clone, Copy, Debug, Default)]
-struct Heap {
-    /// Free. Pages that were given back still count, they are the heap's to use.
-    free: usize,
-    /// Resident, with whatever else the process has. Tells of pages that were given back, used and freed between two looks.
-    resident: usize,
-}
-
-/// Of `/proc/self/status`, which no reader reads at every tick; 0 where that cannot be read, and then what is free decides
-/// alone.
-#[cfg(target_env = "gnu")]
-fn resident_bytes() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
-    line.and_then(|kib| kib.trim().parse::<usize>().ok()).unwrap_or(0).saturating_mul(1024)
-}
-
-/// Gives whole pages that no allocation uses back to the system, where there are more of them than last time. Comes back with
-/// what is to be compared with the next time.
+/// Gives whole pages that no allocation uses back to the system.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "mallinfo2 and malloc_trim have no safe wrapper")]
-fn trim_if_worth(after: Heap) -> Heap {
+fn trim() {
     // SAFETY: mallinfo2 takes the allocator's own locks and changes nothing; it may be called on any thread (mallinfo(3)).
     let free = unsafe { libc::mallinfo2() }.fordblks;
-    let resident = resident_bytes();
-    if free < after.free.saturating_add(WORTH_BYTES) && resident < after.resident.saturating_add(WORTH_BYTES) {
-        return Heap { free: free.min(after.free), resident: resident.min(after.resident) };
+    if free >= WORTH_BYTES {
+        // SAFETY: malloc_trim takes the allocator's own locks and frees nothing that is in use; it may be called at any time,
+        // on any thread (malloc_trim(3)).
+        unsafe {
+            libc::malloc_trim(0);
+        }
     }
-    // SAFETY: malloc_trim takes the allocator's own locks and frees nothing that is in use; it may be called at any time, on
-    // any thread (malloc_trim(3)).
-    unsafe {
-        libc::malloc_trim(0);
-    }
-    Heap { free, resident: resident_bytes() }
 }
 
 /// Other libraries' allocators have no such calls.
 #[cfg(not(target_env = "gnu"))]
-fn trim_if_worth(after: Heap) -> Heap {
-    after
-}
+fn trim() {}
 
 #[cfg(all(test, target_env = "gnu"))]
 mod tests {
@@ -94,16 +71,22 @@ mod tests {
         (0..bytes / 16_384).map(|_| (vec![1; 16_384], vec![1; 64])).unzip()
     }
 
+    fn resident_bytes() -> usize {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")).unwrap();
+        line.trim().parse::<usize>().unwrap() * 1024
+    }
+
     #[test]
     fn what_was_given_back_used_and_freed_again_is_given_back_again() {
         const MUCH: usize = 128 << 20;
-        let mut after = trim_if_worth(Heap::default());
-        let before = after.resident;
+        trim();
+        let before = resident_bytes();
         for round in 0..3 {
             let (large, between) = blocks(MUCH);
             assert!(resident_bytes() > before + MUCH / 2, "round {round}: they are there");
             drop(large);
-            after = trim_if_worth(after);
+            trim();
             let left = resident_bytes().saturating_sub(before);
             assert!(left < MUCH / 2, "round {round}: {left} bytes are left");
             drop(between);
