@@ -35,7 +35,8 @@ impl Notices {
     pub fn wait_for(&self, mut is_it: impl FnMut(&Notice) -> bool) -> impl Future<Output = Option<Notice>> {
         let (mut seen, mut receiver) = (self.0.clone(), self.0.clone());
         async move {
-            let mut wait = pin!(receiver.wait_for(|notice| is_it(notice)));
+            // Unconstrained: a task whose turn is used up would be told to come again, without being registered to be woken.
+            let mut wait = pin!(tokio::task::unconstrained(receiver.wait_for(|notice| is_it(notice))));
             let mut to_be_woken: Option<Waker> = None;
             poll_fn(|cx| {
                 let is_known = to_be_woken.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
